@@ -1,0 +1,88 @@
+package ergane
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says what kind of failure an Error is. The protocol edge maps each
+// code to one modelled exception of Athena, in one table (internal/api).
+type Code string
+
+const (
+	// CodeInvalid: the request cannot be carried out as it stands, whoever
+	// repeats it; unknown names and ids included, as Athena answers those too.
+	CodeInvalid Code = "invalid"
+	// CodeState: the thing exists but its present state refuses the request.
+	CodeState Code = "state"
+	// CodeMismatch: an idempotency token was used before, with other parameters.
+	CodeMismatch Code = "mismatch"
+	// CodeQuota: a limit on how many may exist at once is reached.
+	CodeQuota Code = "quota"
+	// CodeThrottled: too many requests in too short a time.
+	CodeThrottled Code = "throttled"
+	// CodeInternal: our fault. Its message is never shown to a client.
+	CodeInternal Code = "internal"
+)
+
+// Error is the one error type that travels inside Ergane. Message is a
+// sentence that is safe to send to a client; Cause is for the log only.
+type Error struct {
+	Code    Code
+	Message string
+	Cause   error
+}
+
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Message + ": " + e.Cause.Error()
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Errorf makes an Error of a code with a sentence for the client.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// CodeOf returns the code of the first Error in err's chain, and
+// CodeInternal for every other error that is not nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// Errors that several parts raise, with the words that Athena's clients match
+// (docs/compatibility.md gives the evidence for each).
+
+// ErrWorkGroupNotFound is the answer to an unknown workgroup.
+func ErrWorkGroupNotFound() error { return Errorf(CodeInvalid, "WorkGroup is not found.") }
+
+// ErrSessionNotFound is the answer to an unknown session id. PyAthena takes
+// exactly InvalidRequestException as "not found".
+func ErrSessionNotFound(id string) error {
+	return Errorf(CodeInvalid, "Session %s was not found", id)
+}
+
+// ErrCalculationNotFound is the answer to an unknown calculation id.
+func ErrCalculationNotFound(id string) error {
+	return Errorf(CodeInvalid, "Calculation %s was not found", id)
+}
+
+// ErrSessionState refuses a calculation of a session that is not IDLE.
+// dbt-athena matches the sentence byte for byte.
+func ErrSessionState(s SessionState) error {
+	return Errorf(CodeState, "Session is in the %s state; needs to be IDLE to accept Calculations.", s)
+}
+
+// ErrTokenMismatch refuses an idempotency token that came with other parameters before.
+func ErrTokenMismatch() error {
+	return Errorf(CodeMismatch, "Idempotent parameters do not match")
+}

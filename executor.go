@@ -1,0 +1,36 @@
+package ergane
+
+import "time"
+
+// ExecutorType is the wire enum ExecutorType.
+type ExecutorType string
+
+const (
+	ExecutorCoordinator ExecutorType = "COORDINATOR" // the Spark driver
+	ExecutorGateway     ExecutorType = "GATEWAY"     // the kernel process
+	ExecutorWorker      ExecutorType = "WORKER"      // a Spark executor
+)
+
+// ExecutorState is the wire enum ExecutorState.
+type ExecutorState string
+
+const (
+	ExecutorCreating    ExecutorState = "CREATING"
+	ExecutorCreated     ExecutorState = "CREATED"
+	ExecutorRegistered  ExecutorState = "REGISTERED"
+	ExecutorTerminating ExecutorState = "TERMINATING"
+	ExecutorTerminated  ExecutorState = "TERMINATED"
+	ExecutorFailed      ExecutorState = "FAILED"
+)
+
+// An Executor is a record of one node of a session. It outlives the node.
+type Executor struct {
+	ID           string // UUID text, derived from the session and Name
+	SessionID    string
+	Name         string // what Spark calls it ("driver", "1"); "kernel" for the gateway
+	Type         ExecutorType
+	State        ExecutorState
+	Size         int64 // DPUs
+	StartedAt    time.Time
+	TerminatedAt time.Time
+}

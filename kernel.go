@@ -1,0 +1,65 @@
+package ergane
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// An Outcome is the kernel's durable word on how a calculation ended. It comes
+// from a process that runs user code: nothing in it is believed beyond its session.
+type Outcome struct {
+	State      CalculationState // COMPLETED, FAILED or CANCELED
+	ErrorName  string           // exception class, empty on COMPLETED
+	ErrorValue string           // its text, bounded
+	StartedAt  time.Time
+	EndedAt    time.Time
+	Stdout     Range // of the session's stdout spool
+	Stderr     Range // of the session's stderr spool
+	Outputs    int64 // bytes of the calculation's outputs file
+	// Unrecorded says that the kernel could not write its verdict to disk,
+	// and why; it has ended itself then.
+	Unrecorded string
+}
+
+// Reason is the last line of the traceback, as Python prints it; empty without an error.
+func (o Outcome) Reason() string {
+	if o.ErrorName == "" {
+		return o.ErrorValue
+	}
+	if o.ErrorValue == "" {
+		return o.ErrorName
+	}
+	return o.ErrorName + ": " + o.ErrorValue
+}
+
+// A Range is the bytes [Start, End) of a spool file.
+type Range struct{ Start, End int64 }
+
+// Len is the number of bytes in the range.
+func (r Range) Len() int64 { return r.End - r.Start }
+
+// An Exit is how a kernel's process ended, as its shim recorded it.
+type Exit struct {
+	Code   int
+	Signal int
+	// Known is false where not even the shim lived to record it.
+	Known bool
+	// Detail is what else is known: out of memory, the last words of the process.
+	Detail string
+}
+
+// String says it in a sentence's second half: "killed by signal 9 (killed)".
+func (e Exit) String() string {
+	s := "ended without leaving a record"
+	switch {
+	case e.Signal != 0:
+		s = fmt.Sprintf("was killed by signal %d (%s)", e.Signal, syscall.Signal(e.Signal))
+	case e.Known:
+		s = fmt.Sprintf("exited with status %d", e.Code)
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	return s
+}

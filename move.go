@@ -1,0 +1,167 @@
+package ergane
+
+import (
+	"slices"
+	"time"
+)
+
+// An Edge is one legal state change and what speaks for it.
+type Edge[S ~string] struct {
+	From, To S
+	// Evidence says where the edge comes from: the operation, the service
+	// model, or the design decision behind it.
+	Evidence string
+}
+
+// SessionEdges is the session's state machine. docs/state-machine.md is generated from it.
+var SessionEdges = []Edge[SessionState]{
+	{SessionCreating, SessionIdle, "the kernel is ready; CREATED is never shown, because clients disagree on whether it is ready"},
+	{SessionIdle, SessionBusy, "StartCalculationExecution was accepted"},
+	{SessionBusy, SessionIdle, "the calculation ended; one transaction with its end"},
+	{SessionCreating, SessionTerminating, "TerminateSession"},
+	{SessionIdle, SessionTerminating, "TerminateSession or the idle timeout"},
+	{SessionBusy, SessionTerminating, "TerminateSession"},
+	{SessionDegraded, SessionTerminating, "TerminateSession or the idle timeout"},
+	{SessionTerminating, SessionTerminated, "the kernel and everything it started is gone"},
+	{SessionCreating, SessionFailed, "the kernel did not start, or Spark refused a property"},
+	{SessionIdle, SessionFailed, "the kernel was lost"},
+	{SessionBusy, SessionFailed, "the kernel was lost; one transaction with the end of its calculation"},
+	{SessionIdle, SessionDegraded, "the Spark driver died, the kernel lives"},
+	{SessionBusy, SessionDegraded, "the Spark driver died, the kernel lives"},
+	{SessionDegraded, SessionFailed, "the kernel was lost, too"},
+}
+
+// CalculationEdges is the calculation's state machine. docs/state-machine.md is generated from it.
+var CalculationEdges = []Edge[CalculationState]{
+	{CalculationCreating, CalculationRunning, "the kernel took the code"},
+	{CalculationCreating, CalculationCanceling, "StopCalculationExecution or TerminateSession"},
+	{CalculationRunning, CalculationCanceling, "StopCalculationExecution or TerminateSession"},
+	{CalculationCreating, CalculationCompleted, "the outcome was on disk before the server saw the start"},
+	{CalculationCreating, CalculationFailed, "the outcome was on disk before the server saw the start, or the kernel was lost"},
+	{CalculationCreating, CalculationCanceled, "the outcome was on disk before the server saw the start"},
+	{CalculationRunning, CalculationCompleted, "the code ran to its end"},
+	{CalculationRunning, CalculationFailed, "the code raised, the kernel was lost, or the objects could not be stored"},
+	{CalculationRunning, CalculationCanceled, "the kernel stopped the code for a limit"},
+	{CalculationCanceling, CalculationCanceled, "the interrupt took effect, or the code never started"},
+	{CalculationCanceling, CalculationCompleted, "the code ended before the interrupt reached it"},
+	{CalculationCanceling, CalculationFailed, "the code raised before the interrupt reached it, or the kernel was killed after the grace period"},
+}
+
+// Sources returns the states from which an edge leads to the state to.
+func Sources[S ~string](edges []Edge[S], to S) []S {
+	var from []S
+	for _, e := range edges {
+		if e.To == to && !slices.Contains(from, e.From) {
+			from = append(from, e.From)
+		}
+	}
+	return from
+}
+
+// A SessionMove is one state change of a session. Only the constructors below
+// make one; the store applies it by compare-and-set against From.
+type SessionMove struct {
+	ID     string
+	From   []SessionState
+	To     SessionState
+	Reason string
+	At     time.Time
+}
+
+func sessionMove(id string, to SessionState, at time.Time, reason string) SessionMove {
+	return SessionMove{ID: id, From: Sources(SessionEdges, to), To: to, At: at, Reason: reason}
+}
+
+// SessionReady: the kernel of a CREATING session takes calculations.
+func SessionReady(id string, at time.Time) SessionMove {
+	return SessionMove{ID: id, From: []SessionState{SessionCreating}, To: SessionIdle, At: at}
+}
+
+// SessionTaken: a calculation was accepted.
+func SessionTaken(id string, at time.Time) SessionMove {
+	return sessionMove(id, SessionBusy, at, "")
+}
+
+// SessionFreed: the session's calculation ended.
+func SessionFreed(id string, at time.Time) SessionMove {
+	return SessionMove{ID: id, From: []SessionState{SessionBusy}, To: SessionIdle, At: at}
+}
+
+// SessionStopping: the session is on its way out, for the reason given.
+func SessionStopping(id string, at time.Time, reason string) SessionMove {
+	return sessionMove(id, SessionTerminating, at, reason)
+}
+
+// SessionStopped: nothing of a TERMINATING session is left. The reason stays that of SessionStopping.
+func SessionStopped(id string, at time.Time) SessionMove {
+	return sessionMove(id, SessionTerminated, at, "")
+}
+
+// SessionLost: the kernel is gone, or never came.
+func SessionLost(id string, at time.Time, reason string) SessionMove {
+	return sessionMove(id, SessionFailed, at, reason)
+}
+
+// SessionDegrades: the Spark driver died while the kernel lives.
+func SessionDegrades(id string, at time.Time, reason string) SessionMove {
+	return sessionMove(id, SessionDegraded, at, reason)
+}
+
+// A CalculationMove is one state change of a calculation. Only the
+// constructors below make one; the store applies it by compare-and-set.
+type CalculationMove struct {
+	ID        string
+	From      []CalculationState
+	To        CalculationState
+	Reason    string
+	At        time.Time
+	StartedAt time.Time // kept unless it is zero
+	DpuMillis int64     // of a terminal move; at least 1 for anything that ran
+	Progress  string    // kept unless it is not empty
+	Result    *CalculationResult
+}
+
+func calculationMove(id string, to CalculationState, at time.Time, reason string) CalculationMove {
+	return CalculationMove{ID: id, From: Sources(CalculationEdges, to), To: to, At: at, Reason: reason}
+}
+
+// CalculationStarts: the kernel has taken the code at the time given.
+func CalculationStarts(id string, at time.Time) CalculationMove {
+	m := calculationMove(id, CalculationRunning, at, "")
+	m.StartedAt, m.Progress = at, "0%"
+	return m
+}
+
+// CalculationStopping: somebody asked for the end of the calculation.
+func CalculationStopping(id string, at time.Time, reason string) CalculationMove {
+	return calculationMove(id, CalculationCanceling, at, reason)
+}
+
+// An Ending is what a terminal move of a calculation records. Its objects, if
+// it names any, are durable before the move is made.
+type Ending struct {
+	At        time.Time
+	Reason    string
+	DpuMillis int64
+	Result    *CalculationResult
+}
+
+func (e Ending) move(id string, to CalculationState) CalculationMove {
+	m := calculationMove(id, to, e.At, e.Reason)
+	m.DpuMillis, m.Result, m.Progress = e.DpuMillis, e.Result, "100%"
+	return m
+}
+
+// CalculationCompletes: the code ran to its end. A reason is never kept: clients read one as an error.
+func CalculationCompletes(id string, e Ending) CalculationMove {
+	e.Reason = ""
+	return e.move(id, CalculationCompleted)
+}
+
+// CalculationFails: the code raised, or could not be run or delivered.
+func CalculationFails(id string, e Ending) CalculationMove { return e.move(id, CalculationFailed) }
+
+// CalculationCancels: the code was stopped, or never started.
+func CalculationCancels(id string, e Ending) CalculationMove {
+	return e.move(id, CalculationCanceled)
+}

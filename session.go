@@ -1,0 +1,93 @@
+package ergane
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// SessionState is the wire enum SessionState.
+type SessionState string
+
+const (
+	SessionCreating    SessionState = "CREATING"
+	SessionCreated     SessionState = "CREATED" // of the enum; never entered here
+	SessionIdle        SessionState = "IDLE"
+	SessionBusy        SessionState = "BUSY"
+	SessionTerminating SessionState = "TERMINATING"
+	SessionTerminated  SessionState = "TERMINATED"
+	SessionDegraded    SessionState = "DEGRADED"
+	SessionFailed      SessionState = "FAILED"
+)
+
+// Ended reports whether no move leads out of s.
+func (s SessionState) Ended() bool { return s == SessionTerminated || s == SessionFailed }
+
+// ActiveSessionStates are those that ListSessions shows when no filter is given.
+var ActiveSessionStates = []SessionState{SessionCreating, SessionCreated, SessionIdle, SessionBusy}
+
+// A Session is one kernel plus its executors.
+type Session struct {
+	ID            string // canonical lower-case UUID text; clients parse it as one
+	WorkGroup     string
+	Description   string
+	EngineVersion EngineVersion
+	Engine        EngineConfiguration
+	ExecutionRole string
+	IdleTimeout   time.Duration
+	// WorkingDirectory is where the results go: <OutputLocation>/session/<id>.
+	WorkingDirectory string
+	Encryption       *Encryption
+	NotebookVersion  string
+	Tags             []Tag
+	Echo             json.RawMessage // see WorkGroupConfiguration.Echo
+	Status           SessionStatus
+	DpuMillis        int64 // DPU milliseconds of the session's calculations
+}
+
+// SessionStatus is the wire shape SessionStatus; zero times are absent ones.
+type SessionStatus struct {
+	State      SessionState
+	Reason     string // why the state is what it is; empty while all is well
+	StartedAt  time.Time
+	ModifiedAt time.Time
+	EndedAt    time.Time
+	IdleSince  time.Time
+}
+
+// EngineConfiguration is what StartSession asks of the engine. A size of 0 means that none was given.
+type EngineConfiguration struct {
+	CoordinatorDpuSize     int               `json:",omitzero"`
+	DefaultExecutorDpuSize int               `json:",omitzero"`
+	MaxConcurrentDpus      int               `json:",omitzero"`
+	SparkProperties        map[string]string `json:",omitzero"`
+	AdditionalConfigs      map[string]string `json:",omitzero"`
+	Classifications        []Classification  `json:",omitzero"`
+}
+
+// Classification is a named set of properties, for instance spark-defaults.
+type Classification struct {
+	Name       string
+	Properties map[string]string `json:",omitzero"`
+}
+
+// SparkDefaults is the classification whose properties are Spark properties.
+const SparkDefaults = "spark-defaults"
+
+// Properties returns every Spark property the configuration asks for. Where a
+// key stands in several places, the later of SparkProperties and the
+// spark-defaults classifications, in their order, wins.
+func (c EngineConfiguration) Properties() map[string]string {
+	all := map[string]string{}
+	for k, v := range c.SparkProperties {
+		all[k] = v
+	}
+	for _, cl := range c.Classifications {
+		if cl.Name != SparkDefaults {
+			continue
+		}
+		for k, v := range cl.Properties {
+			all[k] = v
+		}
+	}
+	return all
+}

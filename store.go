@@ -1,0 +1,87 @@
+package ergane
+
+import (
+	"context"
+	"time"
+)
+
+// A Store keeps workgroups, sessions, calculations and executors. What a
+// method has returned without an error is durable. Every move is applied by
+// compare-and-set: moved is false when the thing was in none of the move's
+// source states; the thing as it is now comes back in either case, because a
+// lost race is newer information and not an error.
+//
+// Unknown names and ids give the ErrXxxNotFound errors of this package.
+type Store interface {
+	// CreateWorkGroup refuses a name in use with CodeInvalid, "WorkGroup is already created".
+	CreateWorkGroup(ctx context.Context, w WorkGroup) error
+	WorkGroup(ctx context.Context, name string) (WorkGroup, error)
+	// WorkGroups lists by name, ascending.
+	WorkGroups(ctx context.Context, p Page) ([]WorkGroup, error)
+
+	// CreateSession inserts s, or returns the session that one of the tokens
+	// made before (created is false then). ErrTokenMismatch where a token was
+	// used with another hash.
+	CreateSession(ctx context.Context, s Session, tokens []Token) (_ Session, created bool, err error)
+	Session(ctx context.Context, id string) (Session, error)
+	// Sessions lists a workgroup's sessions in any of the states (all when
+	// none is given), newest first.
+	Sessions(ctx context.Context, workgroup string, states []SessionState, p Page) ([]Session, error)
+	// LiveSessions returns every session that has not ended, oldest first.
+	LiveSessions(ctx context.Context) ([]Session, error)
+	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
+
+	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
+	// returns the calculation that one of the tokens made before; tokens are
+	// looked up before the session's state. ErrSessionState when it is not IDLE.
+	Submit(ctx context.Context, c Calculation, tokens []Token) (_ Calculation, created bool, err error)
+	// Calculation returns it without its code.
+	Calculation(ctx context.Context, id string) (Calculation, error)
+	CalculationCode(ctx context.Context, id string) (string, error)
+	// Calculations lists a session's calculations, without code, newest first.
+	Calculations(ctx context.Context, sessionID string, states []CalculationState, p Page) ([]Calculation, error)
+	// OpenCalculations returns a session's calculations that are not terminal,
+	// with their code, oldest first.
+	OpenCalculations(ctx context.Context, sessionID string) ([]Calculation, error)
+	MoveCalculation(ctx context.Context, m CalculationMove) (_ Calculation, moved bool, err error)
+	// Settle ends a calculation and moves its session, in one transaction. The
+	// calculation's move is mandatory: when it is lost nothing happens and
+	// moved is false. The session's move is made if the session is in one of
+	// its source states (a racing Terminate wins otherwise).
+	// The calculation's DpuMillis are added to the session's.
+	Settle(ctx context.Context, c CalculationMove, s SessionMove) (_ Calculation, _ Session, moved bool, err error)
+	// SetProgress updates the statistics of a calculation that is not terminal.
+	SetProgress(ctx context.Context, id string, s CalculationStatistics) error
+
+	// SaveExecutors inserts or updates by ID. A TERMINATED or FAILED executor never changes again.
+	SaveExecutors(ctx context.Context, es []Executor) error
+	// EndExecutors marks every executor of the session that has not ended.
+	EndExecutors(ctx context.Context, sessionID string, to ExecutorState, at time.Time) error
+	// Executors lists a session's executors, newest first.
+	Executors(ctx context.Context, sessionID string, states []ExecutorState, p Page) ([]Executor, error)
+
+	Close() error
+}
+
+// A Page bounds a list: at most Limit things, those after the key After.
+// The zero After starts at the beginning.
+type Page struct {
+	Limit int
+	After Key
+}
+
+// A Key is a thing's place in its list: its time and id, or its name as ID alone.
+type Key struct {
+	At time.Time // to the millisecond
+	ID string
+}
+
+// A Token makes a creating call idempotent: the first call with a given Scope
+// and Value creates, a later one with the same Hash gets the same thing.
+type Token struct {
+	Scope string // who and which operation
+	Value string
+	Hash  string // of the call's parameters
+	// Until is when the token is forgotten; the zero time is never.
+	Until time.Time
+}
