@@ -23,6 +23,9 @@ const (
 	ExecutorFailed      ExecutorState = "FAILED"
 )
 
+// Ended reports whether no move leads out of s.
+func (s ExecutorState) Ended() bool { return s == ExecutorTerminated || s == ExecutorFailed }
+
 // An Executor is a record of one node of a session. It outlives the node.
 type Executor struct {
 	ID           string // UUID text, derived from the session and Name
@@ -33,4 +36,13 @@ type Executor struct {
 	Size         int64 // DPUs
 	StartedAt    time.Time
 	TerminatedAt time.Time
+}
+
+// A SparkExecutor is an executor as the Spark driver knows it.
+type SparkExecutor struct {
+	Name      string // "driver", "1", …
+	Active    bool
+	AddedAt   time.Time // zero where Spark never said
+	RemovedAt time.Time
+	Reason    string // why it was removed
 }

@@ -41,10 +41,30 @@ var CalculationEdges = []Edge[CalculationState]{
 	{CalculationCreating, CalculationCanceled, "the outcome was on disk before the server saw the start"},
 	{CalculationRunning, CalculationCompleted, "the code ran to its end"},
 	{CalculationRunning, CalculationFailed, "the code raised, the kernel was lost, or the objects could not be stored"},
-	{CalculationRunning, CalculationCanceled, "the kernel stopped the code for a limit"},
-	{CalculationCanceling, CalculationCanceled, "the interrupt took effect, or the code never started"},
+	{CalculationRunning, CalculationCanceled, "the kernel says that the code was stopped"},
+	{CalculationCanceling, CalculationCanceled, "the interrupt took effect, the code never started, or the kernel was killed after the grace period"},
 	{CalculationCanceling, CalculationCompleted, "the code ended before the interrupt reached it"},
-	{CalculationCanceling, CalculationFailed, "the code raised before the interrupt reached it, or the kernel was killed after the grace period"},
+	{CalculationCanceling, CalculationFailed, "the code raised before the interrupt reached it, or the objects could not be stored"},
+}
+
+// ExecutorEdges is the executor's state machine. Executors are observed, not
+// steered: the store follows an observation only along these edges, and
+// docs/state-machine.md is generated from them.
+var ExecutorEdges = []Edge[ExecutorState]{
+	{ExecutorCreating, ExecutorCreated, "its process was started"},
+	{ExecutorCreated, ExecutorRegistered, "Spark's driver, or the server, talks to it"},
+	{ExecutorCreating, ExecutorRegistered, "it passed CREATED between two observations"},
+	{ExecutorCreating, ExecutorTerminating, "its session is on its way out"},
+	{ExecutorCreated, ExecutorTerminating, "its session is on its way out"},
+	{ExecutorRegistered, ExecutorTerminating, "its session is on its way out, or Spark gave it up"},
+	{ExecutorCreating, ExecutorTerminated, "its session ended"},
+	{ExecutorCreated, ExecutorTerminated, "its session ended"},
+	{ExecutorRegistered, ExecutorTerminated, "Spark removed it, or its session ended"},
+	{ExecutorTerminating, ExecutorTerminated, "its process is gone"},
+	{ExecutorCreating, ExecutorFailed, "it did not start, or its session failed"},
+	{ExecutorCreated, ExecutorFailed, "it did not register, or its session failed"},
+	{ExecutorRegistered, ExecutorFailed, "it was lost, or its session failed"},
+	{ExecutorTerminating, ExecutorFailed, "it was lost on its way out"},
 }
 
 // Sources returns the states from which an edge leads to the state to.
@@ -90,6 +110,13 @@ func SessionFreed(id string, at time.Time) SessionMove {
 // SessionStopping: the session is on its way out, for the reason given.
 func SessionStopping(id string, at time.Time, reason string) SessionMove {
 	return sessionMove(id, SessionTerminating, at, reason)
+}
+
+// SessionExpires: nobody used the session for its idle timeout. It never stops a busy one.
+func SessionExpires(id string, at time.Time, reason string) SessionMove {
+	m := sessionMove(id, SessionTerminating, at, reason)
+	m.From = []SessionState{SessionIdle, SessionDegraded}
+	return m
 }
 
 // SessionStopped: nothing of a TERMINATING session is left. The reason stays that of SessionStopping.

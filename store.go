@@ -11,6 +11,9 @@ import (
 // source states; the thing as it is now comes back in either case, because a
 // lost race is newer information and not an error.
 //
+// Times never run backwards, whatever a move says: a time before the one that
+// it must follow becomes that one. They are kept to the millisecond.
+//
 // Unknown names and ids give the ErrXxxNotFound errors of this package.
 type Store interface {
 	// CreateWorkGroup refuses a name in use with CodeInvalid, "WorkGroup is already created".
@@ -21,7 +24,9 @@ type Store interface {
 
 	// CreateSession inserts s, or returns the session that one of the tokens
 	// made before (created is false then). ErrTokenMismatch where a token was
-	// used with another hash.
+	// used with another hash. A session begins CREATING at its
+	// Status.StartedAt, which is also the time by which tokens are judged; the
+	// rest of its Status is not looked at.
 	CreateSession(ctx context.Context, s Session, tokens []Token) (_ Session, created bool, err error)
 	Session(ctx context.Context, id string) (Session, error)
 	// Sessions lists a workgroup's sessions in any of the states (all when
@@ -29,11 +34,15 @@ type Store interface {
 	Sessions(ctx context.Context, workgroup string, states []SessionState, p Page) ([]Session, error)
 	// LiveSessions returns every session that has not ended, oldest first.
 	LiveSessions(ctx context.Context) ([]Session, error)
+	// MoveSession also ends the executors of a session that ends: TERMINATED
+	// with a TERMINATED one, FAILED with a FAILED one.
 	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
 
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
 	// returns the calculation that one of the tokens made before; tokens are
 	// looked up before the session's state. ErrSessionState when it is not IDLE.
+	// A calculation begins CREATING at its Status.SubmittedAt, and not before
+	// the session's last move. It comes back with its code if it was created.
 	Submit(ctx context.Context, c Calculation, tokens []Token) (_ Calculation, created bool, err error)
 	// Calculation returns it without its code.
 	Calculation(ctx context.Context, id string) (Calculation, error)
@@ -43,6 +52,8 @@ type Store interface {
 	// OpenCalculations returns a session's calculations that are not terminal,
 	// with their code, oldest first.
 	OpenCalculations(ctx context.Context, sessionID string) ([]Calculation, error)
+	// MoveCalculation adds the DpuMillis of a calculation that ends to the
+	// session's. A CANCELED one without a reason keeps that of CANCELING.
 	MoveCalculation(ctx context.Context, m CalculationMove) (_ Calculation, moved bool, err error)
 	// Settle ends a calculation and moves its session, in one transaction. The
 	// calculation's move is mandatory: when it is lost nothing happens and
@@ -50,12 +61,19 @@ type Store interface {
 	// its source states (a racing Terminate wins otherwise).
 	// The calculation's DpuMillis are added to the session's.
 	Settle(ctx context.Context, c CalculationMove, s SessionMove) (_ Calculation, _ Session, moved bool, err error)
+	// SetResult records objects that came into being after the calculation had
+	// ended without them. A result that is there already stays.
+	SetResult(ctx context.Context, id string, r CalculationResult) error
 	// SetProgress updates the statistics of a calculation that is not terminal.
 	SetProgress(ctx context.Context, id string, s CalculationStatistics) error
 
-	// SaveExecutors inserts or updates by ID. A TERMINATED or FAILED executor never changes again.
+	// SaveExecutors inserts by ID, or updates state, size and end where an
+	// edge allows the state, and otherwise leaves the executor as it is: a
+	// TERMINATED or FAILED one never changes again. An executor does not start
+	// before its session, and one of an ended session is saved as ended.
 	SaveExecutors(ctx context.Context, es []Executor) error
-	// EndExecutors marks every executor of the session that has not ended.
+	// EndExecutors marks every executor of the session that has not ended as
+	// TERMINATED or FAILED.
 	EndExecutors(ctx context.Context, sessionID string, to ExecutorState, at time.Time) error
 	// Executors lists a session's executors, newest first.
 	Executors(ctx context.Context, sessionID string, states []ExecutorState, p Page) ([]Executor, error)

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/ergane-dev/ergane/internal/credentials"
+)
+
+// client speaks Athena's protocol to a server, for the subcommands.
+type client struct {
+	info   serverInfo
+	key    credentials.Key
+	signer *v4.Signer
+	http   *http.Client
+}
+
+func newClient(info serverInfo, key credentials.Key) *client {
+	return &client{info: info, key: key, signer: v4.NewSigner(), http: &http.Client{Transport: &http.Transport{
+		Proxy:               nil, // the server is on this machine
+		MaxIdleConnsPerHost: 8,
+	}}}
+}
+
+// apiError is an error that the server answered.
+type apiError struct {
+	Type    string `json:"__type"`
+	Message string
+}
+
+func (e *apiError) Error() string {
+	if e.Message == "" {
+		return e.Type
+	}
+	return e.Message
+}
+
+// errUnreachable says that nobody answers at the server's address.
+var errUnreachable = errors.New("the server does not answer")
+
+// call runs one operation of the API. It is not repeated: a caller that
+// repeats it adds a ClientRequestToken.
+func (c *client) call(ctx context.Context, operation string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.info.API+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", "AmazonAthena."+operation)
+	res, err := c.send(req, body)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fmt.Errorf("%s: the server's answer is not JSON: %w", operation, err)
+	}
+	return nil
+}
+
+// send signs a request and returns the answer if it is a good one.
+func (c *client) send(req *http.Request, body []byte) (*http.Response, error) {
+	sum := sha256.Sum256(body)
+	creds := aws.Credentials{AccessKeyID: c.key.AccessKeyID, SecretAccessKey: c.key.Secret}
+	if err := c.signer.SignHTTP(req.Context(), creds, req, hex.EncodeToString(sum[:]), "athena", c.info.Region, time.Now()); err != nil {
+		return nil, err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if cause := context.Cause(req.Context()); cause != nil {
+			return nil, cause
+		}
+		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	if res.StatusCode == http.StatusOK {
+		return res, nil
+	}
+	defer res.Body.Close()
+	answer := &apiError{Type: res.Status}
+	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(answer) // the status is left where it is no JSON
+	return nil, answer
+}
+
+// output copies what a calculation prints to w as it comes, from the byte
+// offset on, until the calculation has ended; it returns the bytes copied.
+func (c *client) output(ctx context.Context, id, stream string, from int64, w io.Writer) (int64, error) {
+	q := url.Values{"stream": {stream}, "from": {strconv.FormatInt(from, 10)}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.info.API+"/calculations/"+id+"/output?"+q.Encode(), nil)
+	if err != nil {
+		return 0, err
+	}
+	res, err := c.send(req, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	return io.Copy(w, res.Body)
+}

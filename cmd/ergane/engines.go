@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/engine"
+)
+
+// engines is the engine of a server: being installed, installed, or why not.
+type engines struct {
+	dir    string
+	table  engine.Table
+	kernel fs.FS
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	engine   *engine.Engine
+	err      error           // of the last attempt; guarded by mu
+	progress engine.Progress // of the attempt that is under way; guarded by mu
+	changed  chan struct{}   // closed when an attempt ends; guarded by mu
+}
+
+// installAgain is the pause between attempts to install.
+const installAgain = 30 * time.Second
+
+func newEngines(dir string, kernel fs.FS, log *slog.Logger) *engines {
+	return &engines{dir: dir, table: engine.DefaultTable(), kernel: kernel, log: log, changed: make(chan struct{})}
+}
+
+func (e *engines) resolve(selected string) (string, error) {
+	_, effective, err := e.table.Resolve(selected)
+	return effective, err
+}
+
+// check refuses a session that could never start.
+func (e *engines) check(s ergane.Session) error {
+	if _, _, err := e.table.Resolve(s.EngineVersion.Selected); err != nil {
+		return err
+	}
+	return engine.CheckProperties(s.Engine.Properties())
+}
+
+// run installs the default engine unless it is there, and tries again until
+// that succeeds or ctx ends.
+func (e *engines) run(ctx context.Context) {
+	spec, _, err := e.table.Resolve("AUTO")
+	for err == nil {
+		var got *engine.Engine
+		got, err = engine.Install(ctx, engine.Options{Dir: e.dir, Spec: spec, KernelFS: e.kernel, Progress: e.report, Log: e.log})
+		if ctx.Err() != nil {
+			return
+		}
+		e.finish(got, err)
+		if err == nil {
+			e.log.Info("engine ready", "engine", spec.ID)
+			return
+		}
+		e.log.Error("engine not installed; trying again", "error", err, "wait", installAgain)
+		if sleep(ctx, installAgain) != nil {
+			return
+		}
+		err = nil
+	}
+	e.finish(nil, err)
+}
+
+func (e *engines) report(p engine.Progress) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.progress = p
+}
+
+func (e *engines) finish(got *engine.Engine, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.engine, e.err = got, err
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// wait returns the engine, after the attempt that is under way. If that fails,
+// its error says what to do.
+func (e *engines) wait(ctx context.Context) (*engine.Engine, error) {
+	e.mu.Lock()
+	got, changed := e.engine, e.changed
+	e.mu.Unlock()
+	if got != nil {
+		return got, nil
+	}
+	select {
+	case <-changed:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.engine == nil && e.err == nil {
+		return nil, errors.New("the engine is not installed")
+	}
+	return e.engine, e.err
+}
+
+// ready says whether sessions can start.
+func (e *engines) ready() readiness {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.engine != nil:
+		return readiness{Ready: true}
+	case e.err != nil:
+		return readiness{Error: e.err.Error()}
+	}
+	what, detail := describe(e.progress)
+	return readiness{What: what, Detail: detail}
+}
+
+// describe puts the progress of an installation into words: what, how much,
+// how long still.
+func describe(p engine.Progress) (what, detail string) {
+	if p.Step == "" {
+		return "looking for the engine", ""
+	}
+	what = p.What
+	if p.Total > 0 {
+		detail = size(p.Done) + " of " + size(p.Total)
+	} else if p.Done > 0 {
+		detail = size(p.Done)
+	}
+	if p.ETA > 0 {
+		detail += fmt.Sprintf(", about %s left", p.ETA.Round(time.Second))
+	}
+	return what, detail
+}

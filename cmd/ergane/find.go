@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/flock"
+)
+
+// exitIdle is how long a server that `run` started waits for another client.
+const exitIdle = 3 * time.Second
+
+// self is this very program, even after its file is gone: `go run` deletes it.
+const self = "/proc/self/exe"
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Ready  bool   `json:"ready"`
+	What   string `json:"what,omitempty"`   // what is being waited for
+	Detail string `json:"detail,omitempty"` // how far it is
+	Error  string `json:"error,omitempty"`  // why it will not become ready by itself
+}
+
+// findServer returns a client of the server on the data dir, and starts one
+// where there is none. It returns when sessions can start.
+func findServer(ctx context.Context, d dirs, say *speaker) (*client, error) {
+	defer say.done()
+	if err := makeDataDir(d.DataDir); err != nil {
+		return nil, err
+	}
+	var child *exited
+	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		info, ok, err := readServerInfo(d.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			ready, err := askReady(ctx, info)
+			switch {
+			case err != nil: // it is on its way out, or died; the lock will tell
+			case ready.Error != "":
+				return nil, errors.New(ready.Error)
+			case ready.Ready:
+				keys, err := credentials.OpenExisting(d.DataDir)
+				if err != nil {
+					return nil, err
+				}
+				return newClient(info, keys.Root()), nil
+			default:
+				say.progress(ready.What, ready.Detail)
+			}
+		}
+		held, err := flock.Held(lockPath(d.DataDir))
+		if err != nil {
+			return nil, fmt.Errorf("look for a server: %w", err)
+		}
+		switch {
+		case held: // a server runs, or comes, or goes
+		case child == nil:
+			if child, err = startServer(d); err != nil {
+				return nil, err
+			}
+		default:
+			if over, why := child.over(); over {
+				if why != "" {
+					return nil, errors.New(why)
+				}
+				child = nil // another server was faster, and is gone again
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// askReady asks a server whether sessions can start.
+func askReady(ctx context.Context, info serverInfo) (readiness, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var r readiness
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, info.API+"/readyz", nil)
+	if err != nil {
+		return r, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return r, err
+	}
+	defer res.Body.Close()
+	return r, json.NewDecoder(res.Body).Decode(&r)
+}
+
+// exited watches a server that this process started.
+type exited struct {
+	log  string
+	from int64 // where its lines begin in the log
+	done chan struct{}
+}
+
+// over tells whether the server has ended, and with which last words.
+func (e *exited) over() (bool, string) {
+	select {
+	case <-e.done:
+	default:
+		return false, ""
+	}
+	return true, lastError(e.log, e.from)
+}
+
+// startServer starts a server that ends by itself when nobody needs it. It
+// belongs to no terminal: Ctrl-C does not reach it.
+func startServer(d dirs) (*exited, error) {
+	path := filepath.Join(d.DataDir, "serve.log")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the server's log: %w", err)
+	}
+	defer log.Close()
+	at, err := log.Seek(0, 2)
+	if err != nil {
+		return nil, fmt.Errorf("open the server's log: %w", err)
+	}
+	cmd := exec.Command(self, "serve", "--exit-idle", exitIdle.String(), "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0",
+		"--data-dir", d.DataDir, "--engine-dir", d.EngineDir)
+	cmd.Args[0] = "ergane"
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start a server: %w", err)
+	}
+	e := &exited{log: path, from: at, done: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // its log says why it ended
+		close(e.done)
+	}()
+	return e, nil
+}
+
+// lastError is the last line that a server said on its way out; empty where it
+// found another one on the data dir.
+func lastError(path string, from int64) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return "the server ended at once, and its log cannot be read: " + err.Error()
+	}
+	defer f.Close()
+	if _, err := f.Seek(from, 0); err != nil {
+		return "the server ended at once; see " + path
+	}
+	return lastWords(f, path)
+}

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"time"
+)
+
+// watchGoRun calls stop when the `go run` that started this program is gone: a
+// SIGTERM ends it without a word to its child.
+func watchGoRun(stop func()) {
+	exe, err := os.Executable()
+	if err != nil || !strings.Contains(exe, "/go-build") {
+		return
+	}
+	parent := os.Getppid()
+	go func() {
+		for os.Getppid() == parent {
+			time.Sleep(200 * time.Millisecond)
+		}
+		stop()
+	}()
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// registerHealth adds the unsigned paths: /healthz, whether the server lives,
+// and /readyz, whether sessions can start.
+func (s *server) registerHealth(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		r := s.ready()
+		w.Header().Set("Content-Type", "application/json")
+		if !r.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(r)
+	})
+}
+
+// ready says whether sessions can start and deliver, or what is missing.
+func (s *server) ready() readiness {
+	if s.s3 != nil {
+		if err := s.s3.Healthy(); err != nil {
+			return readiness{What: "waiting for the embedded S3", Detail: err.Error()}
+		}
+	}
+	return s.engines.ready()
+}

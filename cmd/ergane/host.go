@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// host starts kernels on this machine: it brings the engine, the keys and the
+// kernel package together for the session manager.
+type host struct {
+	dataDir string
+	keys    *credentials.Keyring
+	engines *engines
+	info    func() serverInfo // where the API and S3 are
+	deadMan time.Duration     // longest life of a kernel without a server
+	log     *slog.Logger
+}
+
+func (h *host) dir(sessionID string) string { return filepath.Join(sessionsPath(h.dataDir), sessionID) }
+
+func (h *host) Resolve(selected string) (string, error) { return h.engines.resolve(selected) }
+
+func (h *host) Check(s ergane.Session) error { return h.engines.check(s) }
+
+func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, error) {
+	e, err := h.engines.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir := h.dir(s.ID)
+	if err := os.RemoveAll(dir); err != nil { // what a start left that was cut short
+		return nil, fmt.Errorf("clear the session's folder: %w", err)
+	}
+	key, info := h.keys.Session(s.ID), h.info()
+	launch, err := e.Launch(engine.LaunchSpec{
+		SessionID:  s.ID,
+		WorkDir:    filepath.Join(dir, "work"),
+		Properties: s.Engine.Properties(),
+		MaxDPUs:    s.Engine.MaxConcurrentDpus,
+		S3: engine.S3{
+			Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{}
+	for _, v := range clientEnv(info, key) {
+		name, value := cutEnv(v)
+		env[name] = value
+	}
+	k, err := kernel.Start(ctx, kernel.Spec{
+		Dir:        dir,
+		Argv:       launch.Argv,
+		Env:        launch.Env,
+		Boot:       kernel.Boot{Env: env, Java: &kernel.Java{Argv: launch.JavaArgv, Env: launch.JavaEnv}, Spark: launch.Spark},
+		Token:      h.keys.KernelToken(s.ID),
+		DeadMan:    min(s.IdleTimeout, h.deadMan),
+		ServerLock: lockPath(h.dataDir),
+		Shim:       []string{self, "shim"},
+		Log:        h.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sessionKernel{k}, nil
+}
+
+func (h *host) Adopt(ctx context.Context, sessionID string) (session.Kernel, error) {
+	if err := uuid.Validate(sessionID); err != nil {
+		return nil, session.ErrNoKernel
+	}
+	k, err := kernel.Adopt(ctx, h.dir(sessionID), h.keys.KernelToken(sessionID), h.log)
+	gone := new(kernel.GoneError)
+	switch {
+	case errors.Is(err, kernel.ErrNotStarted):
+		return nil, session.ErrNoKernel
+	case errors.As(err, &gone):
+		return nil, &session.ExitError{Exit: gone.Exit}
+	case err != nil:
+		return nil, err
+	}
+	return sessionKernel{k}, nil
+}
+
+func (h *host) Spool(sessionID string) (session.Spool, error) {
+	s, err := kernel.OpenSpool(h.dir(sessionID))
+	if err != nil {
+		return nil, err
+	}
+	return sessionSpool{s}, nil
+}
+
+func (h *host) Discard(sessionID string) error {
+	return os.RemoveAll(filepath.Join(h.dir(sessionID), "work"))
+}
+
+func (h *host) Forget(sessionID string) error { return os.RemoveAll(h.dir(sessionID)) }
+
+func (h *host) Sessions() ([]string, error) {
+	entries, err := os.ReadDir(sessionsPath(h.dataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var ids []string
+	for _, e := range entries {
+		if uuid.Validate(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, err
+}
+
+// sessionKernel is a kernel as the session manager wants it.
+type sessionKernel struct{ *kernel.Kernel }
+
+func (k sessionKernel) Has(id string) bool {
+	if _, ok := k.Started(id); ok {
+		return true
+	}
+	_, ok, err := k.Kernel.Spool().Outcome(id)
+	return ok || err != nil
+}
+
+func (k sessionKernel) Progress(ctx context.Context, id string) (done, total int, err error) {
+	d, t, err := k.Kernel.Progress(ctx, id)
+	return int(d), int(t), err
+}
+
+func (k sessionKernel) Executors(ctx context.Context) ([]ergane.SparkExecutor, error) {
+	known, err := k.Kernel.Executors(ctx)
+	var all []ergane.SparkExecutor
+	for _, e := range known {
+		all = append(all, ergane.SparkExecutor{Name: e.ID, Active: e.Active, AddedAt: e.AddedAt, RemovedAt: e.RemovedAt, Reason: e.RemovedReason})
+	}
+	return all, err
+}
+
+// sessionSpool is a spool as the session manager wants it.
+type sessionSpool struct{ *kernel.Spool }
+
+func (s sessionSpool) Outcome(id string) (ergane.Outcome, bool) {
+	out, ok, err := s.Spool.Outcome(id)
+	return out, ok && err == nil
+}
+
+func (s sessionSpool) Started(id string) (at time.Time, stdout, stderr int64, ok bool) {
+	st, ok, err := s.Spool.Started(id)
+	return st.At, st.Stdout, st.Stderr, ok && err == nil
+}
+
+func (s sessionSpool) Size(stream string) (int64, error) { return s.Spool.Size(kernel.Stream(stream)) }
+
+func (s sessionSpool) Release(stream string, r ergane.Range) error {
+	return s.Spool.Release(kernel.Stream(stream), r)
+}
+
+func (s sessionSpool) Section(stream string, r ergane.Range) (session.Section, error) {
+	return whole(s.Spool.Section(kernel.Stream(stream), r))
+}
+
+func (s sessionSpool) Outputs(id string, n int64) (session.Section, error) {
+	if n < 0 {
+		sec, err := s.Spool.Outputs(id, math.MaxInt64)
+		if errors.Is(err, fs.ErrNotExist) {
+			return session.Nothing, nil
+		}
+		return section{sec}, err
+	}
+	if n == 0 {
+		return session.Nothing, nil
+	}
+	return whole(s.Spool.Outputs(id, n))
+}
+
+// section is a section as the session manager wants it.
+type section struct{ *kernel.Section }
+
+func (s section) Len() int64 { return s.Size() }
+
+// whole refuses a section of which a part is missing.
+func whole(s *kernel.Section, err error) (session.Section, error) {
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", session.ErrSpool, err)
+	}
+	if s.Missing > 0 {
+		s.Close()
+		return nil, fmt.Errorf("%w: %d bytes of the output are gone", session.ErrSpool, s.Missing)
+	}
+	return section{s}, nil
+}

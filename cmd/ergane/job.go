@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/athena"
+	"github.com/ergane-dev/ergane/internal/objects"
+)
+
+// A job is what `ergane run` does on a server: one session, one file.
+type job struct {
+	client    *client
+	say       *speaker
+	workGroup string
+	session   string
+	begun     time.Time
+}
+
+// filesBucket is where --files and long code go: s3://ergane-files/<session>.
+const filesBucket = "ergane-files"
+
+// pollEvery is how often a state is asked for; the server holds young reads anyway.
+const pollEvery = 100 * time.Millisecond
+
+// start starts the session and waits until it is IDLE.
+func (j *job) start(ctx context.Context) error {
+	defer j.say.done()
+	j.begun = time.Now()
+	in := athena.StartSessionRequest{
+		WorkGroup:                   &j.workGroup,
+		EngineConfiguration:         &athena.EngineConfiguration{},
+		Description:                 new("ergane run"),
+		ClientRequestToken:          new(uuid.NewString()),
+		SessionIdleTimeoutInMinutes: new(int32(1)), // should this process die without ending it
+	}
+	var out athena.StartSessionResponse
+	if err := j.client.call(ctx, "StartSession", in, &out); err != nil {
+		return err
+	}
+	j.session = *out.SessionId
+	for {
+		var got athena.GetSessionStatusResponse
+		if err := j.client.call(ctx, "GetSessionStatus", athena.GetSessionStatusRequest{SessionId: &j.session}, &got); err != nil {
+			return err
+		}
+		switch state := ergane.SessionState(*got.Status.State); {
+		case state == ergane.SessionIdle:
+			j.say.done()
+			j.say.say("session %s started in %s", j.session, since(j.begun))
+			return nil
+		case state != ergane.SessionCreating:
+			return fmt.Errorf("the session is %s: %s", state, deref(got.Status.StateChangeReason))
+		}
+		j.say.progress("starting a session", since(j.begun))
+		if err := sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// upload copies a folder to S3 and returns its address.
+func (j *job) upload(ctx context.Context, dir string) (string, error) {
+	defer j.say.done()
+	at := "s3://" + filesBucket + "/" + j.session
+	err := j.objects().PutTree(ctx, at, dir, func(done, total int64) {
+		j.say.progress("copying "+dir, size(done)+" of "+size(total))
+	})
+	if err != nil {
+		return "", fmt.Errorf("copy %s to %s: %w", dir, at, err)
+	}
+	return at, nil
+}
+
+func (j *job) objects() *objects.Store {
+	return objects.New(objects.Config{
+		Endpoint: j.client.info.S3, Region: j.client.info.Region,
+		AccessKeyID: j.client.key.AccessKeyID, Secret: j.client.key.Secret, PathStyle: true, Embedded: true,
+	})
+}
+
+// finished is how the file's calculation ended.
+type finished struct {
+	ID     string
+	Status ergane.CalculationStatus
+	Dir    string
+}
+
+// run runs the code with sys.argv set, and streams its output.
+func (j *job) run(ctx context.Context, code string, argv []string) (finished, error) {
+	if utf8.RuneCountInString(code) > ergane.MaxCodeBlock {
+		var err error
+		if code, err = j.byReference(ctx, code); err != nil {
+			return finished{}, err
+		}
+	}
+	words, err := json.Marshal(argv) // a JSON list of strings is one of Python's, too
+	if err != nil {
+		return finished{}, err
+	}
+	id, err := j.submit(ctx, "import sys; sys.argv = "+string(words))
+	if err != nil {
+		return finished{}, err
+	}
+	if got, err := j.wait(ctx, id); err != nil || got.Status.State != ergane.CalculationCompleted {
+		return got, errors.Join(err, errOf(got))
+	}
+	if id, err = j.submit(ctx, code); err != nil {
+		return finished{}, err
+	}
+	var streams sync.WaitGroup
+	streams.Go(func() { j.stream(ctx, id, "stdout", os.Stdout) })
+	streams.Go(func() { j.stream(ctx, id, "stderr", os.Stderr) })
+	streams.Wait()
+	return j.wait(ctx, id)
+}
+
+// byReference puts code that is too long for a block into S3 and returns a
+// block that runs it from there under the name of a block.
+func (j *job) byReference(ctx context.Context, code string) (string, error) {
+	key := j.session + "/.code.py"
+	if err := j.objects().Put(ctx, "s3://"+filesBucket+"/"+key, strings.NewReader(code), int64(len(code)), "text/x-python"); err != nil {
+		return "", fmt.Errorf("put the code into S3: %w", err)
+	}
+	return fmt.Sprintf(`exec(compile(__import__("boto3").client("s3").get_object(Bucket=%q, Key=%q)["Body"].read(), "<stdin>", "exec"))`, filesBucket, key), nil
+}
+
+func (j *job) submit(ctx context.Context, code string) (string, error) {
+	in := athena.StartCalculationExecutionRequest{SessionId: &j.session, CodeBlock: &code, ClientRequestToken: new(uuid.NewString())}
+	var out athena.StartCalculationExecutionResponse
+	if err := j.client.call(ctx, "StartCalculationExecution", in, &out); err != nil {
+		return "", err
+	}
+	return *out.CalculationExecutionId, nil
+}
+
+// wait polls until a calculation has ended.
+func (j *job) wait(ctx context.Context, id string) (finished, error) {
+	for {
+		var got athena.GetCalculationExecutionResponse
+		err := j.client.call(ctx, "GetCalculationExecution", athena.GetCalculationExecutionRequest{CalculationExecutionId: &id}, &got)
+		if err != nil {
+			return finished{}, err
+		}
+		state := ergane.CalculationState(*got.Status.State)
+		if state.Terminal() {
+			return finished{
+				ID: id, Dir: deref(got.WorkingDirectory),
+				Status: ergane.CalculationStatus{State: state, Reason: deref(got.Status.StateChangeReason)},
+			}, nil
+		}
+		if err := sleep(ctx, pollEvery); err != nil {
+			return finished{}, err
+		}
+	}
+}
+
+// stream copies one stream of a calculation until it ends. A broken
+// connection is taken up where it broke.
+func (j *job) stream(ctx context.Context, id, name string, w *os.File) {
+	var from int64
+	for {
+		n, err := j.client.output(ctx, id, name, from, w)
+		from += n
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if errors.As(err, new(*apiError)) {
+			j.say.say("cannot show %s: %v", name, err)
+			return
+		}
+		if sleep(ctx, time.Second) != nil {
+			return
+		}
+	}
+}
+
+// report says how it ended, who took part, and where the outputs lie.
+func (j *job) report(ctx context.Context, done finished) {
+	line := fmt.Sprintf("calculation %s %s after %s", done.ID, done.Status.State, since(j.begun))
+	if done.Status.Reason != "" {
+		line += ": " + done.Status.Reason
+	}
+	j.say.say("%s", line)
+	var got athena.ListExecutorsResponse
+	if err := j.client.call(ctx, "ListExecutors", athena.ListExecutorsRequest{SessionId: &j.session}, &got); err == nil {
+		var b strings.Builder
+		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "EXECUTOR\tTYPE\tSTATE\tDPUS")
+		for _, e := range got.ExecutorsSummary {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\n", deref(e.ExecutorId), deref(e.ExecutorType), deref(e.ExecutorState), deref(e.ExecutorSize))
+		}
+		t.Flush()
+		j.say.say("%s", strings.TrimRight(b.String(), "\n"))
+	}
+	j.say.say("outputs: %s/{stdout,stderr,results}", done.Dir)
+}
+
+// end terminates the session and waits until nothing of it is left.
+func (j *job) end(ctx context.Context) {
+	if j.session == "" {
+		return
+	}
+	defer j.say.done()
+	var out athena.TerminateSessionResponse
+	if err := j.client.call(ctx, "TerminateSession", athena.TerminateSessionRequest{SessionId: &j.session}, &out); err != nil {
+		return // without a server the session's own dead-man switch ends it
+	}
+	for begun := time.Now(); ; {
+		var got athena.GetSessionStatusResponse
+		err := j.client.call(ctx, "GetSessionStatus", athena.GetSessionStatusRequest{SessionId: &j.session}, &got)
+		if err != nil || ergane.SessionState(*got.Status.State).Ended() {
+			return
+		}
+		if time.Since(begun) > 2*time.Second {
+			j.say.progress("ending the session", since(begun))
+		}
+		if sleep(ctx, pollEvery) != nil {
+			return
+		}
+	}
+}
+
+func errOf(f finished) error {
+	if f.Status.State == ergane.CalculationCompleted || f.ID == "" {
+		return nil
+	}
+	return fmt.Errorf("the code's arguments could not be set: %s %s", f.Status.State, f.Status.Reason)
+}
+
+func since(t time.Time) string { return fmt.Sprintf("%.1f s", time.Since(t).Seconds()) }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

@@ -1,0 +1,69 @@
+// Command ergane is Amazon Athena for Apache Spark that you run yourself.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line. Every flag is also a key of the --config file and
+// an ERGANE_* variable.
+type cli struct {
+	Config kong.ConfigFlag `help:"JSON file with flag values." placeholder:"FILE" env:"ERGANE_CONFIG"`
+
+	Run     runCmd     `cmd:"" help:"Run a Python file as a calculation in a fresh session."`
+	Serve   serveCmd   `cmd:"" help:"Serve the API and the embedded S3."`
+	Env     envCmd     `cmd:"" help:"Print shell commands that point AWS clients at the running server."`
+	Logs    logsCmd    `cmd:"" help:"Show the log of a session's Spark driver."`
+	Setup   setupCmd   `cmd:"" help:"Download and install the Spark engine, and nothing else."`
+	Doctor  doctorCmd  `cmd:"" help:"Tell what works, what does not, and what to do about it."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	if len(os.Args) > 1 {
+		if child, ok := children[os.Args[1]]; ok {
+			os.Exit(child(os.Args[2:]))
+		}
+	}
+	var c cli
+	parser := kong.Must(&c,
+		kong.Name("ergane"),
+		kong.Description("Amazon Athena for Apache Spark that you run yourself: every AWS client works, on real PySpark."),
+		kong.Configuration(kong.JSON),
+		kong.UsageOnError(),
+	)
+	command, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	ctx, stop := signalContext()
+	command.BindTo(ctx, (*context.Context)(nil))
+	err = command.Run()
+	stop()
+	if code := exitCode(0); errors.As(err, &code) {
+		os.Exit(int(code))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ergane: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// exitCode ends the program with a status after everything has been said.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// signalContext ends with the first SIGINT or SIGTERM. A second one kills, as
+// for any program.
+func signalContext() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	watchGoRun(stop)
+	return ctx, stop
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// dataHome is $XDG_DATA_HOME, or ~/.local/share.
+func dataHome() (string, error) {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", errors.New("there is no home directory for Ergane's data; set HOME, or name a folder with --data-dir and one with --engine-dir")
+	}
+	return filepath.Join(home, ".local", "share"), nil
+}
+
+// dirs are the folders that every subcommand needs.
+type dirs struct {
+	DataDir   string `help:"Folder for keys, database, results and sessions (default: ergane in the XDG data folder)." env:"ERGANE_DATA_DIR" placeholder:"DIR"`
+	EngineDir string `help:"Folder for installed engines, shared by all data folders (default: ergane/engines in the XDG data folder)." env:"ERGANE_ENGINE_DIR" placeholder:"DIR"`
+}
+
+// resolve makes both absolute and fills in the defaults.
+func (d *dirs) resolve() error {
+	for _, f := range []struct {
+		dir *string
+		def string
+	}{{&d.DataDir, "ergane"}, {&d.EngineDir, filepath.Join("ergane", "engines")}} {
+		if *f.dir == "" {
+			home, err := dataHome()
+			if err != nil {
+				return err
+			}
+			*f.dir = filepath.Join(home, f.def)
+		}
+		abs, err := filepath.Abs(*f.dir)
+		if err != nil {
+			return fmt.Errorf("find folder %s: %w", *f.dir, err)
+		}
+		*f.dir = abs
+	}
+	return nil
+}
+
+// makeDataDir makes the data dir, for its owner alone, and checks that it can be written.
+func makeDataDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("the data folder cannot be made; name another with --data-dir: %w", err)
+	}
+	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return fmt.Errorf("the data folder cannot be written; name another with --data-dir: %w", err)
+	}
+	defer os.Remove(probe.Name())
+	_, err = probe.Write(make([]byte, 4096))
+	if err := errors.Join(err, probe.Sync(), probe.Close()); err != nil {
+		return fmt.Errorf("the data folder cannot be written; make space, or name another with --data-dir: %w", err)
+	}
+	return nil
+}
+
+func lockPath(dataDir string) string { return filepath.Join(dataDir, "lock") }
+
+func sessionsPath(dataDir string) string { return filepath.Join(dataDir, "sessions") }
+
+// serverInfo is server.json: how env, run and logs find a running server.
+type serverInfo struct {
+	PID       int       `json:"pid"`
+	Started   time.Time `json:"started"`
+	API       string    `json:"api"` // http://127.0.0.1:7480
+	S3        string    `json:"s3"`  // http://127.0.0.1:7481
+	Region    string    `json:"region"`
+	ExitsIdle bool      `json:"exits_idle"`
+	Version   string    `json:"version"`
+}
+
+func serverInfoPath(dataDir string) string { return filepath.Join(dataDir, "server.json") }
+
+// readServerInfo returns what a server on the data dir said of itself; false where none runs.
+func readServerInfo(dataDir string) (serverInfo, bool, error) {
+	var info serverInfo
+	raw, err := os.ReadFile(serverInfoPath(dataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, false, nil
+	}
+	if err != nil {
+		return info, false, fmt.Errorf("read server.json: %w", err)
+	}
+	if err := json.Unmarshal(raw, &info); err != nil {
+		return info, false, fmt.Errorf("read server.json: %w", err)
+	}
+	return info, true, nil
+}
+
+// writeJSON writes a file for the owner alone, whole or not at all.
+func writeJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, append(raw, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ergane-dev/ergane"
+)
+
+type runCmd struct {
+	dirs
+	Files     string   `help:"Folder to copy to S3 first; its s3:// address is the code's sys.argv[1]." placeholder:"DIR" type:"existingdir"`
+	WorkGroup string   `help:"Workgroup of the session." default:"primary" placeholder:"NAME"`
+	File      string   `arg:"" help:"Python file to run." type:"existingfile"`
+	Args      []string `arg:"" optional:"" passthrough:"" help:"Further values of the code's sys.argv."`
+}
+
+// Help is the long help text.
+func (runCmd) Help() string {
+	return "Uses the server that runs on the data folder; without one it starts one that ends by itself. " +
+		"Exits 0 if the calculation COMPLETED, and 1 otherwise."
+}
+
+// goodbye bounds what is left to do after an interrupt.
+const goodbye = 15 * time.Second
+
+// Run runs the file. The code's stdout and stderr are the command's; all else
+// that it says goes to stderr.
+func (c *runCmd) Run(ctx context.Context) error {
+	if err := c.resolve(); err != nil {
+		return err
+	}
+	code, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("read the code: %w", err)
+	}
+	if !utf8.Valid(code) {
+		return fmt.Errorf("%s is not UTF-8 text", c.File)
+	}
+	say := newSpeaker(os.Stderr)
+	cl, err := findServer(ctx, c.dirs, say)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	j := &job{client: cl, say: say, workGroup: c.WorkGroup}
+	err = j.start(ctx)
+	// From here on a session exists: it is ended whatever happens.
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+		j.end(end)
+	}()
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	argv := []string{filepath.Base(c.File)}
+	if c.Files != "" {
+		at, err := j.upload(ctx, c.Files)
+		if err != nil {
+			return interrupted(ctx, err)
+		}
+		argv = append(argv, at)
+	}
+	done, err := j.run(ctx, string(code), append(argv, c.Args...))
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	j.report(ctx, done)
+	if done.Status.State != ergane.CalculationCompleted {
+		return exitCode(1)
+	}
+	return nil
+}
+
+// interrupted replaces the errors that follow from Ctrl-C by one word.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		return errors.New("interrupted")
+	}
+	return err
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+type serveCmd struct {
+	dirs
+	Listen   string        `help:"Address of the API; port 0 takes a free one and keeps it for the data folder's life." default:"127.0.0.1:7480" env:"ERGANE_LISTEN" placeholder:"HOST:PORT"`
+	S3Listen string        `name:"s3-listen" help:"Address of the embedded S3; port 0 as above." default:"127.0.0.1:7481" env:"ERGANE_S3_LISTEN" placeholder:"HOST:PORT"`
+	Results  string        `help:"s3://bucket/prefix of an external store for results, reached by ERGANE_S3_ENDPOINT, ERGANE_S3_REGION, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY. Without it the embedded S3 is used." env:"ERGANE_RESULTS" placeholder:"URI"`
+	Hold     time.Duration `help:"How long reads of a just started session or calculation wait for its end; 0 turns it off." default:"1s" env:"ERGANE_HOLD"`
+	TLSCert  string        `name:"tls-cert" help:"Certificate (PEM) for TLS." env:"ERGANE_TLS_CERT" placeholder:"FILE" type:"existingfile"`
+	TLSKey   string        `name:"tls-key" help:"Key (PEM) of the certificate." env:"ERGANE_TLS_KEY" placeholder:"FILE" type:"existingfile"`
+	Insecure bool          `help:"Allow an address other than loopback without TLS." env:"ERGANE_INSECURE"`
+	ExitIdle time.Duration `help:"End by itself when no client and no session was there for so long; 0 is never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
+	LogLevel slog.Level    `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
+}
+
+// Run serves until SIGINT or SIGTERM. Sessions live on for the next server.
+func (c *serveCmd) Run(ctx context.Context) error {
+	if err := c.resolve(); err != nil {
+		return err
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	srv, err := openServer(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("ergane is ready: API %s, S3 %s, data in %s\n", srv.info.API, srv.info.S3, cfg.DataDir)
+	err = srv.serve(ctx)
+	return errors.Join(err, srv.close())
+}
+
+// config is the checked form of the flags.
+func (c *serveCmd) config() (serverConfig, error) {
+	cfg := serverConfig{
+		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
+		Results: strings.TrimRight(c.Results, "/"), Hold: c.Hold, ExitIdle: c.ExitIdle,
+		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return cfg, errors.New("--tls-cert and --tls-key go together")
+	}
+	for _, f := range []struct{ flag, addr string }{{"--listen", c.Listen}, {"--s3-listen", c.S3Listen}} {
+		loopback, err := isLoopback(f.addr)
+		if err != nil {
+			return cfg, fmt.Errorf("%s %s: %w", f.flag, f.addr, err)
+		}
+		tls := c.TLSCert != "" && f.flag == "--listen" // the embedded S3 speaks plain HTTP
+		if !loopback && !tls && !c.Insecure {
+			return cfg, fmt.Errorf("%s %s is open to other machines without TLS; give --tls-cert and --tls-key, or --insecure if the network is trusted", f.flag, f.addr)
+		}
+	}
+	if c.Results != "" {
+		if !strings.HasPrefix(c.Results, "s3://") {
+			return cfg, fmt.Errorf("--results %s is not an s3:// address", c.Results)
+		}
+		cfg.External = externalS3{
+			Endpoint: os.Getenv("ERGANE_S3_ENDPOINT"), Region: os.Getenv("ERGANE_S3_REGION"),
+			AccessKeyID: os.Getenv("ERGANE_S3_ACCESS_KEY_ID"), Secret: os.Getenv("ERGANE_S3_SECRET_ACCESS_KEY"),
+		}
+		if cfg.External.Region == "" {
+			cfg.External.Region = defaultRegion
+		}
+		if cfg.External.Endpoint == "" || cfg.External.AccessKeyID == "" || cfg.External.Secret == "" {
+			return cfg, errors.New("--results needs ERGANE_S3_ENDPOINT, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY")
+		}
+	}
+	return cfg, nil
+}
+
+// isLoopback reports whether only this machine can reach a host:port.
+func isLoopback(addr string) (bool, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false, errors.New("not an address of the form host:port")
+	}
+	if host == "localhost" {
+		return true, nil
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback(), nil
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ergane-dev/ergane/internal/api"
+	"github.com/ergane-dev/ergane/internal/awsjson"
+	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/objects"
+	"github.com/ergane-dev/ergane/internal/objects/gateway"
+	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/store"
+	kernelsrc "github.com/ergane-dev/ergane/kernel"
+)
+
+const (
+	defaultRegion = "us-east-1"
+	// orphanedFor is how long the kernel of a server that ends by itself lives without it.
+	orphanedFor = 10 * time.Second
+	// drainFor bounds the wait for requests when the server stops.
+	drainFor = 5 * time.Second
+)
+
+// serverConfig is what a server works by; serveCmd has checked it.
+type serverConfig struct {
+	DataDir, EngineDir string
+	Listen, S3Listen   string
+	Results            string // "" is the embedded store
+	External           externalS3
+	Hold, ExitIdle     time.Duration
+	TLSCert, TLSKey    string
+}
+
+// externalS3 is a store that is not ours.
+type externalS3 struct{ Endpoint, Region, AccessKeyID, Secret string }
+
+// A server is everything that `ergane serve` runs, from open to close.
+type server struct {
+	cfg     serverConfig
+	log     *slog.Logger
+	lock    *flock.Lock
+	info    serverInfo
+	store   *store.Store
+	s3      *gateway.Supervisor // nil with an external store
+	engines *engines
+	manager *session.Manager
+	http    *http.Server
+	socket  net.Listener
+	busy    activity
+
+	installing sync.WaitGroup
+	stop       context.CancelFunc
+}
+
+// openServer takes the data dir and starts everything but the answering of
+// requests. After an error nothing of it is left.
+func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *server, err error) {
+	s := &server{cfg: cfg, log: log}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.takeDataDir(); err != nil {
+		return nil, err
+	}
+	keys, err := credentials.Open(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if s.socket, err = listen(cfg.Listen, filepath.Join(cfg.DataDir, "listen")); err != nil {
+		return nil, err
+	}
+	s.info = serverInfo{
+		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion,
+		ExitsIdle: cfg.ExitIdle > 0, Version: build(),
+	}
+	results, err := s.openResults(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "ergane.db")); err != nil {
+		return nil, err
+	}
+	s.engines = newEngines(cfg.EngineDir, kernelsrc.FS, log)
+	s.installing.Go(func() { s.engines.run(work) })
+
+	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, log: log}
+	if cfg.ExitIdle > 0 {
+		h.deadMan = orphanedFor
+	}
+	if cfg.Results != "" {
+		h.external = &cfg.External
+	}
+	s.manager = session.New(session.Config{Hold: cfg.Hold, Results: cfg.Results, DefaultEngine: s.engines.table.Default}, s.store, h, results, log)
+	if err := s.manager.Start(ctx); err != nil {
+		return nil, err
+	}
+	verifier := awsjson.NewVerifier(api.SigningName, func(id string) (string, bool) {
+		k, ok := keys.Lookup(id)
+		return k.Secret, ok
+	}, time.Now)
+	mux := http.NewServeMux()
+	api.New(s.manager, verifier, keys.Derive("page tokens"), log).Register(mux)
+	s.registerHealth(mux)
+	s.http = &http.Server{
+		Handler:           s.busy.count(mux),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, writeJSON(serverInfoPath(cfg.DataDir), s.info)
+}
+
+// takeDataDir makes the data dir this server's own.
+func (s *server) takeDataDir() error {
+	if err := makeDataDir(s.cfg.DataDir); err != nil {
+		return err
+	}
+	lock, err := flock.Acquire(lockPath(s.cfg.DataDir))
+	if errors.Is(err, flock.ErrHeld) {
+		where := ""
+		if info, ok, err := readServerInfo(s.cfg.DataDir); err == nil && ok {
+			where = fmt.Sprintf(" (process %d, %s)", info.PID, info.API)
+		}
+		return fmt.Errorf("%s%s%s; stop it, or name another folder with --data-dir", alreadyServed, s.cfg.DataDir, where)
+	}
+	s.lock = lock
+	return err
+}
+
+// openResults starts or adopts the embedded S3, unless there is an external
+// one, and returns the store that results go to.
+func (s *server) openResults(ctx context.Context, keys *credentials.Keyring) (*objects.Store, error) {
+	if s.cfg.Results != "" {
+		x := s.cfg.External
+		s.info.S3, s.info.Region = x.Endpoint, x.Region
+		return objects.New(objects.Config{Endpoint: x.Endpoint, Region: x.Region, AccessKeyID: x.AccessKeyID, Secret: x.Secret, PathStyle: true}), nil
+	}
+	s.s3 = gateway.NewSupervisor(gateway.SupervisorConfig{
+		DataDir: s.cfg.DataDir, Listen: s.cfg.S3Listen, Command: []string{self, "s3"}, Build: build(), Log: s.log,
+	})
+	if err := s.s3.Start(ctx); err != nil {
+		return nil, err
+	}
+	s.info.S3 = s.s3.Endpoint()
+	root := keys.Root()
+	return objects.New(objects.Config{
+		Endpoint: s.info.S3, Region: defaultRegion, AccessKeyID: root.AccessKeyID, Secret: root.Secret, PathStyle: true, Embedded: true,
+	}), nil
+}
+
+// serve answers requests until ctx ends, or until nobody needs the server.
+func (s *server) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.cfg.ExitIdle > 0 {
+		go func() {
+			s.busy.awaitIdle(ctx, s.cfg.ExitIdle, func() bool { return s.manager.Live() == 0 })
+			cancel()
+		}()
+	}
+	served := make(chan error, 1)
+	go func() {
+		if s.cfg.TLSCert != "" {
+			s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+			served <- s.http.ServeTLS(s.socket, s.cfg.TLSCert, s.cfg.TLSKey)
+			return
+		}
+		served <- s.http.Serve(s.socket)
+	}()
+	s.log.Info("serving", "api", s.info.API, "s3", s.info.S3, "data_dir", s.cfg.DataDir, "version", build())
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve the API: %w", err)
+	case <-ctx.Done():
+		s.log.Info("stopping; sessions live on", "live", s.manager.Live())
+		return nil
+	}
+}
+
+// close stops everything in the order in which it depends on each other. The
+// kernels live on; the embedded S3 does while there are any.
+func (s *server) close() error {
+	var errs []error
+	_, ours, _ := readServerInfo(s.cfg.DataDir)
+	if s.lock != nil && ours {
+		errs = append(errs, os.Remove(serverInfoPath(s.cfg.DataDir)))
+	}
+	live := 0
+	if s.manager != nil {
+		live = s.manager.Live()
+	}
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drainFor)
+		go s.manager.Close() // ends the held requests, so that Shutdown need not wait for them
+		if err := s.http.Shutdown(ctx); err != nil {
+			errs = append(errs, s.http.Close())
+		}
+		cancel()
+	}
+	if s.socket != nil {
+		s.socket.Close() // closed by Shutdown if it was served
+	}
+	if s.manager != nil {
+		s.manager.Close()
+	}
+	s.stop()
+	s.installing.Wait()
+	if s.s3 != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drainFor)
+		if live == 0 {
+			s.s3.Stop(ctx)
+		} else {
+			s.s3.Detach()
+		}
+		cancel()
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Release())
+	}
+	return errors.Join(errs...)
+}
+
+// url is the API's address as a client writes it.
+func (s *server) url() string {
+	scheme := "http"
+	if s.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	host, port, _ := net.SplitHostPort(s.socket.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A speaker tells a user how long things go. On a terminal one line is
+// rewritten; elsewhere a line comes every few seconds.
+type speaker struct {
+	mu   sync.Mutex
+	w    io.Writer
+	tty  bool
+	open bool // an unfinished line is on the terminal
+	last time.Time
+	what string
+}
+
+// sayEvery is how often progress is repeated where there is no terminal.
+const sayEvery = 5 * time.Second
+
+func newSpeaker(f *os.File) *speaker {
+	st, err := f.Stat()
+	return &speaker{w: f, tty: err == nil && st.Mode()&os.ModeCharDevice != 0}
+}
+
+// say prints a line that stays.
+func (s *speaker) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	fmt.Fprintf(s.w, format+"\n", args...)
+}
+
+// progress shows how far something is; what is the part that only changes with the step.
+func (s *speaker) progress(what, detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := strings.TrimRight(what+" "+detail, " ")
+	if s.tty {
+		fmt.Fprintf(s.w, "\r\x1b[K%s", line)
+		s.open = true
+		return
+	}
+	if what == s.what && time.Since(s.last) < sayEvery {
+		return
+	}
+	s.what, s.last = what, time.Now()
+	fmt.Fprintln(s.w, line)
+}
+
+// done removes an unfinished line of progress.
+func (s *speaker) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+}
+
+func (s *speaker) clear() {
+	if s.open {
+		fmt.Fprint(s.w, "\r\x1b[K")
+		s.open = false
+	}
+}
+
+// size formats a number of bytes: 318 MB.
+func size(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%d MB", n/1e6)
+	default:
+		return fmt.Sprintf("%d kB", (n+999)/1e3)
+	}
+}

@@ -1,0 +1,222 @@
+"""A real server with real Spark, as a user starts it, and the clients to talk to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import pytest
+from botocore.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+ERGANE = Path(os.environ.get("ERGANE_TEST_BINARY", ROOT / ".build" / "ergane"))
+
+# Sessions are polled as often as a test wants to; the server holds young reads anyway.
+POLL = 0.05
+SESSION_LIMIT = 120
+CALCULATION_LIMIT = 120
+
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, limit: float, look: Callable[[], T | None]) -> T:
+    """Return what look returns as soon as it is not None; fail after limit seconds."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        got = look()
+        if got is not None:
+            return got
+        time.sleep(POLL)
+    raise AssertionError(f"no {what} within {limit} s")
+
+
+def clean_env(home: Path) -> dict[str, str]:
+    """An environment without a trace of the developer's AWS or Ergane settings."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "ERGANE_", "XDG_"))}
+    env["HOME"] = str(home)
+    env["ERGANE_ENGINE_DIR"] = os.environ["ERGANE_ENGINE_DIR"]
+    return env
+
+
+class Server:
+    """`ergane serve` on a data dir of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.log = data_dir.with_suffix(".log")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.args: list[str] = []
+
+    def start(self, *args: str) -> Server:
+        self.args = list(args) or self.args
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [ERGANE, "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]
+                + ["--data-dir", str(self.data_dir), *self.args],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=clean_env(self.data_dir.parent),
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        assert line.startswith("ergane is ready: "), f"{line!r}; log: {self.log.read_text()[-2000:]}"
+        return self
+
+    def kill(self) -> None:
+        """kill -9: nothing is said, nothing is cleaned up."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment that `ergane env` makes."""
+        out = subprocess.run(
+            [ERGANE, "env", "--data-dir", str(self.data_dir)],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=clean_env(self.data_dir.parent),
+        ).stdout
+        return dict(re.findall(r"^export (\w+)='(.*)'$", out, re.MULTILINE))
+
+    def client(self, service: str, **config: Any) -> Any:
+        env = self.env
+        return boto3.client(
+            service,
+            endpoint_url=env[f"AWS_ENDPOINT_URL_{service.upper()}"],
+            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+            region_name=env["AWS_REGION"],
+            config=Config(**config),
+        )
+
+    def session_processes(self) -> list[int]:
+        """Every process that has the data dir on its command line or as its folder, but for the server."""
+        found = []
+        for proc in Path("/proc").iterdir():
+            if not proc.name.isdigit() or (self.process and int(proc.name) == self.process.pid):
+                continue
+            with contextlib.suppress(OSError):
+                text = (proc / "cmdline").read_bytes() + os.readlink(proc / "cwd").encode()
+                if str(self.data_dir).encode() in text:
+                    found.append(int(proc.name))
+        return found
+
+
+class Athena:
+    """What a test says to the API, in few words."""
+
+    def __init__(self, server: Server, **config: Any) -> None:
+        self.api = server.client("athena", **config)
+        self.s3 = server.client("s3")
+
+    def start(self, **kwargs: Any) -> str:
+        kwargs.setdefault("WorkGroup", "primary")
+        kwargs.setdefault("EngineConfiguration", {"MaxConcurrentDpus": 2})
+        return self.api.start_session(**kwargs)["SessionId"]
+
+    def session(self, **kwargs: Any) -> str:
+        """Start a session and wait until it is IDLE."""
+        sid = self.start(**kwargs)
+        assert self.await_session(sid)["State"] == "IDLE", self.status(sid)
+        return sid
+
+    def status(self, sid: str) -> dict[str, Any]:
+        return self.api.get_session_status(SessionId=sid)["Status"]
+
+    def await_session(self, sid: str, leave: str = "CREATING", limit: float = SESSION_LIMIT) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            status = self.status(sid)
+            return None if status["State"] in leave.split() else status
+
+        return wait_for(f"end of {leave} of session {sid}", limit, look)
+
+    def submit(self, sid: str, code: str, **kwargs: Any) -> str:
+        return self.api.start_calculation_execution(SessionId=sid, CodeBlock=code, **kwargs)["CalculationExecutionId"]
+
+    def await_calculation(self, cid: str, limit: float = CALCULATION_LIMIT) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            got = self.api.get_calculation_execution(CalculationExecutionId=cid)
+            return got if got["Status"]["State"] in ("COMPLETED", "FAILED", "CANCELED") else None
+
+        return wait_for(f"end of calculation {cid}", limit, look)
+
+    def run(self, sid: str, code: str) -> Result:
+        got = self.await_calculation(self.submit(sid, code))
+        return Result(self, got)
+
+    def read(self, uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+class Result:
+    """A calculation that has ended, with its objects."""
+
+    def __init__(self, athena: Athena, got: dict[str, Any]) -> None:
+        self.raw = got
+        self.state: str = got["Status"]["State"]
+        self.reason: str | None = got["Status"].get("StateChangeReason")
+        self.stdout = athena.read(got["Result"]["StdOutS3Uri"])
+        self.stderr = athena.read(got["Result"]["StdErrorS3Uri"])
+        self.results = [json.loads(line) for line in athena.read(got["Result"]["ResultS3Uri"]).splitlines()]
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that leave it as they found it."""
+    server = Server(tmp_path_factory.mktemp("ergane") / "data").start()
+    yield server
+    end(server)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server that a test may kill."""
+    server = Server(tmp_path / "data").start()
+    yield server
+    end(server)
+
+
+def end(server: Server) -> None:
+    """Terminate every session, stop the server, and see that nothing is left of them."""
+    if server.process is None or server.process.poll() is not None:
+        server.start()
+    athena = Athena(server)
+    live = []
+    for group in athena.api.list_work_groups()["WorkGroups"]:
+        for s in athena.api.list_sessions(WorkGroup=group["Name"])["Sessions"]:
+            athena.api.terminate_session(SessionId=s["SessionId"])
+            live.append(s["SessionId"])
+    for sid in live:
+        athena.await_session(sid, leave="TERMINATING")
+    assert server.stop() == 0
+    wait_for("end of all processes", 10, lambda: True if not server.session_processes() else None)
+
+
+@pytest.fixture(scope="session")
+def athena(shared_server: Server) -> Athena:
+    return Athena(shared_server)
+
+
+@pytest.fixture(scope="session")
+def session(athena: Athena) -> str:
+    """One session for all calculations that leave it as they found it."""
+    return athena.session()

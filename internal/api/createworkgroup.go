@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/athena"
+)
+
+func (s *Service) createWorkGroup(ctx context.Context, in *athena.CreateWorkGroupInput) (*athena.CreateWorkGroupOutput, error) {
+	configuration, err := configurationFrom(in.Configuration)
+	if err != nil {
+		return nil, err
+	}
+	err = s.manager.CreateWorkGroup(ctx, ergane.WorkGroup{
+		Name:          value(in.Name),
+		Description:   value(in.Description),
+		Configuration: configuration,
+		Tags:          tagsFrom(in.Tags),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &athena.CreateWorkGroupOutput{}, nil
+}
+
+// configurationFrom takes what means something to Ergane out of the wire
+// shape, and keeps the rest to be shown again.
+func configurationFrom(c *athena.WorkGroupConfiguration) (ergane.WorkGroupConfiguration, error) {
+	var out ergane.WorkGroupConfiguration
+	if c == nil {
+		return out, nil
+	}
+	rest := *c
+	if v := c.EngineVersion; v != nil {
+		out.EngineVersion.Selected = value(v.SelectedEngineVersion)
+	}
+	if c.EngineConfiguration != nil {
+		out.Engine = new(engineFrom(c.EngineConfiguration))
+	}
+	out.ExecutionRole = value(c.ExecutionRole)
+	rest.EngineVersion, rest.EngineConfiguration, rest.ExecutionRole = nil, nil, nil
+	if r := c.ResultConfiguration; r != nil {
+		out.OutputLocation = value(r.OutputLocation)
+		out.Encryption = encryptionFrom(r.EncryptionConfiguration)
+		left := *r
+		left.OutputLocation, left.EncryptionConfiguration = nil, nil
+		rest.ResultConfiguration = &left
+	}
+	var err error
+	out.Echo, err = echo(rest)
+	return out, err
+}

@@ -1,0 +1,80 @@
+// Package api carries out the operations of Athena's API: one file per
+// operation, each from wire shapes to the domain, one call of the session
+// manager, and back.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/athena"
+	"github.com/ergane-dev/ergane/internal/awsjson"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// SigningName is the service in the scope of a signature.
+const SigningName = "athena"
+
+// A Service answers the API.
+type Service struct {
+	manager  *session.Manager
+	verifier *awsjson.Verifier
+	pageKey  []byte
+	log      *slog.Logger
+}
+
+// New makes a Service. pageKey is the secret that page tokens are signed with:
+// tokens live as long as it does.
+func New(m *session.Manager, v *awsjson.Verifier, pageKey []byte, log *slog.Logger) *Service {
+	return &Service{manager: m, verifier: v, pageKey: pageKey, log: log}
+}
+
+// Register adds the service's paths: POST / for the API's operations, and the
+// live output of calculations.
+func (s *Service) Register(mux *http.ServeMux) {
+	mux.Handle("/", awsjson.NewHandler(awsjson.Config{
+		TargetPrefix: "AmazonAthena",
+		Operations:   s.operations(),
+		Verifier:     s.verifier,
+		ErrorOf:      errorOf,
+		Log:          s.log,
+	}))
+	mux.HandleFunc("GET /calculations/{id}/output", s.output)
+}
+
+func (s *Service) operations() map[string]awsjson.Operation {
+	ops := map[string]awsjson.Operation{}
+	for _, op := range athena.Operations {
+		ops[op.Name] = notOffered(op)
+	}
+	athena.Handle(ops, s.createWorkGroup)
+	athena.Handle(ops, s.getCalculationExecution)
+	athena.Handle(ops, s.getCalculationExecutionCode)
+	athena.Handle(ops, s.getCalculationExecutionStatus)
+	athena.Handle(ops, s.getSession)
+	athena.Handle(ops, s.getSessionStatus)
+	athena.Handle(ops, s.getWorkGroup)
+	athena.Handle(ops, s.listCalculationExecutions)
+	athena.Handle(ops, s.listExecutors)
+	athena.Handle(ops, s.listSessions)
+	athena.Handle(ops, s.listWorkGroups)
+	athena.Handle(ops, s.startCalculationExecution)
+	athena.Handle(ops, s.startSession)
+	athena.Handle(ops, s.stopCalculationExecution)
+	athena.Handle(ops, s.terminateSession)
+	return ops
+}
+
+// notOffered refuses an operation of the model that Ergane does not have.
+func notOffered(op *athena.Operation) awsjson.Operation {
+	refusal := ergane.Errorf(ergane.CodeInvalid, "%s is not offered by Ergane; docs/compatibility.md lists the operations that are.", op.Name)
+	return awsjson.Operation{Handle: func(context.Context, any) (any, error) { return nil, refusal }}
+}
+
+// caller is the access key id that a request was signed with.
+func caller(ctx context.Context) string { return awsjson.CallerFrom(ctx).AccessKeyID }
+
+// implicitFor is how long a resend of a call is recognised by its invocation id.
+const implicitFor = 15 * 60 // seconds

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/athena"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// sessionEcho are the members of StartSession that are only shown again.
+type sessionEcho struct {
+	Monitoring *athena.MonitoringConfiguration `json:",omitzero"`
+}
+
+func (s *Service) startSession(ctx context.Context, in *athena.StartSessionRequest) (*athena.StartSessionResponse, error) {
+	params := *in
+	params.ClientRequestToken = nil
+	tokens, err := tokens(ctx, "StartSession", in.ClientRequestToken, params)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := echo(sessionEcho{Monitoring: in.MonitoringConfiguration})
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.manager.StartSession(ctx, caller(ctx), session.StartRequest{
+		WorkGroup:       value(in.WorkGroup),
+		Description:     value(in.Description),
+		Engine:          engineFrom(in.EngineConfiguration),
+		ExecutionRole:   value(in.ExecutionRole),
+		IdleTimeout:     time.Duration(value(in.SessionIdleTimeoutInMinutes)) * time.Minute,
+		NotebookVersion: value(in.NotebookVersion),
+		Tags:            tagsFrom(in.Tags),
+		Echo:            kept,
+		Tokens:          tokens,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &athena.StartSessionResponse{SessionId: &got.ID, State: new(athena.SessionState(got.Status.State))}, nil
+}
+
+func sessionKey(s ergane.Session) ergane.Key { return ergane.Key{At: s.Status.StartedAt, ID: s.ID} }

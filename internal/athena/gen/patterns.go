@@ -1,0 +1,42 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+)
+
+// xmlCharacters is the model's class of the characters that XML may hold. Its
+// \u escapes are Java's, and the pairs of them are surrogates.
+const xmlCharacters = `[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]`
+
+// predicates are the patterns that RE2 does not have the syntax for, with the
+// functions of package athena that do their work.
+var predicates = map[string]string{
+	xmlCharacters + `*`:                  "isXMLText",
+	`(?!.*[/:\\])` + xmlCharacters + `+`: "isNotebookName",
+}
+
+// re2 translates a pattern, which is Java's, to RE2's syntax: there a dot
+// stands for more characters than in Java, where no line ending is among them.
+func re2(pattern string) (string, error) {
+	var out strings.Builder
+	inClass := false
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern):
+			out.WriteString(pattern[i : i+2])
+			i++
+			continue
+		case c == '[':
+			inClass = true
+		case c == ']':
+			inClass = false
+		case c == '.' && !inClass:
+			out.WriteString(`[^\n\r\x{85}\x{2028}\x{2029}]`)
+			continue
+		}
+		out.WriteByte(pattern[i])
+	}
+	_, err := regexp.Compile(`^(?:` + out.String() + `)$`)
+	return out.String(), err
+}

@@ -1,0 +1,213 @@
+package awsjson
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Keys of the line that each request logs.
+const (
+	logOperation   = "operation"
+	logAccessKeyID = "access_key_id"
+	logStatus      = "status"
+	logDurationMs  = "duration_ms"
+	logRequestID   = "request_id"
+	logErrorType   = "error_type"
+	logError       = "error"
+	logStack       = "stack"
+)
+
+// Config is what a Handler is made of. Every field is needed.
+type Config struct {
+	// TargetPrefix stands before the dot of X-Amz-Target.
+	TargetPrefix string
+	// Operations by name. The map must not change any more.
+	Operations map[string]Operation
+	Verifier   *Verifier
+	// ErrorOf says what goes over the wire for an error that an operation
+	// returned (but an *Error goes as it is), for a *ValidationError of its
+	// input and for a panic, which comes as an error of no known type. It
+	// never returns nil.
+	ErrorOf func(error) *Error
+	Log     *slog.Logger
+}
+
+// An Operation is one call of the service.
+type Operation struct {
+	// Input describes the input, a Structure. If it is nil, the body is not
+	// looked at and in is nil.
+	Input *Shape
+	// Handle carries the call out. in is what Input.New makes; out is written
+	// with encoding/json. The context carries the Caller and ends when the
+	// client has gone.
+	Handle func(ctx context.Context, in any) (out any, err error)
+}
+
+// A Handler serves the operations at POST /.
+type Handler struct{ cfg Config }
+
+// NewHandler returns a handler that serves cfg.
+func NewHandler(cfg Config) *Handler { return &Handler{cfg} }
+
+// A request is what becomes of one request; every part adds what it knows, for
+// the log line.
+type request struct {
+	id, operation, accessKeyID string
+	status                     int
+	bodyRead                   bool
+	err                        *Error // as answered
+	cause                      error  // of a failure of ours
+	stack                      []byte // of a panic
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	q := &request{id: NewRequestID()}
+	defer func() { h.log(q, r, time.Since(start)) }()
+
+	op, ok := h.route(q, r)
+	var answer []byte
+	if ok {
+		answer = h.serve(q, op, w, r)
+	}
+	if !q.bodyRead {
+		discard(w, r)
+	}
+	switch {
+	case q.err != nil:
+		q.status = q.err.Status
+		WriteError(w, q.id, q.err)
+	case !ok:
+		q.status = http.StatusNotFound
+		writeNotFound(w, q.id)
+	default:
+		q.status = http.StatusOK
+		writeBody(w, q.id, q.status, answer)
+	}
+}
+
+// route finds the operation. Where it finds none, and sets no error either,
+// the request is none of this protocol.
+func (h *Handler) route(q *request, r *http.Request) (Operation, bool) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Method != http.MethodPost || r.URL.Path != "/" || err != nil || media != contentType {
+		return Operation{}, false
+	}
+	prefix, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	op, ok := h.cfg.Operations[name]
+	if !ok || prefix != h.cfg.TargetPrefix {
+		q.err = &Error{Type: "UnknownOperationException", Status: http.StatusBadRequest}
+		return Operation{}, false
+	}
+	q.operation = name
+	return op, true
+}
+
+// serve carries out a request to an operation and returns the answer's body,
+// or sets q.err.
+func (h *Handler) serve(q *request, op Operation, w http.ResponseWriter, r *http.Request) (answer []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			q.stack = debug.Stack()
+			h.fail(q, fmt.Errorf("panic: %v", p))
+		}
+	}()
+	caller, body, err := h.receive(q, w, r)
+	if err != nil {
+		h.fail(q, err)
+		return nil
+	}
+	var in any
+	if op.Input != nil {
+		if in, err = Decode(op.Input, body); err != nil {
+			h.fail(q, err)
+			return nil
+		}
+	}
+	out, err := op.Handle(WithCaller(r.Context(), caller), in)
+	if err != nil {
+		if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+			q.err = brokenOff()
+		} else {
+			h.fail(q, err)
+		}
+		return nil
+	}
+	if answer, err = marshal(out); err != nil {
+		h.fail(q, fmt.Errorf("encode the answer: %w", err))
+		return nil
+	}
+	return answer
+}
+
+// receive verifies the request and returns who sent it and its body as plain JSON.
+func (h *Handler) receive(q *request, w http.ResponseWriter, r *http.Request) (Caller, []byte, error) {
+	v := h.cfg.Verifier
+	claim, secret, err := v.claim(r)
+	if err != nil {
+		return Caller{}, nil, err
+	}
+	q.accessKeyID = claim.accessKeyID
+	body, err := readBody(w, r)
+	if err != nil {
+		return Caller{}, nil, err
+	}
+	q.bodyRead = true
+	if err := v.check(r, claim, secret, body); err != nil {
+		return Caller{}, nil, err
+	}
+	body, err = decompress(r.Header.Get("Content-Encoding"), body)
+	if err != nil {
+		return Caller{}, nil, err
+	}
+	return claim.caller(r, q.id), body, nil
+}
+
+// fail settles how the request is answered: an *Error as it is, every other
+// error as the service says.
+func (h *Handler) fail(q *request, err error) {
+	if own, ok := errors.AsType[*Error](err); ok {
+		q.err = own
+	} else {
+		q.err = h.cfg.ErrorOf(err)
+	}
+	if q.err.Status >= http.StatusInternalServerError {
+		q.cause = err
+	}
+}
+
+// brokenOff ends a request whose context has ended, because its client has gone
+// or the server stops. If there still is a client, its SDK tries again.
+func brokenOff() *Error {
+	return &Error{Type: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
+		Message: "The request was broken off. Try again."}
+}
+
+func (h *Handler) log(q *request, r *http.Request, took time.Duration) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String(logOperation, q.operation),
+		slog.String(logAccessKeyID, q.accessKeyID),
+		slog.Int(logStatus, q.status),
+		slog.Float64(logDurationMs, float64(took.Microseconds())/1000),
+		slog.String(logRequestID, q.id),
+	}
+	if q.err != nil {
+		attrs = append(attrs, slog.String(logErrorType, q.err.Type))
+	}
+	if q.cause != nil {
+		level = slog.LevelError
+		attrs = append(attrs, slog.Any(logError, q.cause))
+	}
+	if q.stack != nil {
+		attrs = append(attrs, slog.String(logStack, string(q.stack)))
+	}
+	h.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}

@@ -1,0 +1,181 @@
+package awsjson
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	timeLayout = "20060102T150405Z"
+
+	// maxSkew is how far a client's clock may be off.
+	maxSkew = 5 * time.Minute
+	// maxExpires is the longest that a presigned request may live.
+	maxExpires = 7 * 24 * time.Hour
+	// maxDerivedKeys bounds the cache of signing keys; it is emptied when full.
+	maxDerivedKeys = 1024
+)
+
+// KeyLookup returns the secret of an access key, and false if there is none.
+type KeyLookup func(accessKeyID string) (secret string, ok bool)
+
+// A Verifier checks AWS Signature Version 4 on requests, in the Authorization
+// header or presigned in the query. It is safe for concurrent use.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+type Verifier struct {
+	service string
+	keys    KeyLookup
+	now     func() time.Time
+
+	mu      sync.RWMutex
+	derived map[derivedKey][]byte // guarded by mu; only keys that have verified a request
+}
+
+type derivedKey struct{ secret, date, region string }
+
+// NewVerifier verifies requests that are signed for the service, in any
+// region, with one of the keys. now is the clock; nil is time.Now.
+func NewVerifier(service string, keys KeyLookup, now func() time.Time) *Verifier {
+	if now == nil {
+		now = time.Now
+	}
+	return &Verifier{service: service, keys: keys, now: now, derived: map[derivedKey][]byte{}}
+}
+
+// Verify checks the request's signature over body, which is the body exactly
+// as it was sent. r must be as net/http received it. A session token is taken
+// for what it is to us: one more signed value. The error is an *Error, to be
+// written with WriteError.
+func (v *Verifier) Verify(r *http.Request, body []byte) (Caller, error) {
+	c, secret, err := v.claim(r)
+	if err != nil {
+		return Caller{}, err
+	}
+	if err := v.check(r, c, secret, body); err != nil {
+		return Caller{}, err
+	}
+	return c.caller(r, NewRequestID()), nil
+}
+
+// claim reads what the request says about its signature and judges all of it
+// that can be judged without the body. The secret is that of the claimed key.
+func (v *Verifier) claim(r *http.Request) (*claim, string, error) {
+	c, err := parseClaim(r)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := v.checkTime(c); err != nil {
+		return nil, "", err
+	}
+	if err := checkSignedHeaders(r, c); err != nil {
+		return nil, "", err
+	}
+	if err := v.checkScope(c); err != nil {
+		return nil, "", err
+	}
+	secret, ok := v.keys(c.accessKeyID)
+	if !ok {
+		return nil, "", &Error{Type: "UnrecognizedClientException", Status: http.StatusForbidden,
+			Message: "The security token included in the request is invalid."}
+	}
+	return c, secret, nil
+}
+
+// check is the other half of claim: the signature itself.
+func (v *Verifier) check(r *http.Request, c *claim, secret string, body []byte) error {
+	canonical, err := canonicalRequest(r, c, body)
+	if err != nil {
+		return err
+	}
+	hash := sha256.Sum256(canonical)
+	toSign := algorithm + "\n" + c.stamp + "\n" + c.scope() + "\n" + hex.EncodeToString(hash[:])
+
+	id := derivedKey{secret, c.date, c.region}
+	v.mu.RLock()
+	key, cached := v.derived[id]
+	v.mu.RUnlock()
+	if !cached {
+		key = v.derive(id)
+	}
+	if !hmac.Equal(mac(key, toSign), c.signature) {
+		return invalidSignature("The request signature we calculated does not match the signature you provided. " +
+			"Check your AWS Secret Access Key and signing method. " +
+			fmt.Sprintf("The host that has to be signed is %q.", r.Host))
+	}
+	if !cached {
+		v.remember(id, key)
+	}
+	return nil
+}
+
+func (v *Verifier) derive(id derivedKey) []byte {
+	key := mac([]byte("AWS4"+id.secret), id.date)
+	key = mac(key, id.region)
+	key = mac(key, v.service)
+	return mac(key, terminator)
+}
+
+func (v *Verifier) remember(id derivedKey, key []byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.derived) >= maxDerivedKeys {
+		clear(v.derived)
+	}
+	v.derived[id] = key
+}
+
+func (v *Verifier) checkTime(c *claim) error {
+	now := v.now().UTC()
+	if earliest := now.Add(-maxSkew); !c.presigned && c.time.Before(earliest) {
+		return invalidSignature(fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
+			c.stamp, earliest.Format(timeLayout), now.Format(timeLayout)))
+	}
+	if latest := now.Add(maxSkew); c.time.After(latest) {
+		return invalidSignature(fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
+			c.stamp, latest.Format(timeLayout), now.Format(timeLayout)))
+	}
+	if end := c.time.Add(c.expires); c.presigned && now.After(end) {
+		return &Error{Type: "RequestExpired", Status: http.StatusForbidden,
+			Message: fmt.Sprintf("Request has expired: it was valid until %s, and it is now %s.",
+				end.Format(timeLayout), now.Format(timeLayout))}
+	}
+	return nil
+}
+
+func (v *Verifier) checkScope(c *claim) error {
+	var wrong []string
+	if !wordOf(c.region, 64, "-") {
+		wrong = append(wrong, "Credential should be scoped to a valid region.")
+	}
+	if c.service != v.service {
+		wrong = append(wrong, "Credential should be scoped to correct service: '"+v.service+"'.")
+	}
+	if c.terminator != terminator {
+		wrong = append(wrong, "Credential should be scoped with a valid terminator: '"+terminator+"'.")
+	}
+	if c.date != c.stamp[:len("20060102")] {
+		wrong = append(wrong, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
+	}
+	if wrong != nil {
+		return invalidSignature(strings.Join(wrong, " "))
+	}
+	return nil
+}
+
+func invalidSignature(message string) *Error {
+	return &Error{Type: "InvalidSignatureException", Status: http.StatusForbidden, Message: message}
+}
+
+func mac(key []byte, data string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(data))
+	return h.Sum(nil)
+}

@@ -1,0 +1,32 @@
+package engine
+
+import (
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+// ownGroup puts the program into a process group of its own, so that an
+// interrupt of the terminal reaches it through us only, and lets a cancelled
+// context kill the group.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}
+
+// runTied runs the program so that it dies with this process. The death signal
+// follows the thread that started the program, which must therefore stay.
+func runTied(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
+}
+
+// freeBytes is what an ordinary user may still write below path.
+func freeBytes(path string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(path, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}

@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ergane-dev/ergane/internal/flock"
+)
+
+// layoutVersion says how the folder of an engine is laid out. Engines of
+// another layout are other engines.
+const layoutVersion = 1
+
+// Options say what to install and where.
+type Options struct {
+	// Dir is the folder of all engines, shared by all data directories. It is
+	// made if it is missing. The engine itself is the folder Dir/Spec.ID().
+	Dir  string
+	Spec Spec
+	// KernelFS is the kernel's Python source; nil leaves the kernel out.
+	KernelFS fs.FS
+	// Python and Java name the programs to use; empty means: look for one,
+	// starting with the environment's ERGANE_PYTHON and ERGANE_JAVA.
+	Python string
+	Java   string
+	// NoArchive leaves out the class data archive. The engine then starts
+	// its JVMs about three seconds slower.
+	NoArchive bool
+	// Progress hears how far it is, at most ten times a second, from one
+	// goroutine at a time. It must not block. Nil: nobody listens.
+	Progress func(Progress)
+	Log      *slog.Logger // nil: none
+}
+
+// Install makes sure that the engine is installed and returns it. What an
+// earlier call finished is not done again, so that Install after an interrupted
+// one goes on where that stopped; of two at once the second waits. Everything
+// downloaded is checked against the hashes of the lock files. Where to download
+// from is the configuration of pip and Ivy, not ours. Errors that a person can
+// do something about are of the type *Problem.
+func Install(ctx context.Context, o Options) (*Engine, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	in := &installation{Options: o, dir: filepath.Join(o.Dir, o.Spec.ID()), report: newReporter(o.Progress)}
+	if err := in.makeFolders(); err != nil {
+		return nil, err
+	}
+	if err := in.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer in.held.Release()
+	if err := in.run(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		o.Log.Error("setup failed", keyEngine, o.Spec.ID(), keyError, err)
+		return nil, err
+	}
+	return Open(o.Dir, o.Spec)
+}
+
+// installation is one run of Install.
+type installation struct {
+	Options
+	dir    string
+	held   *flock.Lock
+	report *reporter
+	made   manifest // what the steps found out; written at the end
+}
+
+func (in *installation) path(elem ...string) string {
+	return filepath.Join(append([]string{in.dir}, elem...)...)
+}
+
+// makeFolders makes the engine's folder. Engines hold no secrets, and sessions
+// may run under user ids of their own: so others may read.
+func (in *installation) makeFolders() error {
+	for _, dir := range []string{in.dir, in.path("steps"), in.path("tmp")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return &Problem{Step: "folder", What: fmt.Sprintf("The engine folder %s cannot be written", in.Dir),
+				Advice: "Make it writable or name another with --engine-dir", Cause: err}
+		}
+	}
+	return nil
+}
+
+// lock takes the engine's lock, waiting for whoever has it.
+func (in *installation) lock(ctx context.Context) error {
+	path := in.dir + ".lock"
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		held, err := flock.Acquire(path)
+		if err == nil {
+			in.held = held
+			return nil
+		}
+		if !errors.Is(err, flock.ErrHeld) {
+			return &Problem{Step: "lock", What: "The engine's lock file cannot be used",
+				Advice: fmt.Sprintf("Make %s writable or name another folder with --engine-dir", path), Cause: err}
+		}
+		in.report.say("wait", "another setup is at work in "+in.Dir+"; waiting for it")
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// run carries out the steps. The order is by need: PySpark's archive is the
+// largest download, so the packages are fetched and installed beside it, and
+// the jars need Ivy, which PySpark brings.
+func (in *installation) run(ctx context.Context) error {
+	if err := in.settled(ctx); err == nil {
+		return in.finish(ctx)
+	}
+	if err := in.enoughDisk(); err != nil {
+		return err
+	}
+	python, err := in.choosePython(ctx)
+	if err != nil {
+		return err
+	}
+	in.made = manifest{Version: layoutVersion, Spark: in.Spec.Spark, Python: python}
+	if err := in.makeVenv(ctx, python); err != nil {
+		return err
+	}
+	if err := in.chooseJava(ctx); err != nil {
+		return err
+	}
+	if err := in.download(ctx); err != nil {
+		return err
+	}
+	if err := in.compile(ctx); err != nil {
+		return err
+	}
+	return in.finish(ctx)
+}
+
+// download fetches and installs everything that comes from elsewhere.
+func (in *installation) download(ctx context.Context) error {
+	if err := in.expectDownloads(); err != nil {
+		return err
+	}
+	java := make(chan struct{}) // closed once a Java is there
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := in.installJava(ctx); err != nil {
+			return err
+		}
+		close(java)
+		return in.installPackages(ctx)
+	})
+	group.Go(func() error {
+		if err := in.installPySpark(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-java:
+			return in.installJars(ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	return group.Wait()
+}
+
+// settled reports with nil that every download is installed and the Python
+// and Java it was made with still work.
+func (in *installation) settled(ctx context.Context) error {
+	e, err := Open(in.Dir, in.Spec)
+	if err != nil {
+		return err
+	}
+	if (in.Python != "" && in.Python != e.made.Python.Path) || (in.Java != "" && in.Java != e.made.Java.Path) {
+		return errors.New("another Python or Java is asked for")
+	}
+	if _, err := probePython(ctx, e.python()); err != nil {
+		return err
+	}
+	if _, err := probeJava(ctx, e.made.Java.Path); err != nil {
+		return err
+	}
+	in.made = e.made
+	return nil
+}
+
+// finish does what depends on this binary and this JVM, then declares the engine complete.
+func (in *installation) finish(ctx context.Context) error {
+	if err := in.writeConf(); err != nil {
+		return err
+	}
+	if in.KernelFS != nil {
+		kernel, err := extractKernel(in.KernelFS, in.dir)
+		if err != nil {
+			return explain("kernel", "", err)
+		}
+		in.made.Kernel = filepath.Base(kernel)
+	}
+	if err := in.makeArchive(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(in.path("tmp")); err != nil {
+		return explain("finish", "", err)
+	}
+	in.made.InstalledAt = time.Now().UTC().Truncate(time.Second)
+	if err := writeJSON(in.path(manifestFile), in.made); err != nil {
+		return explain("finish", "", err)
+	}
+	in.report.say("done", "engine "+in.Spec.ID()+" is ready")
+	return nil
+}

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"sync"
+	"time"
+)
+
+// Progress is how far a setup is.
+type Progress struct {
+	// Step is a word: wait, python, packages, pyspark, java, jars, compile, archive, done.
+	Step string
+	// What is a line for people: what is being done right now.
+	What string
+	// DoneBytes of TotalBytes are downloaded, of everything that this setup
+	// downloads. TotalBytes is 0 until that is known; DoneBytes may fall short
+	// of it in the end, as files in pip's cache are not downloaded.
+	DoneBytes, TotalBytes int64
+	Elapsed               time.Duration
+	// Left is an estimate for the downloads; 0 when there is none.
+	Left time.Duration
+}
+
+// often is how seldom a listener is told that nothing but numbers changed.
+const often = 100 * time.Millisecond
+
+// reporter gathers the progress of steps that run at once.
+type reporter struct {
+	tell  func(Progress)
+	began time.Time
+
+	mu    sync.Mutex // guards what follows and serialises tell
+	now   Progress
+	done  map[string]int64 // bytes by download
+	total int64
+	told  time.Time
+	first time.Time // of the first byte
+}
+
+func newReporter(tell func(Progress)) *reporter {
+	if tell == nil {
+		tell = func(Progress) {}
+	}
+	return &reporter{tell: tell, began: time.Now(), done: map[string]int64{}}
+}
+
+// say announces what is being done now.
+func (r *reporter) say(step, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now.Step == step && r.now.What == what {
+		return
+	}
+	r.now.Step, r.now.What = step, what
+	r.send()
+}
+
+// expect adds bytes that will be downloaded.
+func (r *reporter) expect(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.total += bytes
+}
+
+// bytes says how much of one download is here.
+func (r *reporter) bytes(download string, n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.first.IsZero() {
+		r.first = time.Now()
+	}
+	r.done[download] = n
+	if time.Since(r.told) >= often {
+		r.send()
+	}
+}
+
+func (r *reporter) send() {
+	p := r.now
+	for _, n := range r.done {
+		p.DoneBytes += n
+	}
+	p.TotalBytes = max(r.total, p.DoneBytes)
+	if r.total == 0 {
+		p.TotalBytes = 0
+	}
+	p.Elapsed = time.Since(r.began)
+	if took := time.Since(r.first); !r.first.IsZero() && took > time.Second && p.DoneBytes > 0 {
+		p.Left = time.Duration(float64(took) * float64(p.TotalBytes-p.DoneBytes) / float64(p.DoneBytes)).Round(time.Second)
+	}
+	r.told = time.Now()
+	r.tell(p)
+}

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A marker is the durable word that a step is done. A step whose key has
+// changed since (another Python, another lock file) is done again.
+type marker struct {
+	Version int       `json:"v"`
+	Key     string    `json:"key"`
+	At      time.Time `json:"at"`
+}
+
+// step runs do unless an earlier run finished it with the same key. do must
+// be repeatable: whatever a killed run left behind is its to clear.
+func (in *installation) step(ctx context.Context, name, key string, do func(context.Context) error) error {
+	path := in.path("steps", name+".json")
+	var was marker
+	if readJSON(path, &was) == nil && was.Key == key {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return explain(name, "", err)
+	}
+	began := time.Now()
+	if err := do(ctx); err != nil {
+		return err
+	}
+	in.Log.Info("setup step done", keyEngine, in.Spec.ID(), keyStep, name, keyTook, time.Since(began))
+	if err := writeJSON(path, marker{Version: 1, Key: key, At: began.UTC()}); err != nil {
+		return explain(name, "", err)
+	}
+	return nil
+}
+
+// keyOf condenses what a step's result depends on.
+func keyOf(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:16])
+}
+
+func readJSON(path string, into any) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
+
+// writeJSON writes the file so that it is there whole or not at all, also
+// after a power cut.
+func writeJSON(path string, value any) error {
+	raw, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(raw, '\n'))
+}
+
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

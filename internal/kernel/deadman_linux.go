@@ -1,0 +1,63 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/ergane-dev/ergane/internal/flock"
+)
+
+// watchServer is the dead-man switch: it ends a kernel that no server has been
+// there for longer than the time set, unless a calculation runs.
+func (s *shim) watchServer() {
+	limit := time.Duration(s.in.DeadManSeconds * float64(time.Second))
+	if limit <= 0 || s.in.ServerLock == "" {
+		return
+	}
+	tick := time.NewTicker(min(max(limit/8, 20*time.Millisecond), 5*time.Second))
+	defer tick.Stop()
+	seen := time.Now()
+	for range tick.C {
+		s.oom.sample()
+		// A lock that cannot be asked about is no proof that the server is gone.
+		if held, err := flock.Held(s.in.ServerLock); held || err != nil {
+			seen = time.Now()
+			continue
+		}
+		if time.Since(seen) > limit && !s.calculating() {
+			s.end(fmt.Sprintf("no server came for it within %v", limit))
+			return
+		}
+	}
+}
+
+// calculating reports whether a calculation has started and not ended.
+func (s *shim) calculating() bool {
+	spool, err := OpenSpool(s.in.Dir)
+	if err != nil {
+		return false
+	}
+	defer spool.Close()
+	d, err := spool.root.Open("calc")
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	there := func(id, name string) bool {
+		_, err := spool.root.Lstat(calcFile(id, name))
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	for {
+		names, err := d.Readdirnames(256)
+		for _, id := range names {
+			if there(id, "started.json") && !there(id, "outcome.json") {
+				return true
+			}
+		}
+		if err != nil {
+			return false
+		}
+	}
+}

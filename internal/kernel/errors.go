@@ -1,0 +1,44 @@
+package kernel
+
+import (
+	"errors"
+
+	"github.com/ergane-dev/ergane"
+)
+
+var (
+	// ErrRebooted: the machine was restarted after the kernel had been started.
+	ErrRebooted = errors.New("the machine was restarted")
+	// ErrNotStarted: no kernel was ever started in the session's folder.
+	ErrNotStarted = errors.New("the kernel was never started")
+	// ErrDetached: Detach was called; the kernel may well live on.
+	ErrDetached = errors.New("the server has let go of the kernel")
+	// ErrFenced: the kernel obeys another server now. Its files can still be read.
+	ErrFenced = errors.New("another server has taken over the kernel")
+)
+
+// A GoneError says that the kernel's process, and everything it had started, is gone.
+type GoneError struct {
+	Exit ergane.Exit
+	// Started says, of an error from Wait, that the kernel had begun to run the code.
+	Started bool
+}
+
+func (e *GoneError) Error() string { return "the kernel " + e.Exit.String() }
+
+// A SparkError is Spark's own refusal to start, for instance of a property.
+type SparkError struct {
+	Name  string // class of the exception
+	Value string // its sentence
+}
+
+func (e *SparkError) Error() string { return e.Name + ": " + e.Value }
+
+// A DocumentError says that a file of the kernel's is there but cannot be believed.
+type DocumentError struct {
+	File  string
+	Cause error
+}
+
+func (e *DocumentError) Error() string { return "unusable " + e.File + ": " + e.Cause.Error() }
+func (e *DocumentError) Unwrap() error { return e.Cause }

@@ -1,0 +1,73 @@
+package kernel
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// A Handle is what it takes to find a kernel again. The shim writes it as
+// handle.json before anybody can learn that the kernel exists.
+type Handle struct {
+	V         int    `json:"v"`
+	PID       int    `json:"pid"`   // of the kernel
+	Start     uint64 `json:"start"` // when it came into being, in clock ticks since boot
+	ShimPID   int    `json:"shim_pid"`
+	ShimStart uint64 `json:"shim_start"`
+	BootID    string `json:"boot_id"`
+}
+
+const (
+	handleFile = "handle.json"
+	exitFile   = "exit.json"
+	epochFile  = "epoch.json"
+	lockFile   = "lock"
+	spawnLog   = "spawn.log"
+	workFolder = "work"
+	socketFile = "kernel.sock"
+)
+
+func parseHandle(b []byte) (Handle, error) {
+	var h Handle
+	if err := json.Unmarshal(b, &h); err != nil {
+		return Handle{}, err
+	}
+	if h.V != 1 {
+		return Handle{}, errVersion
+	}
+	if h.PID <= 1 || h.ShimPID <= 1 {
+		return Handle{}, errors.New("it names no process")
+	}
+	return h, nil
+}
+
+// epochs gives out the numbers by which a kernel tells a newer server from an
+// older one. Every server that takes a session on gets a block of its own,
+// recorded before its first number is used; numbers inside a block need no record.
+type epochs struct{ last int64 }
+
+const epochBlock = 1 << 20 // connections of one server to one kernel
+
+func takeEpochs(root *os.Root) (*epochs, error) {
+	type document struct {
+		V     int   `json:"v"`
+		Block int64 `json:"block"`
+	}
+	d, err := readDocument(root, epochFile, func(b []byte) (d document, err error) {
+		return d, json.Unmarshal(b, &d)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	d.V, d.Block = 1, d.Block+1
+	if err := writeDurable(root, epochFile, d); err != nil {
+		return nil, err
+	}
+	return &epochs{last: d.Block * epochBlock}, nil
+}
+
+func (e *epochs) next() int64 {
+	e.last++
+	return e.last
+}

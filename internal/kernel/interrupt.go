@@ -1,0 +1,83 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+	"time"
+)
+
+const (
+	orderLimit  = time.Second            // for the answer to an interrupt order
+	signalEvery = 100 * time.Millisecond // while the marker exists
+	// childrenFrom is the round from which on the kernel's children are signalled, too:
+	// a first signal that the kernel takes spares them.
+	childrenFrom = 3
+)
+
+// Interrupt stops a calculation and returns nil once its outcome is there,
+// whatever it is. Until ctx ends it orders the kernel to cancel what the
+// calculation has Spark do, and signals the kernel while the calculation has
+// not taken the interrupt (its marker exists); code that has taken it is not
+// interrupted again. A calculation that has not started yet is stopped at its start.
+func (k *Kernel) Interrupt(ctx context.Context, id string) error {
+	if err := validID(id); err != nil {
+		return err
+	}
+	ctx, cancel := k.during(ctx)
+	defer cancel()
+	marker := calcFile(id, "interrupt")
+	ordered := false
+	for round := 0; ; round++ {
+		woken := k.pulse.next()
+		if _, ok, _ := k.spool.Outcome(id); ok {
+			k.spool.root.Remove(marker) // came too late to be taken
+			return nil
+		}
+		if k.gone() {
+			return &GoneError{Exit: k.exit}
+		}
+		if !ordered {
+			ordered = k.orderInterrupt(ctx, id)
+		}
+		if round == 0 {
+			if err := k.mark(marker); err != nil {
+				return err
+			}
+		}
+		if _, err := k.spool.root.Lstat(marker); err == nil {
+			k.proc.signal(syscall.SIGINT)
+			if round >= childrenFrom {
+				interruptChildren(k.handle.PID)
+			}
+		}
+		if pause(ctx, signalEvery, woken, k.done); ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// orderInterrupt reports whether the kernel has begun to cancel the calculation's Spark jobs.
+func (k *Kernel) orderInterrupt(ctx context.Context, id string) bool {
+	limited, cancel := context.WithTimeout(ctx, orderLimit)
+	defer cancel()
+	f, err := k.call(limited, map[string]any{"op": "interrupt", "id": id})
+	return err == nil && f.OK
+}
+
+func (k *Kernel) mark(marker string) error {
+	if err := k.spool.root.MkdirAll(path.Dir(marker), 0o700); err != nil {
+		return err
+	}
+	f, err := k.spool.root.OpenFile(marker, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,228 @@
+// Package kernel runs the process that executes a session's code, and talks to it.
+//
+// A kernel outlives the server. Between the two stand files, a socket, and a
+// third process: the shim, the kernel's parent, which records how it ended and
+// leaves nothing of it behind. Everything that a kernel writes is user code's
+// to forge, so nothing of it is believed beyond its own session, and no
+// operation on it can block, grow without bound, or reach another session.
+//
+// Start and Adopt give a Kernel; Detach lets go of it, Shutdown ends it.
+// A Spool reads the files, with or without a Kernel.
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// A Kernel is a running kernel process. Its methods may be called from any goroutine.
+type Kernel struct {
+	dir    string
+	handle Handle
+	log    *slog.Logger
+	root   *os.Root // of dir, the server's part of the session folder
+	spool  *Spool
+	proc   *process // the kernel
+	shim   *process // nil if it was gone when the kernel was adopted
+	link   *link
+	pulse  pulse // beats at every event of the kernel's
+
+	ctx    context.Context // ends with Detach
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+
+	done       chan struct{} // closed when everything is gone; exit is set before
+	exit       ergane.Exit
+	driverDone chan struct{} // closed when the driver has died; driver is set before
+	driver     ergane.Exit
+
+	shutdown sync.Mutex // held by the one who ends the kernel
+	detach   sync.Once
+
+	mu       sync.Mutex
+	verdicts map[string]ergane.Outcome // that the kernel could not write down; guarded by mu
+}
+
+// attach makes the Kernel of two processes that were found. It takes them, root and spool over.
+func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *process, e *epochs, token string, log *slog.Logger) *Kernel {
+	k := &Kernel{
+		dir: dir, handle: h, log: log, root: root, spool: spool, proc: proc, shim: shim,
+		done: make(chan struct{}), driverDone: make(chan struct{}), verdicts: map[string]ergane.Outcome{},
+	}
+	k.ctx, k.cancel = context.WithCancelCause(context.Background())
+	k.link = newLink(func(ctx context.Context) (net.Conn, error) {
+		return dialKernel(ctx, spool.root, h.PID)
+	}, token, e, k.event, log)
+	k.wg.Go(func() { k.link.run(k.ctx) })
+	k.wg.Go(k.watch)
+	k.wg.Go(k.watchDriver)
+	return k
+}
+
+// event takes note of what the kernel says unasked.
+func (k *Kernel) event(f frame) {
+	if f.Ev == "done" {
+		k.keepVerdict(f)
+	}
+	k.pulse.beat()
+}
+
+// watch waits for the kernel's death and for the shim to clean up after it.
+func (k *Kernel) watch() {
+	if err := k.proc.wait(k.ctx); err != nil {
+		if k.ctx.Err() == nil {
+			k.log.Error("cannot watch the kernel", "error", err)
+		}
+		return
+	}
+	exit := settle(k.ctx, k.dir, k.root, k.handle, k.shim)
+	if k.ctx.Err() != nil {
+		return
+	}
+	k.link.stop(time.Second)
+	k.exit = exit
+	close(k.done)
+	k.pulse.beat()
+}
+
+// watchDriver waits for the kernel's word that the Spark driver has died.
+func (k *Kernel) watchDriver() {
+	for {
+		woken := k.pulse.next()
+		exit, err := readDocument(k.spool.root, "driver.json", parseExit)
+		if err == nil {
+			k.driver = exit
+			close(k.driverDone)
+			return
+		}
+		select {
+		case <-k.done:
+			return
+		default:
+		}
+		if pause(k.ctx, rereadEvery, woken); k.ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// PID is the kernel's process number.
+func (k *Kernel) PID() int { return k.handle.PID }
+
+// Dir is the session's folder, links resolved.
+func (k *Kernel) Dir() string { return k.dir }
+
+// Spool is the kernel's spool. It is closed by Detach.
+func (k *Kernel) Spool() *Spool { return k.spool }
+
+// Done is closed when the kernel and everything it started is gone.
+func (k *Kernel) Done() <-chan struct{} { return k.done }
+
+// Exit is how the kernel ended; only meaningful once Done is closed.
+func (k *Kernel) Exit() ergane.Exit {
+	select {
+	case <-k.done:
+		return k.exit
+	default:
+		return ergane.Exit{}
+	}
+}
+
+// DriverDied is closed when the Spark driver has died while the kernel lives.
+func (k *Kernel) DriverDied() <-chan struct{} { return k.driverDone }
+
+// DriverExit is how the Spark driver ended; only meaningful once DriverDied is closed.
+func (k *Kernel) DriverExit() ergane.Exit {
+	select {
+	case <-k.driverDone:
+		return k.driver
+	default:
+		return ergane.Exit{}
+	}
+}
+
+// Detach lets go of the kernel, which lives on if it lives: calls that wait
+// return ErrDetached, and all that the Kernel holds is freed. It is needed
+// after the kernel's death, too. More calls do nothing.
+func (k *Kernel) Detach() {
+	k.detach.Do(func() {
+		k.cancel(ErrDetached)
+		k.wg.Wait()
+		k.proc.close()
+		if k.shim != nil {
+			k.shim.close()
+		}
+		k.spool.Close()
+		k.root.Close()
+	})
+}
+
+// during ends with ctx and with Detach; its cause tells which.
+func (k *Kernel) during(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(k.ctx, func() { cancel(context.Cause(k.ctx)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// call asks the kernel, however long the answer takes, until ctx ends.
+func (k *Kernel) call(ctx context.Context, order map[string]any) (frame, error) {
+	ctx, cancel := k.during(ctx)
+	defer cancel()
+	f, err := k.link.call(ctx, order)
+	switch {
+	case err == nil || ctx.Err() != nil || errors.Is(err, ErrFenced):
+		return f, err
+	case k.ctx.Err() != nil:
+		return frame{}, context.Cause(k.ctx)
+	}
+	// The link has ended because the kernel has.
+	select {
+	case <-k.done:
+		return frame{}, &GoneError{Exit: k.exit}
+	case <-ctx.Done():
+		return frame{}, context.Cause(ctx)
+	}
+}
+
+func openFolder(dir string) (*os.Root, *Spool, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open session folder: %w", err)
+	}
+	spool, err := OpenSpool(dir)
+	if err != nil {
+		root.Close()
+		return nil, nil, err
+	}
+	return root, spool, nil
+}
+
+// ReadExit is what the shim recorded of the end of the kernel that ran in a
+// session folder. Exit.Known is false where there is no record.
+func ReadExit(dir string) (ergane.Exit, error) {
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ergane.Exit{}, nil
+	}
+	if err != nil {
+		return ergane.Exit{}, fmt.Errorf("read exit: %w", err)
+	}
+	defer root.Close()
+	exit, err := readDocument(root, exitFile, parseExit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ergane.Exit{}, nil
+	}
+	return exit, err
+}
+
+func sessionOf(dir string) string { return filepath.Base(dir) }

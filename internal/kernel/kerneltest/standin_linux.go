@@ -1,0 +1,460 @@
+package kerneltest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type standin struct {
+	token string
+	work  string
+	queue chan string
+
+	mu        sync.Mutex
+	epoch     int64
+	conns     map[net.Conn]bool // those that may give orders
+	ready     bool
+	current   string
+	finishing bool
+	seen      map[string]string
+	stop      context.CancelFunc // of the running block
+	deaf      bool
+}
+
+func standIn() int {
+	var boot struct {
+		Token, Dir string
+		Env        map[string]string
+	}
+	doc := os.NewFile(3, "boot")
+	if err := json.NewDecoder(doc).Decode(&boot); err != nil {
+		fmt.Fprintln(os.Stderr, "boot document:", err)
+		return 1
+	}
+	doc.Close()
+	for k, v := range boot.Env {
+		os.Setenv(k, v)
+	}
+	s := &standin{token: boot.Token, work: boot.Dir, queue: make(chan string, 16), conns: map[net.Conn]bool{}, seen: map[string]string{}}
+	start, arg, _ := strings.Cut(boot.Env["STANDIN_START"], " ")
+	if start == "log" {
+		unix.Write(4, []byte(arg+"\n"))
+	}
+	unix.CloseOnExec(4)
+	for fd, name := range map[int]string{1: "stdout", 2: "stderr"} {
+		f, err := os.OpenFile(filepath.Join(s.work, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		unix.Dup2(int(f.Fd()), fd)
+		f.Close()
+	}
+	go s.obeySignals()
+	if start == "mute" {
+		select {}
+	}
+	if err := s.listen(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	switch start {
+	case "slow":
+		d, _ := time.ParseDuration(arg)
+		time.Sleep(d)
+	case "refuse":
+		name, value, _ := strings.Cut(arg, " ")
+		s.write("ready.json", map[string]any{"v": 1, "ok": false, "error": map[string]string{"name": name, "value": value}})
+		return 3
+	}
+	s.write("ready.json", map[string]any{"v": 1, "ok": true, "spark": map[string]string{"version": "0"}})
+	s.mu.Lock()
+	s.ready = true
+	s.tell(map[string]any{"ev": "ready"})
+	s.mu.Unlock()
+	for id := range s.queue {
+		if code := s.calculate(id); code >= 0 {
+			return code
+		}
+	}
+	return 0
+}
+
+func (s *standin) obeySignals() {
+	c := make(chan os.Signal, 64)
+	signal.Notify(c, syscall.SIGINT)
+	for range c {
+		s.mu.Lock()
+		if s.stop != nil && !s.deaf && os.Remove(s.path(s.current, "interrupt")) == nil {
+			s.stop()
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (s *standin) listen() error {
+	d, err := os.Open(s.work)
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("/proc/self/fd/%d/kernel.sock", d.Fd())
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c)
+		}
+	}()
+	return nil
+}
+
+type order struct {
+	Op, ID, Token string
+	V, Epoch, N   int64
+}
+
+// serve takes the orders of one connection. Each is read and carried out
+// under the lock under which a newer connection's hello takes the right away.
+func (s *standin) serve(c net.Conn) {
+	defer c.Close()
+	orders := json.NewDecoder(c)
+	for {
+		var o order
+		if orders.Decode(&o) != nil {
+			return
+		}
+		s.mu.Lock()
+		ok := s.obey(c, o)
+		s.mu.Unlock()
+		if !ok {
+			return
+		}
+	}
+}
+
+func (s *standin) obey(c net.Conn, o order) bool {
+	answer := map[string]any{"re": o.N}
+	defer func() {
+		if answer != nil {
+			send(c, answer)
+		}
+	}()
+	if o.Op == "hello" {
+		switch {
+		case o.Token != s.token:
+			answer = nil
+			return false
+		case o.Epoch <= s.epoch:
+			answer["err"] = "epoch"
+			return false
+		}
+		s.epoch = o.Epoch
+		for old := range s.conns {
+			old.Close()
+			delete(s.conns, old)
+		}
+		s.conns[c] = true
+		answer["v"], answer["pid"], answer["ready"] = 1, os.Getpid(), s.ready
+		answer["current"] = s.running()
+		return true
+	}
+	if !s.conns[c] {
+		answer = nil
+		return false
+	}
+	switch o.Op {
+	case "exec":
+		if state, err := s.exec(o.ID); err != "" {
+			answer["err"] = err
+		} else {
+			answer["state"] = state
+		}
+	case "interrupt":
+		answer["ok"] = s.current == o.ID
+	case "ping":
+		answer["current"] = s.running()
+	case "executors":
+		answer["executors"] = []map[string]any{{
+			"id": "driver", "added_ms": 1700000000123, "removed_ms": nil, "active": true, "cores": 2, "host_port": "localhost:1", "removed_reason": "",
+		}}
+		answer["error"] = ""
+	case "progress":
+		answer["tasks"], answer["done"] = 4, 3
+	case "shutdown":
+		send(c, answer)
+		os.Exit(0)
+	default:
+		answer["err"] = "unknown"
+	}
+	return true
+}
+
+func (s *standin) running() any {
+	if s.current == "" {
+		return nil
+	}
+	return s.current
+}
+
+func (s *standin) exec(id string) (state, err string) {
+	if state := s.seen[id]; state != "" {
+		return state, ""
+	}
+	if _, err := os.Stat(s.path(id, "outcome.json")); err == nil {
+		return "done", ""
+	}
+	switch {
+	case !s.ready:
+		return "", "not ready"
+	case s.current != "" && !s.finishing:
+		return "", "busy"
+	}
+	s.seen[id] = "running"
+	s.queue <- id
+	if s.current == "" {
+		s.current = id
+	}
+	return "accepted", ""
+}
+
+// calculate runs a block and returns the status to end the process with, or -1.
+func (s *standin) calculate(id string) int {
+	began := now()
+	stdout, stderr := size(1), size(2)
+	s.mu.Lock()
+	s.current, s.finishing = id, false
+	s.mu.Unlock()
+	s.write("calc/"+id+"/started.json", map[string]any{"v": 1, "id": id, "t": began, "stdout": stdout, "stderr": stderr})
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	s.mu.Lock()
+	s.stop = stop
+	s.mu.Unlock()
+	if os.Remove(s.path(id, "interrupt")) == nil {
+		stop()
+	}
+	code, err := os.ReadFile(s.path(id, "code.py"))
+	verdict := map[string]any{
+		"v": 1, "id": id, "state": "COMPLETED", "error": nil, "start": began, "stdout": []int64{stdout, 0}, "stderr": []int64{stderr, 0},
+	}
+	b := &block{standin: s, id: id, ctx: ctx}
+	for line := range strings.Lines(string(code)) {
+		if err = ctx.Err(); err == nil {
+			err = b.run(strings.TrimSpace(line))
+		}
+		if err != nil {
+			break
+		}
+	}
+	s.mu.Lock()
+	s.stop, s.deaf = nil, false
+	s.mu.Unlock()
+	switch raised, is := err.(*raised); {
+	case ctx.Err() != nil:
+		verdict["state"], verdict["error"] = "CANCELED", map[string]string{"name": "KeyboardInterrupt", "value": ""}
+	case is:
+		verdict["state"], verdict["error"] = "FAILED", map[string]string{"name": raised.name, "value": raised.value}
+	case err != nil:
+		verdict["state"], verdict["error"] = "FAILED", map[string]string{"name": "StandInError", "value": err.Error()}
+	}
+	verdict["end"], verdict["outputs"] = now(), b.outputs
+	verdict["stdout"], verdict["stderr"] = []int64{stdout, size(1)}, []int64{stderr, size(2)}
+	if b.unrecorded != "" {
+		verdict["ev"], verdict["unrecorded"] = "done", b.unrecorded
+		s.mu.Lock()
+		s.tell(verdict)
+		return 4
+	}
+	s.mu.Lock()
+	s.finishing = true
+	s.seen[id] = "done"
+	s.mu.Unlock()
+	s.write("calc/"+id+"/outcome.json", verdict)
+	s.mu.Lock()
+	if s.current == id {
+		s.current, s.finishing = "", false
+	}
+	s.tell(map[string]any{"ev": "done", "id": id})
+	s.mu.Unlock()
+	return -1
+}
+
+type raised struct{ name, value string }
+
+func (r *raised) Error() string { return r.name }
+
+type block struct {
+	*standin
+	id         string
+	ctx        context.Context
+	outputs    int
+	unrecorded string
+}
+
+func (b *block) run(line string) error {
+	op, arg, _ := strings.Cut(line, " ")
+	first, rest, _ := strings.Cut(arg, " ")
+	duration, _ := time.ParseDuration(arg)
+	switch op {
+	case "":
+	case "print":
+		unix.Write(1, []byte(arg+"\n"))
+	case "err":
+		unix.Write(2, []byte(arg+"\n"))
+	case "output":
+		b.outputs += len(arg) + 1
+		return appendLine(b.path(b.id, "outputs.ndjson"), arg)
+	case "append":
+		return appendLine(first, rest)
+	case "sleep":
+		select {
+		case <-time.After(duration):
+		case <-b.ctx.Done():
+		}
+	case "stubborn":
+		b.deafFor(func() { time.Sleep(duration) })
+	case "shell":
+		b.deafFor(func() { exec.Command("sh", "-c", arg).Run() })
+	case "gil":
+		b.mu.Lock()
+		time.Sleep(duration)
+		b.mu.Unlock()
+	case "spawn":
+		return exec.Command("sh", "-c", arg).Start()
+	case "escape":
+		cmd := exec.Command("sh", "-c", arg)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		cmd.Env, cmd.Dir = []string{}, "/"
+		return cmd.Start()
+	case "raise":
+		return &raised{first, rest}
+	case "exit":
+		status, _ := strconv.Atoi(arg)
+		os.Exit(status)
+	case "kill":
+		sig, _ := strconv.Atoi(arg)
+		unix.Kill(os.Getpid(), unix.Signal(sig))
+		select {}
+	case "unrecorded":
+		b.unrecorded = arg
+	case "driver":
+		code, _ := strconv.Atoi(first)
+		sig, _ := strconv.Atoi(rest)
+		b.write("driver.json", map[string]int{"v": 1, "code": code, "signal": sig})
+		b.locked(func() { b.tell(map[string]any{"ev": "driver"}) })
+	case "hangup":
+		b.locked(func() {
+			for c := range b.conns {
+				c.Close()
+				delete(b.conns, c)
+			}
+		})
+	case "junk":
+		n, _ := strconv.Atoi(arg)
+		for i := range n {
+			b.locked(func() { b.raw([]byte(junk[i%len(junk)] + "\n")) })
+		}
+	case "flood":
+		b.locked(func() { b.raw(bytes.Repeat([]byte("x"), 3<<20)) })
+	default:
+		return &raised{"SyntaxError", line}
+	}
+	return nil
+}
+
+var junk = []string{
+	"", "{", "[]", "null", `"x"`, `{"re":-1}`, `{"re":99999999,"state":"done"}`, `{"re":"1"}`, `{"ev":7}`, `{"ev":"nonsense"}`,
+	`{"ev":"done","id":"../../x"}`, `{"ev":"done","unrecorded":"no","id":"x","v":1,"state":"RUNNING"}`, "\x00\xff\xfe", `{"re":1e400}`,
+}
+
+func (b *block) deafFor(f func()) {
+	b.locked(func() { b.deaf = true })
+	f()
+	b.locked(func() { b.deaf = false })
+}
+
+func (s *standin) locked(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *standin) path(id, name string) string { return filepath.Join(s.work, "calc", id, name) }
+
+// tell sends an event to whoever listens.
+func (s *standin) tell(m map[string]any) {
+	for c := range s.conns {
+		send(c, m)
+	}
+}
+
+func (s *standin) raw(b []byte) {
+	for c := range s.conns {
+		c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		c.Write(b)
+		c.SetWriteDeadline(time.Time{})
+	}
+}
+
+func (s *standin) write(name string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	name = filepath.Join(s.work, name)
+	f, err := os.CreateTemp(filepath.Dir(name), ".tmp*")
+	if err != nil {
+		return // user code removed the folder
+	}
+	f.Write(b)
+	f.Sync()
+	f.Close()
+	os.Rename(f.Name(), name)
+}
+
+func send(w io.Writer, m map[string]any) {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(append(b, '\n'))
+}
+
+func appendLine(name, text string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(text + "\n")
+	return err
+}
+
+func size(fd int) int64 {
+	var st unix.Stat_t
+	unix.Fstat(fd, &st)
+	return st.Size
+}
+
+func now() float64 { return float64(time.Now().UnixMicro()) / 1e6 }

@@ -1,0 +1,23 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// memoryFile makes a file that is on no disk, for a child to read from its
+// beginning to its end. Unlike a pipe it takes any length without a reader.
+func memoryFile(name string, content []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("memory file: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.WriteAt(content, 0); err != nil { // the position stays at 0
+		f.Close()
+		return nil, fmt.Errorf("memory file: %w", err)
+	}
+	return f, nil
+}

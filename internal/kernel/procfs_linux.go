@@ -1,0 +1,119 @@
+package kernel
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// procStat is what this package needs of /proc/<pid>/stat, see proc(5).
+type procStat struct {
+	ppid, group, session int
+	start                uint64 // clock ticks since boot
+	zombie               bool
+}
+
+func readStat(pid int) (procStat, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return procStat{}, err
+	}
+	return parseStat(b)
+}
+
+func parseStat(b []byte) (procStat, error) {
+	// The second field is the program's name in brackets, which may hold anything.
+	end := bytes.LastIndexByte(b, ')')
+	fields := strings.Fields(string(b[end+1:]))
+	if end < 0 || len(fields) < 20 {
+		return procStat{}, errors.New("unknown form of /proc/<pid>/stat")
+	}
+	st := procStat{zombie: fields[0] == "Z" || fields[0] == "X"}
+	var errs [4]error
+	st.ppid, errs[0] = strconv.Atoi(fields[1])
+	st.group, errs[1] = strconv.Atoi(fields[2])
+	st.session, errs[2] = strconv.Atoi(fields[3])
+	st.start, errs[3] = strconv.ParseUint(fields[19], 10, 64)
+	return st, errors.Join(errs[:]...)
+}
+
+func bootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b)), err
+}
+
+// children lists the direct children of a process.
+func children(pid int) []int {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if len(lists) == 0 { // a Linux without CONFIG_PROC_CHILDREN, or the process is gone
+		return processes(func(_ int, st procStat) bool { return st.ppid == pid })
+	}
+	var pids []int
+	for _, l := range lists {
+		b, _ := os.ReadFile(l)
+		for _, f := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// processes lists every process that want chooses.
+func processes(want func(pid int, st procStat) bool) []int {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	var pids []int
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if st, err := readStat(pid); err == nil && want(pid, st) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// sessionVariable is in the environment of every kernel and so, unless user
+// code removes it, of everything a kernel starts.
+const sessionVariable = "ERGANE_SESSION"
+
+// stragglers finds what a kernel has left running after its shim was killed and nobody was there to end it.
+func stragglers(h Handle, dir, sessionID string) []int {
+	return processes(func(pid int, st procStat) bool { return isStraggler(h, dir, sessionID, pid, st) })
+}
+
+// isStraggler: the process carries the session's id in its environment, or is
+// in the shim's Linux session and works in the session's folder.
+func isStraggler(h Handle, dir, sessionID string, pid int, st procStat) bool {
+	if pid == os.Getpid() || pid == h.ShimPID || st.start < h.ShimStart || st.zombie {
+		return false
+	}
+	if hasEnv(pid, sessionVariable+"="+sessionID) {
+		return true
+	}
+	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	return st.session == h.ShimPID && err == nil && strings.HasPrefix(cwd, dir+"/")
+}
+
+func hasEnv(pid int, mark string) bool {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, 1<<20))
+	return bytes.HasPrefix(b, []byte(mark+"\x00")) || bytes.Contains(b, []byte("\x00"+mark+"\x00"))
+}

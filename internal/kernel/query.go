@@ -1,0 +1,86 @@
+package kernel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// An ExecutorInfo is what the Spark driver knows of one of its executors.
+type ExecutorInfo struct {
+	ID            string // "driver", "1", …
+	AddedAt       time.Time
+	RemovedAt     time.Time // zero while it is there
+	Active        bool
+	Cores         int
+	HostPort      string
+	RemovedReason string
+}
+
+const maxText = 1 << 10 // bytes of any text about an executor
+
+// Executors asks the Spark driver for its executors. A kernel that is deep in C code does not answer before ctx ends.
+func (k *Kernel) Executors(ctx context.Context) ([]ExecutorInfo, error) {
+	f, err := k.call(ctx, map[string]any{"op": "executors"})
+	if err != nil {
+		return nil, fmt.Errorf("executors: %w", err)
+	}
+	return parseExecutors(f)
+}
+
+func parseExecutors(f frame) ([]ExecutorInfo, error) {
+	var sentence string
+	if len(f.Error) > 0 && json.Unmarshal(f.Error, &sentence) != nil {
+		return nil, errors.New("executors: the kernel's answer is malformed")
+	}
+	if sentence == "" {
+		sentence = f.Err
+	}
+	if sentence != "" {
+		return nil, fmt.Errorf("executors: %s", clip(sentence, maxText))
+	}
+	var list []struct {
+		ID            string   `json:"id"`
+		AddedMillis   float64  `json:"added_ms"`
+		RemovedMillis *float64 `json:"removed_ms"`
+		Active        bool     `json:"active"`
+		Cores         int      `json:"cores"`
+		HostPort      string   `json:"host_port"`
+		RemovedReason string   `json:"removed_reason"`
+	}
+	if len(f.Executors) > 0 {
+		if err := json.Unmarshal(f.Executors, &list); err != nil {
+			return nil, fmt.Errorf("executors: the kernel's answer is malformed: %w", err)
+		}
+	}
+	var all []ExecutorInfo
+	for _, e := range list {
+		if e.ID == "" {
+			continue
+		}
+		info := ExecutorInfo{
+			ID: clip(e.ID, maxText), AddedAt: epochSeconds(e.AddedMillis / 1000), Active: e.Active,
+			Cores: max(0, e.Cores), HostPort: clip(e.HostPort, maxText), RemovedReason: clip(e.RemovedReason, maxText),
+		}
+		if e.RemovedMillis != nil {
+			info.RemovedAt = epochSeconds(*e.RemovedMillis / 1000)
+		}
+		all = append(all, info)
+	}
+	return all, nil
+}
+
+// Progress tells how many of the tasks that Spark knows of a calculation are done. 0 of 0 before there are any.
+func (k *Kernel) Progress(ctx context.Context, id string) (done, total int64, err error) {
+	f, err := k.call(ctx, map[string]any{"op": "progress", "id": id})
+	if err != nil {
+		return 0, 0, fmt.Errorf("progress: %w", err)
+	}
+	if f.Err != "" {
+		return 0, 0, fmt.Errorf("progress: the kernel answers %q", clip(f.Err, 100))
+	}
+	total = max(0, f.Tasks)
+	return min(max(0, f.Done), total), total, nil
+}

@@ -1,0 +1,38 @@
+package kernel
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+// killLimit is how long a shim tries to end what its kernel has left.
+const killLimit = 8 * time.Second
+
+// killDescendants kills and reaps every descendant of this process, which has
+// to be a subreaper: what a killed child leaves becomes a child itself, so
+// that the children are all there is to look at. Groups and Linux sessions do
+// not matter. It returns how many it could not end.
+func killDescendants() (left int) {
+	deadline := time.Now().Add(killLimit)
+	for wait := time.Millisecond / 4; ; wait = min(2*wait, 10*time.Millisecond) {
+		pids := children(os.Getpid())
+		for _, pid := range pids {
+			syscall.Kill(pid, syscall.SIGKILL) // ours and not reaped, so the number is theirs
+		}
+		for {
+			pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+			if errors.Is(err, syscall.ECHILD) {
+				return 0
+			}
+			if pid <= 0 && !errors.Is(err, syscall.EINTR) {
+				break
+			}
+		}
+		if time.Now().After(deadline) {
+			return len(pids)
+		}
+		time.Sleep(wait)
+	}
+}

@@ -1,0 +1,66 @@
+package kernel
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// settleLimit is how long a shim may take to clean up after its kernel.
+const settleLimit = 15 * time.Second
+
+// settle waits, after the kernel's death, until its shim has cleaned up and
+// has ended, and reads what it recorded. Where the shim cannot do its work any
+// more, it is done here. shim may be nil for one that is gone.
+func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *process) ergane.Exit {
+	if shim != nil {
+		limited, cancel := context.WithTimeout(ctx, settleLimit)
+		err := shim.wait(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return ergane.Exit{}
+		}
+		if err != nil { // stopped, or stuck
+			shim.signal(syscall.SIGKILL)
+			shim.wait(ctx)
+		}
+		shim.reap()
+	}
+	exit, err := readDocument(root, exitFile, parseExit)
+	if err == nil {
+		return exit
+	}
+	killStragglers(ctx, h, dir)
+	return ergane.Exit{Detail: "the process that watched over it is gone, too"}
+}
+
+// killStragglers ends what an unwatched kernel left running.
+func killStragglers(ctx context.Context, h Handle, dir string) {
+	deadline := time.Now().Add(settleLimit)
+	for ctx.Err() == nil && time.Now().Before(deadline) {
+		left := stragglers(h, dir, sessionOf(dir))
+		if len(left) == 0 {
+			return
+		}
+		for _, pid := range left {
+			killStraggler(h, dir, pid)
+		}
+		pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// killStraggler pins the process before it makes sure, again, that it is one.
+func killStraggler(h Handle, dir string, pid int) {
+	p, err := openPID(pid)
+	if err != nil {
+		return
+	}
+	defer p.close()
+	st, err := readStat(pid)
+	if err == nil && isStraggler(h, dir, sessionOf(dir), pid, st) {
+		p.signal(syscall.SIGKILL)
+	}
+}

@@ -1,0 +1,285 @@
+package kernel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shimInput is what Start writes for the shim to read from its descriptor 3.
+type shimInput struct {
+	V              int             `json:"v"`
+	Dir            string          `json:"dir"`
+	Argv           []string        `json:"argv"`
+	Env            []string        `json:"env"`
+	DeadManSeconds float64         `json:"dead_man_seconds"` // 0: the kernel lives on without a server
+	ServerLock     string          `json:"server_lock"`
+	Boot           json.RawMessage `json:"boot"`
+}
+
+// The shim's descriptors. 0 is /dev/null, 1 and 2 are spawn.log.
+const (
+	shimInputFD  = 3
+	shimReportFD = 4 // takes one line: startedReport, or what went wrong
+	shimLockFD   = 5 // the session's lock, taken by the server, held until the shim ends
+	shimFDs      = 6
+)
+
+const (
+	startedReport = "started"
+	maxShimInput  = 16 << 20
+	maxDetail     = 2 << 10
+	exitRoom      = 16 << 10 // longest exit.json: every byte of the detail escaped
+)
+
+// ShimMain is the main function of the shim, the parent of one kernel, and
+// returns its exit status. The process must do nothing else: ShimMain reaps
+// every child, and closes every descriptor it does not know.
+func ShimMain() int {
+	// The kernel is killed when the thread that started it ends, so this
+	// goroutine starts it and keeps its thread to the end of the process.
+	runtime.LockOSThread()
+	// Notify and not Ignore: what is ignored here would be ignored by the kernel and all its children.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	closeInherited()
+	report := os.NewFile(shimReportFD, "report")
+	s, err := newShim()
+	if err == nil {
+		err = s.start()
+	}
+	if err != nil {
+		fmt.Fprintln(report, err)
+		return 1
+	}
+	fmt.Fprintln(report, startedReport) // a server that died meanwhile is no reason to stop
+	report.Close()
+	return s.run(signals)
+}
+
+// closeInherited closes what the server itself had inherited without knowing:
+// a lock or a socket that lives on in a kernel is held for as long as the kernel lives.
+func closeInherited() {
+	for fd := range uintptr(shimFDs) {
+		if fd > 2 {
+			unix.CloseOnExec(int(fd))
+		}
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, e := range open {
+		var fd int
+		if _, err := fmt.Sscan(e.Name(), &fd); err != nil || fd < shimFDs {
+			continue
+		}
+		// Go's own descriptors, this folder's among them, are all close-on-exec; an inherited one never is.
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+type shim struct {
+	in     shimInput
+	root   *os.Root // the server's part of the session folder
+	exit   *os.File // exit.json to be; its room on disk is reserved
+	kernel *process
+	oom    oomWatch
+	// driverOutput is the read end of the session log's pipe.
+	driverOutput *os.File
+	logDone      chan struct{} // closed when all of it has been read
+	// why is set by the one who decides to end the kernel.
+	why atomic.Pointer[string]
+}
+
+func newShim() (*shim, error) {
+	input := os.NewFile(shimInputFD, "input")
+	defer input.Close()
+	b, err := io.ReadAll(io.LimitReader(input, maxShimInput))
+	if err != nil {
+		return nil, fmt.Errorf("read input: %w", err)
+	}
+	s := &shim{logDone: make(chan struct{})}
+	if err := json.Unmarshal(b, &s.in); err != nil {
+		return nil, fmt.Errorf("read input: %w", err)
+	}
+	if s.in.V != 1 || len(s.in.Argv) == 0 {
+		return nil, errors.New("read input: not a shim's input of version 1")
+	}
+	return s, nil
+}
+
+// start starts the kernel and records its handle. Where that fails nothing runs.
+func (s *shim) start() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become reaper: %w", err)
+	}
+	var err error
+	if s.root, err = os.OpenRoot(s.in.Dir); err != nil {
+		return err
+	}
+	if s.exit, err = createTemp(s.root, exitFile); err != nil {
+		return err
+	}
+	if err := preallocate(s.exit, exitRoom); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("reserve disk space: %w", err)
+	}
+	log, err := openLogRing(s.root, logCap)
+	if err != nil {
+		return fmt.Errorf("open session log: %w", err)
+	}
+	s.oom = startOOMWatch()
+	pid, err := s.spawn(log)
+	if pid == 0 {
+		return fmt.Errorf("start %s: %w", s.in.Argv[0], err)
+	}
+	s.in.Argv, s.in.Env, s.in.Boot = nil, nil, nil // there are secrets in it, and it is long
+	if err == nil {
+		s.kernel, err = openPID(pid)
+	}
+	if err == nil {
+		err = s.record(pid)
+	}
+	if err != nil {
+		unix.Kill(pid, unix.SIGKILL)
+		killDescendants()
+		return err
+	}
+	return nil
+}
+
+// spawn returns the kernel's process number, also beside an error if it runs nevertheless.
+func (s *shim) spawn(log *logRing) (pid int, err error) {
+	boot, err := memoryFile("boot", s.in.Boot)
+	if err != nil {
+		return 0, err
+	}
+	defer boot.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	// Not os.Pipe, whose ends are non-blocking: the Java process that gets one cannot do with that.
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return 0, err
+	}
+	defer unix.Close(ends[1])
+	files := []uintptr{null.Fd(), 2, 2, boot.Fd(), uintptr(ends[1])}
+	pid, err = syscall.ForkExec(s.in.Argv[0], s.in.Argv, &syscall.ProcAttr{
+		Dir:   filepath.Join(s.in.Dir, workFolder, "tmp"),
+		Env:   s.in.Env,
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+	})
+	runtime.KeepAlive(null)
+	if err != nil {
+		unix.Close(ends[0])
+		return 0, err
+	}
+	if err := unix.SetNonblock(ends[0], true); err != nil { // of this end alone
+		return pid, err
+	}
+	s.driverOutput = os.NewFile(uintptr(ends[0]), "driver output")
+	go s.pump(log)
+	return pid, nil
+}
+
+// pump moves what the driver and its workers print into the log.
+func (s *shim) pump(log *logRing) {
+	defer close(s.logDone)
+	io.CopyBuffer(log, struct{ io.Reader }{s.driverOutput}, make([]byte, 32<<10)) // the log never fails
+}
+
+func (s *shim) record(pid int) error {
+	kernel, err := readStat(pid)
+	if err != nil {
+		return fmt.Errorf("find kernel: %w", err)
+	}
+	self, err := readStat(os.Getpid())
+	if err != nil {
+		return fmt.Errorf("find shim: %w", err)
+	}
+	boot, err := bootID()
+	if err != nil {
+		return fmt.Errorf("find boot id: %w", err)
+	}
+	return writeDurable(s.root, handleFile, Handle{
+		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot,
+	})
+}
+
+// run waits for the kernel's end, leaves nothing of it behind, and records how it ended.
+func (s *shim) run(signals <-chan os.Signal) int {
+	go s.obey(signals)
+	go s.watchServer()
+	// A shim only waits from here on: give back what starting took.
+	debug.SetGCPercent(20)
+	debug.FreeOSMemory()
+
+	status := s.reapUntilKernel()
+	ended := exitDocument{V: 1, Code: status.ExitStatus()}
+	if status.Signaled() {
+		ended.Signal = int(status.Signal())
+		ended.Code = 128 + ended.Signal // as shells have it
+	}
+	ended.Detail = s.detail(status)
+	if left := killDescendants(); left > 0 {
+		ended.Detail = fmt.Sprintf("%s (%d processes could not be ended)", ended.Detail, left)
+	}
+	s.driverOutput.SetReadDeadline(time.Now().Add(time.Second)) // somebody out of reach may have the pipe
+	<-s.logDone
+	b, err := json.Marshal(ended)
+	if err == nil {
+		err = commitTemp(s.root, exitFile, s.exit, b)
+	}
+	if err != nil {
+		slog.Error("exit of the kernel could not be recorded", "error", err, "exit", string(b)) // to spawn.log
+		return 1
+	}
+	return 0
+}
+
+// reapUntilKernel also collects the orphans of the kernel, which all become our children.
+func (s *shim) reapUntilKernel() syscall.WaitStatus {
+	for {
+		var status syscall.WaitStatus
+		if pid, err := syscall.Wait4(-1, &status, 0, nil); err == nil && pid == s.kernel.pid {
+			return status
+		}
+	}
+}
+
+// obey ends the kernel at SIGTERM. The other signals are a terminal's and not meant for it.
+func (s *shim) obey(signals <-chan os.Signal) {
+	for sig := range signals {
+		if sig == syscall.SIGTERM {
+			go s.end("its shim was told to stop")
+		}
+	}
+}
+
+// end ends the kernel for the reason given.
+func (s *shim) end(why string) {
+	if !s.why.CompareAndSwap(nil, &why) {
+		return
+	}
+	s.kernel.signal(syscall.SIGTERM)
+	time.Sleep(termLimit)
+	s.kernel.signal(syscall.SIGKILL)
+}

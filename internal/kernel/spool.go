@@ -1,0 +1,201 @@
+package kernel
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// A Stream names one of the two files that take what a session prints.
+type Stream string
+
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
+
+// A Spool reads what a kernel left on disk, whether the kernel lives or not.
+// User code may have put anything in there: nothing outside the session's
+// work folder is reached, nothing blocks, every document is bounded.
+type Spool struct{ root *os.Root }
+
+// OpenSpool opens the spool of a session folder (sessions/<sid>).
+func OpenSpool(dir string) (*Spool, error) {
+	work := filepath.Join(dir, "work")
+	// Asked first because opening a named pipe in the folder's place would block.
+	if st, err := os.Lstat(work); err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	} else if !st.IsDir() {
+		return nil, fmt.Errorf("open spool: %s is not a folder", work)
+	}
+	root, err := os.OpenRoot(work)
+	if err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	return &Spool{root}, nil
+}
+
+// Close frees the spool's descriptor; Sections that are open stay usable.
+func (s *Spool) Close() error { return s.root.Close() }
+
+// Outcome reads a calculation's outcome. It is false without an error while
+// there is none, and a DocumentError when there is one that cannot be believed.
+func (s *Spool) Outcome(id string) (ergane.Outcome, bool, error) {
+	return calcDocument(s, id, "outcome.json", parseOutcome)
+}
+
+// Started tells whether the kernel has begun a calculation, and with which offsets.
+func (s *Spool) Started(id string) (Started, bool, error) {
+	return calcDocument(s, id, "started.json", parseStarted)
+}
+
+func calcDocument[T any](s *Spool, id, name string, parse func([]byte, string) (T, error)) (T, bool, error) {
+	var none T
+	if err := validID(id); err != nil {
+		return none, false, err
+	}
+	v, err := readDocument(s.root, calcFile(id, name), func(b []byte) (T, error) { return parse(b, id) })
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return none, false, nil
+	case err != nil:
+		return none, false, err
+	}
+	return v, true, nil
+}
+
+func calcFile(id, name string) string { return path.Join("calc", id, name) }
+
+// A Section is a part of a file, readable at any offset, until it is closed.
+type Section struct {
+	*io.SectionReader
+	// Missing is how many bytes of the range asked for the file does not have.
+	Missing int64
+	file    *os.File
+}
+
+// Close closes the file behind the section.
+func (s *Section) Close() error { return s.file.Close() }
+
+// Section opens a range of a stream, as far as the file goes. A missing file
+// is fs.ErrNotExist. How long a file is says nothing of its disk blocks: user
+// code can make it endless, so the reader sets its own limit.
+func (s *Spool) Section(stream Stream, r ergane.Range) (*Section, error) {
+	return s.section(string(stream), r)
+}
+
+// ReadLive opens a stream from an offset to its present end, which moves while the kernel runs.
+func (s *Spool) ReadLive(stream Stream, from int64) (*Section, error) {
+	return s.section(string(stream), ergane.Range{Start: from, End: math.MaxInt64})
+}
+
+// Outputs opens the first n bytes of a calculation's rich outputs, n as its outcome records them.
+func (s *Spool) Outputs(id string, n int64) (*Section, error) {
+	if err := validID(id); err != nil {
+		return nil, err
+	}
+	return s.section(calcFile(id, "outputs.ndjson"), ergane.Range{End: n})
+}
+
+func (s *Spool) section(name string, r ergane.Range) (*Section, error) {
+	f, size, err := openRegular(s.root, name, os.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("open spool file: %w", err)
+	}
+	r = sane([2]int64{r.Start, r.End})
+	there := ergane.Range{Start: min(r.Start, size), End: min(r.End, size)}
+	return &Section{
+		SectionReader: io.NewSectionReader(f, there.Start, there.Len()),
+		Missing:       r.Len() - there.Len(),
+		file:          f,
+	}, nil
+}
+
+// Size is the present length of a stream in bytes; 0 before the kernel has made it.
+func (s *Spool) Size(stream Stream) (int64, error) {
+	st, err := s.root.Lstat(string(stream))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("size of spool: %w", err)
+	case !st.Mode().IsRegular():
+		return 0, fmt.Errorf("size of spool: %s: %w", stream, errNotRegular)
+	}
+	return st.Size(), nil
+}
+
+// Release gives the disk blocks of a range back; offsets stay as they are and
+// the range reads as zeros from then on.
+func (s *Spool) Release(stream Stream, r ergane.Range) error {
+	f, size, err := openRegular(s.root, string(stream), os.O_WRONLY)
+	if err != nil {
+		return fmt.Errorf("release spool: %w", err)
+	}
+	defer f.Close()
+	r = sane([2]int64{r.Start, min(r.End, size)})
+	if r.Len() == 0 {
+		return nil
+	}
+	if err := punchHole(f, r); err != nil {
+		return fmt.Errorf("release spool: %w", err)
+	}
+	return nil
+}
+
+// Remove deletes the folder of a calculation whose outcome has been delivered.
+func (s *Spool) Remove(id string) error {
+	if err := validID(id); err != nil {
+		return err
+	}
+	return s.root.RemoveAll(path.Join("calc", id))
+}
+
+// Usage is how many bytes of disk the two streams and the calculations'
+// folders take; temporary files of the user's code do not count.
+func (s *Spool) Usage() (int64, error) {
+	var total int64
+	for _, name := range []string{string(Stdout), string(Stderr)} {
+		if st, err := s.root.Lstat(name); err == nil {
+			total += allocated(st)
+		}
+	}
+	err := fs.WalkDir(s.root.FS(), "calc", func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // what vanishes meanwhile takes no room
+		}
+		if st, err := d.Info(); err == nil {
+			total += allocated(st)
+		}
+		return nil
+	})
+	return total, err
+}
+
+// writeCode puts a calculation's code where the kernel reads it. The kernel
+// never sees half a file, also when an earlier server wrote one.
+func (s *Spool) writeCode(id, code string) error {
+	if err := validID(id); err != nil {
+		return err
+	}
+	name := calcFile(id, "code.py")
+	if b, err := readSmall(s.root, name); err == nil && bytes.Equal(b, []byte(code)) {
+		return nil
+	}
+	if err := s.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return fmt.Errorf("write code: %w", err)
+	}
+	f, err := createTemp(s.root, name)
+	if err != nil {
+		return fmt.Errorf("write code: %w", err)
+	}
+	return commitTemp(s.root, name, f, []byte(code))
+}

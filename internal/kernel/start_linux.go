@@ -1,0 +1,262 @@
+package kernel
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ergane-dev/ergane/internal/flock"
+)
+
+// A Spec is all that it takes to start a kernel.
+type Spec struct {
+	// Dir is the session's folder, sessions/<sid>; its last element is the
+	// session's id. Start makes it; a folder in which a kernel was started before is refused.
+	Dir  string
+	Argv []string // of the kernel, the program's absolute path first
+	Env  []string // of the kernel, complete; it is readable in /proc, so it holds no secret
+	Boot Boot
+	// Token is what the kernel demands of a connection: 64 hexadecimal digits.
+	Token string
+	// DeadMan is how long the kernel lives without a server; 0 is for ever.
+	DeadMan time.Duration
+	// ServerLock is the lock file by which the shim knows that a server is there.
+	ServerLock string
+	// Shim is the command that calls ShimMain; this program with the argument "shim" where it is empty.
+	Shim []string
+	// Log takes what happens beside the calls; nothing is logged where it is nil.
+	Log *slog.Logger
+}
+
+// Boot is what a kernel is told at its start; it never touches a disk.
+type Boot struct {
+	// Env is put into the environment by the kernel itself, so that it is not in /proc/<pid>/environ.
+	Env map[string]string
+	// Java starts the Spark driver; nil is a kernel without Spark.
+	Java *Java
+	// Spark is the configuration of the Spark context.
+	Spark map[string]string
+}
+
+// Java is the command of the Spark driver's process.
+type Java struct {
+	Argv []string
+	Env  map[string]string // beside the kernel's own
+}
+
+func (b Boot) document(dir, token string) ([]byte, error) {
+	type java struct {
+		Argv []string          `json:"argv"`
+		Env  map[string]string `json:"env"`
+	}
+	return json.Marshal(struct {
+		V       int               `json:"v"`
+		Token   string            `json:"token"`
+		Session string            `json:"session"`
+		Dir     string            `json:"dir"`
+		Env     map[string]string `json:"env,omitzero"`
+		Java    *java             `json:"java,omitzero"`
+		Spark   map[string]string `json:"spark,omitzero"`
+	}{1, token, sessionOf(dir), filepath.Join(dir, workFolder), b.Env, (*java)(b.Java), b.Spark})
+}
+
+// Start starts a kernel and returns when it is recorded and answers; whether
+// Spark starts is for Ready to tell. The kernel lives on after ctx and after
+// this process. After an error nothing of it runs.
+func Start(ctx context.Context, s Spec) (*Kernel, error) {
+	k, err := start(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("start kernel: %w", err)
+	}
+	return k, nil
+}
+
+func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
+	dir, err := makeFolder(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	root, spool, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	var k *Kernel
+	defer func() {
+		if k == nil {
+			root.Close()
+			spool.Close()
+		}
+	}()
+	if _, err := root.Lstat(handleFile); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("a kernel was started in %s before", dir)
+	}
+	// Taken here and handed on, so that a server that finds neither lock nor
+	// handle knows that no shim is on its way.
+	lock, err := flock.Acquire(filepath.Join(dir, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	defer lock.File().Close()
+	e, err := takeEpochs(root)
+	if err != nil {
+		return nil, err
+	}
+	shim, h, err := launch(ctx, s, dir, root, lock)
+	if err != nil {
+		return nil, err
+	}
+	proc, err := openProcess(h.PID, h.Start)
+	if errors.Is(err, errNoProcess) { // it has ended already: its shim is about to say how
+		defer shim.close()
+		return nil, whyGone(spool, settle(context.Background(), dir, root, h, shim))
+	}
+	if err != nil {
+		stopShim(shim)
+		return nil, err
+	}
+	k = attach(dir, h, root, spool, proc, shim, e, s.Token, logger(s.Log, dir))
+	select {
+	case <-k.link.greeted:
+		return k, nil
+	case <-k.done:
+		err = whyGone(spool, k.exit)
+	case <-ctx.Done():
+		proc.signal(syscall.SIGKILL)
+		<-k.done
+		err = context.Cause(ctx)
+	}
+	k.Detach()
+	return nil, err
+}
+
+func logger(log *slog.Logger, dir string) *slog.Logger {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return log.With("session", sessionOf(dir))
+}
+
+// makeFolder returns the folder's path as the system sees it.
+func makeFolder(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+	for _, sub := range []string{"calc", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, workFolder, sub), 0o700); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// launch starts the shim and returns it once the kernel is recorded.
+func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.Lock) (_ *process, _ Handle, err error) {
+	boot, err := s.Boot.document(dir, s.Token)
+	if err != nil {
+		return nil, Handle{}, err
+	}
+	doc, err := json.Marshal(shimInput{
+		V: 1, Dir: dir, Argv: s.Argv, Env: append(s.Env[:len(s.Env):len(s.Env)], sessionVariable+"="+sessionOf(dir)),
+		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot,
+	})
+	if err != nil {
+		return nil, Handle{}, err
+	}
+	input, err := memoryFile("shim", doc)
+	if err != nil {
+		return nil, Handle{}, err
+	}
+	defer input.Close()
+	spawned, err := root.OpenFile(spawnLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, Handle{}, err
+	}
+	defer spawned.Close()
+	report, reportEnd, err := os.Pipe()
+	if err != nil {
+		return nil, Handle{}, err
+	}
+	defer report.Close()
+	defer reportEnd.Close()
+
+	argv := s.Shim
+	if len(argv) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, Handle{}, err
+		}
+		argv = []string{self, "shim"}
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=20"} // it is to be small
+	cmd.Stdout, cmd.Stderr = spawned, spawned
+	cmd.ExtraFiles = []*os.File{input, reportEnd, lock.File()}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, Handle{}, fmt.Errorf("start shim: %w", err)
+	}
+	reportEnd.Close()
+	shim, err := openPID(cmd.Process.Pid) // not reaped, so the number is its own
+	if err != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
+		return nil, Handle{}, err
+	}
+	cmd.Process.Release()
+
+	stop := context.AfterFunc(ctx, func() { report.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	h, err := reported(report, root)
+	if err == nil {
+		return shim, h, nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	stopShim(shim)
+	return nil, Handle{}, err
+}
+
+// reported waits for the shim's one line.
+func reported(report io.Reader, root *os.Root) (Handle, error) {
+	line, err := bufio.NewReader(io.LimitReader(report, 4<<10)).ReadString('\n')
+	switch line = strings.TrimSpace(line); {
+	case line == startedReport:
+		return readDocument(root, handleFile, parseHandle)
+	case line != "":
+		return Handle{}, errors.New(line)
+	}
+	return Handle{}, fmt.Errorf("the shim says nothing: %w", err)
+}
+
+// stopShim ends a shim whose kernel is not known, and the kernel with it.
+func stopShim(shim *process) {
+	defer shim.close()
+	shim.signal(syscall.SIGTERM)
+	limited, cancel := context.WithTimeout(context.Background(), settleLimit)
+	defer cancel()
+	if shim.wait(limited) != nil {
+		shim.signal(syscall.SIGKILL)
+		shim.wait(context.Background())
+	}
+	shim.reap()
+}

@@ -1,0 +1,66 @@
+package objects
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Permanent reports whether doing the same again cannot help unless somebody
+// changes something: the bucket does not exist, access is denied, the store
+// refuses the name. It is false for nil and for errors that are not S3's.
+func Permanent(err error) bool {
+	if _, ok := errors.AsType[*AddressError](err); ok {
+		return true
+	}
+	switch code(err) {
+	case "":
+		return false
+	case "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "NoSuchUpload", "InvalidPart":
+		return false // of one attempt
+	}
+	st := status(err)
+	return st >= 300 && st < 500 && st != http.StatusRequestTimeout && st != http.StatusConflict && st != http.StatusTooManyRequests
+}
+
+// Permanent is the function of that name, for callers that know a Store by an interface.
+func (s *Store) Permanent(err error) bool { return Permanent(err) }
+
+// code is S3's error code, or empty where S3 did not answer.
+func code(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+func status(err error) int {
+	if e, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		return e.HTTPStatusCode()
+	}
+	return 0
+}
+
+// describe puts a sentence for people before what the SDK says, which names the
+// operation, attempts and ids first.
+func describe(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorMessage() != "" {
+		return &s3Error{fmt.Sprintf("%s: S3 answers %s: %s", what, e.ErrorCode(), e.ErrorMessage()), err}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// s3Error shows the sentence and keeps the SDK's error in the chain.
+type s3Error struct {
+	sentence string
+	err      error
+}
+
+func (e *s3Error) Error() string { return e.sentence }
+func (e *s3Error) Unwrap() error { return e.err }

@@ -1,0 +1,228 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/ergane-dev/ergane/internal/flock"
+)
+
+const (
+	// startTimeout bounds the time from start to listening; repairs of a large
+	// store are part of it.
+	startTimeout = time.Minute
+	// stopTimeout is a little more than versitygw lets requests finish in.
+	stopTimeout = 12 * time.Second
+	// killTimeout bounds the wait for a killed process; only a process stuck
+	// in the kernel (a dead disk) takes longer.
+	killTimeout = 10 * time.Second
+	maxLog      = 1 << 20
+)
+
+// child is a living store process, started here or by an earlier server.
+type child struct {
+	handle
+	pidfd  *pidfd
+	cmd    *exec.Cmd // nil where another server started it
+	exited chan struct{}
+	// watcher is closed when the goroutine that closes exited is gone.
+	watcher chan struct{}
+}
+
+func newChild(h handle, p *pidfd, cmd *exec.Cmd) *child {
+	c := &child{handle: h, pidfd: p, cmd: cmd, exited: make(chan struct{}), watcher: make(chan struct{})}
+	go func() {
+		defer close(c.watcher)
+		if c.pidfd.wait() != nil {
+			return // let go
+		}
+		if c.cmd != nil {
+			_ = c.cmd.Wait() // it is over: this only reaps
+		}
+		close(c.exited)
+	}()
+	return c
+}
+
+// letGo ends the watching; the process lives on.
+func (c *child) letGo() {
+	c.pidfd.unblock()
+	<-c.watcher
+	c.pidfd.close()
+	if c.cmd != nil && c.cmd.ProcessState == nil {
+		_ = c.cmd.Process.Release()
+	}
+}
+
+// end asks the process to end, kills it when ctx or stopTimeout is over, and
+// returns when it is gone.
+func (c *child) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	_ = c.pidfd.signal(syscall.SIGTERM)
+	select {
+	case <-c.exited:
+		return nil
+	case <-ctx.Done():
+	}
+	return c.kill()
+}
+
+func (c *child) kill() error {
+	_ = c.pidfd.signal(syscall.SIGKILL)
+	select {
+	case <-c.exited:
+		return nil
+	case <-time.After(killTimeout):
+		return fmt.Errorf("the store's process %d does not end", c.PID)
+	}
+}
+
+// probe asks the process at the address for its id. Any answer at all says
+// that something lives; only that of the child itself is a nil error.
+func probe(ctx context.Context, addr string, pid int, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+healthPath, nil)
+	if err != nil {
+		return err
+	}
+	// A connection of its own: one that is kept would say nothing of accept.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return fmt.Errorf("the store at %s: %w", addr, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		return nil // too busy for one more request
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 32))
+	if err != nil {
+		return fmt.Errorf("the store at %s: %w", addr, err)
+	}
+	if string(body) != strconv.Itoa(pid) {
+		return fmt.Errorf("%s: %w", addr, ErrInUse)
+	}
+	return nil
+}
+
+// start starts a store process and returns when it listens on addr. If that
+// fails, nothing is left of it.
+func start(ctx context.Context, command []string, cfg Config) (*child, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the store did not start within %v", startTimeout))
+	defer cancel()
+	report, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer report.Close()
+	log, err := openLog(cfg.DataDir)
+	if err != nil {
+		theirs.Close()
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(command[0], append(command[1:len(command):len(command)], arguments(cfg)...)...)
+	cmd.Dir = cfg.DataDir
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return nil, fmt.Errorf("start the store: %w", err)
+	}
+	undo := func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	stop := context.AfterFunc(ctx, func() { report.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var r readiness
+	err = json.NewDecoder(io.LimitReader(report, 64<<10)).Decode(&r)
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case err != nil:
+		err = fmt.Errorf("the store ended before it was ready; see %s", log.Name())
+	case r.InUse:
+		err = fmt.Errorf("%s: %w", cfg.Listen, ErrInUse)
+	case r.Error != "":
+		err = errors.New(r.Error)
+	}
+	if err != nil {
+		undo()
+		return nil, err
+	}
+	h, err := readHandle(cfg.DataDir)
+	if err == nil && h.PID != cmd.Process.Pid {
+		err = fmt.Errorf("%s names process %d and not %d", handleName, h.PID, cmd.Process.Pid)
+	}
+	if err != nil {
+		undo()
+		return nil, err
+	}
+	p, ok, err := openPidfd(h.PID, h.Start)
+	if err == nil && !ok {
+		err = fmt.Errorf("the store ended at once; see %s", log.Name())
+	}
+	if err != nil {
+		undo()
+		return nil, err
+	}
+	return newChild(h, p, cmd), nil
+}
+
+// openLog is where a store's process writes: its log and, if it ever panics, that.
+func openLog(dataDir string) (*os.File, error) {
+	path := filepath.Join(dataDir, logName)
+	if fi, err := os.Stat(path); err == nil && fi.Size() > maxLog {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+}
+
+// find takes hold of the store process of the data dir, whoever started it;
+// nil where there is none.
+func find(ctx context.Context, dataDir string) (*child, error) {
+	lock := filepath.Join(dataDir, lockName)
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	for {
+		held, err := flock.Held(lock)
+		if err != nil || !held {
+			return nil, err
+		}
+		// A process that has the lock and no handle yet is on its way up.
+		if h, err := readHandle(dataDir); err == nil {
+			p, ok, err := openPidfd(h.PID, h.Start)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				return newChild(h, p, nil), nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s is held by a process that %s does not name: is another server using %s?", lock, handleName, dataDir)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,199 @@
+// Package gateway is Ergane's embedded S3: the code of the child process
+// `ergane s3` (Main, Serve) and of its keeper inside the server (Supervisor).
+//
+// The protocol is versitygw's (its s3api and posix packages); what is ours is
+// what it lacks for this use: acknowledged objects are on disk, a process that
+// died in mid-request leaves nothing behind that lies to clients, keys that the
+// file system cannot hold are refused, any region may sign, and buckets come
+// into being with their first object.
+//
+// It is a process of its own because kernels write through it while no server
+// runs, because posix.New changes the working directory of the whole process,
+// and because whatever breaks in it must not break sessions.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/versity/versitygw/s3api"
+	"github.com/versity/versitygw/s3api/middlewares"
+
+	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/flock"
+)
+
+// Region is the region that the store says it is in. Requests signed for any
+// other region are accepted as well.
+const Region = "us-east-1"
+
+const (
+	defaultDeadMan = 30 * time.Second
+
+	// maxConnections and maxRequests bound what one process holds at once; a
+	// request above it is answered 503 SlowDown, which every SDK retries.
+	maxConnections = 4096
+	maxRequests    = 1024
+	// maxActions bounds the threads that sit in file system calls.
+	maxActions = 128
+	maxParts   = 10_000
+)
+
+// ErrInUse says that another program listens on the address.
+var ErrInUse = errors.New("the address is in use by another program")
+
+// Config is what Serve needs to know. There are no secrets in it: the keys are
+// read from the data dir.
+type Config struct {
+	// DataDir is an absolute path. The objects lie in <DataDir>/s3.
+	DataDir string
+	// Listen is host:port; port 0 takes any free one.
+	Listen string
+	// DeadMan is for how long the store outlives the last server and kernel;
+	// 0 means 30 seconds, a negative value for ever.
+	DeadMan time.Duration
+	// Build is written into the handle, so that a server of another build
+	// knows that it should start its own.
+	Build string
+	// Ready, if set, is called once with the address when requests are taken.
+	Ready func(addr string)
+	// Log defaults to slog.Default.
+	Log *slog.Logger
+}
+
+// Serve runs the store until ctx ends, or until neither the server nor any
+// kernel of the data dir has been alive for Config.DeadMan; both are nil
+// errors. It takes <DataDir>/s3.lock (flock.ErrHeld if another process has it),
+// repairs what an earlier process left half-done, listens, and only then writes
+// the handle. A process calls it at most once: it changes the working directory.
+func Serve(ctx context.Context, cfg Config) error {
+	if !filepath.IsAbs(cfg.DataDir) {
+		return fmt.Errorf("data dir %q is not an absolute path", cfg.DataDir)
+	}
+	if cfg.DeadMan == 0 {
+		cfg.DeadMan = defaultDeadMan
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	lock, err := flock.Acquire(filepath.Join(cfg.DataDir, lockName))
+	if err != nil {
+		return fmt.Errorf("lock the store: %w", err)
+	}
+	defer lock.Release()
+	ring, err := credentials.Open(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	previous, _ := readHandle(cfg.DataDir)
+	self, err := ownHandle()
+	if err != nil {
+		return err
+	}
+	st, err := openStore(cfg.DataDir, ring.Root().AccessKeyID)
+	if err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	defer st.Shutdown()
+	if err := st.repair(previous.BootID == self.BootID, cfg.Log); err != nil {
+		return fmt.Errorf("repair the store: %w", err)
+	}
+	self.Addr, err = concrete(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	self.Build = cfg.Build
+
+	listening := make(chan struct{})
+	srv, err := newServer(st, ring, cfg.DataDir, func() { close(listening) })
+	if err != nil {
+		return fmt.Errorf("start the store: %w", err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.ServeMultiPort([]string{self.Addr}) }()
+	select {
+	case <-listening:
+	case err := <-served:
+		return fmt.Errorf("listen on %s: %w", self.Addr, err)
+	}
+	if err := self.write(cfg.DataDir); err != nil {
+		return errors.Join(err, srv.ShutDown(), <-served)
+	}
+	cfg.Log.Info("store is listening", "addr", self.Addr, "pid", self.PID)
+	if cfg.Ready != nil {
+		cfg.Ready(self.Addr)
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	chores := make(chan struct{})
+	go func() {
+		defer close(chores)
+		st.chores(ctx, previous.Clean, cfg.Log)
+	}()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if cfg.DeadMan > 0 && waitAlone(ctx, cfg.DataDir, cfg.DeadMan) {
+			cancel(errors.New("no server and no kernel are left"))
+		}
+	}()
+	select {
+	case <-ctx.Done():
+		cfg.Log.Info("store is stopping", "reason", context.Cause(ctx))
+	case err := <-served:
+		cancel(nil)
+		<-chores
+		<-watched
+		return fmt.Errorf("serve %s: %w", self.Addr, err)
+	}
+	<-chores
+	<-watched
+	if err := srv.ShutDown(); err != nil {
+		cfg.Log.Warn("requests were cut off at the end", "error", err)
+		return nil
+	}
+	<-served
+	self.Clean = true
+	return self.write(cfg.DataDir)
+}
+
+func newServer(st *store, ring *credentials.Keyring, dataDir string, onListen func()) (*s3api.S3ApiServer, error) {
+	root := ring.Root()
+	user := middlewares.RootUserConfig{Access: root.AccessKeyID, Secret: root.Secret}
+	accounts := newAccounts(ring, filepath.Join(dataDir, "sessions"))
+	door := &front{root: user, accounts: accounts}
+	return s3api.New(st, user, Region, accounts, nil, nil, nil, nil,
+		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithMpMaxParts(maxParts),
+		s3api.WithConcurrencyLimiter(maxConnections, maxRequests),
+		s3api.WithRoute("GET", healthPath, health),
+		s3api.WithMiddleware("/", door.handler()),
+		s3api.WithOnListen(onListen))
+}
+
+// concrete turns port 0 into a free one. Binding it here first also gives an
+// address in use its own error.
+func concrete(addr string) (string, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "", fmt.Errorf("%s: %w", addr, ErrInUse)
+	}
+	if err != nil {
+		return "", fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// storeDirs are where the objects of a data dir lie, and their attributes
+// where the file system has no extended ones. Neither path is a prefix of the
+// other, which versitygw asks for.
+func storeDirs(dataDir string) (objects, attributes string) {
+	return filepath.Join(dataDir, "s3", "data"), filepath.Join(dataDir, "s3", "meta")
+}

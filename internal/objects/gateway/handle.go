@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+const (
+	lockName   = "s3.lock"
+	handleName = "s3.json"
+	logName    = "s3.log"
+)
+
+// handle is s3.json: what is needed to find the store's process again, and the
+// address that the data dir keeps for life. It is written by that process only.
+type handle struct {
+	V      int    `json:"v"`
+	PID    int    `json:"pid"`
+	Start  uint64 `json:"start"` // field 22 of /proc/<pid>/stat
+	BootID string `json:"boot_id"`
+	Addr   string `json:"addr"`
+	Build  string `json:"build"`
+	// Clean is set when the process ended in good order.
+	Clean bool `json:"clean,omitzero"`
+}
+
+// ownHandle describes this process.
+func ownHandle() (handle, error) {
+	p, err := readProcess(os.Getpid())
+	if err != nil {
+		return handle{}, err
+	}
+	boot, err := bootID()
+	if err != nil {
+		return handle{}, err
+	}
+	return handle{V: 1, PID: os.Getpid(), Start: p.start, BootID: boot}, nil
+}
+
+func readHandle(dataDir string) (handle, error) {
+	raw, err := os.ReadFile(filepath.Join(dataDir, handleName))
+	if err != nil {
+		return handle{}, err
+	}
+	var h handle
+	if err := json.Unmarshal(raw, &h); err != nil {
+		return handle{}, fmt.Errorf("read %s: %w", handleName, err)
+	}
+	if h.V != 1 {
+		return handle{}, fmt.Errorf("read %s: version %d is not known", handleName, h.V)
+	}
+	return h, nil
+}
+
+// write replaces the handle; a reader sees the old or the new one.
+func (h handle) write(dataDir string) error {
+	raw, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dataDir, ".s3-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", handleName, err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(raw, '\n'))
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", handleName, err)
+	}
+	if err := os.Rename(tmp.Name(), filepath.Join(dataDir, handleName)); err != nil {
+		return fmt.Errorf("write %s: %w", handleName, err)
+	}
+	return syncPath(dataDir)
+}

@@ -1,0 +1,170 @@
+package objects
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	partSize    = 8 << 20
+	maxParts    = 10_000 // of S3
+	partsAtOnce = 4
+	// abortTimeout bounds the clean-up after a failed upload, which happens
+	// even if the caller has given up.
+	abortTimeout = 10 * time.Second
+)
+
+// Put stores size bytes of body as one object; a nil error says that they are
+// durable. It holds no more than a few buffers in memory, whatever the size.
+// An error of body, or its being shorter than size, is returned with body's
+// own error in the chain. Where an upload in parts fails it is aborted.
+func (s *Store) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string) error {
+	u, err := ParseURI(uri)
+	if err != nil {
+		return err
+	}
+	if u.Key == "" {
+		return &AddressError{uri, "there is no key"}
+	}
+	from := &source{r: body, size: size}
+	if size < partSize {
+		err = s.putOnce(ctx, u, from, contentType)
+	} else {
+		err = s.putParts(ctx, u, from, contentType)
+	}
+	if bad := from.failure(); err != nil && bad != nil {
+		return fmt.Errorf("put %s: read what is to be stored: %w", uri, bad)
+	}
+	return describe("put "+uri, err)
+}
+
+func (s *Store) putOnce(ctx context.Context, u URI, from *source, contentType string) error {
+	ctx, cancel := s.bound(ctx, "put "+u.String(), from.size)
+	defer cancel()
+	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &u.Bucket, Key: &u.Key,
+		Body:          io.NewSectionReader(from, 0, from.size),
+		ContentLength: &from.size,
+		ContentType:   &contentType,
+	})
+	return because(ctx, err)
+}
+
+func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType string) (err error) {
+	begin := &s3.CreateMultipartUploadInput{Bucket: &u.Bucket, Key: &u.Key, ContentType: &contentType}
+	created, err := within(ctx, s, "begin "+u.String(), 0, func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
+		return s.client.CreateMultipartUpload(ctx, begin)
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		defer cancel()
+		// Best effort: a store that is away keeps the parts, and the embedded
+		// one drops what nobody completes.
+		_, _ = s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId,
+		})
+	}()
+	var mu sync.Mutex
+	var done []types.CompletedPart // guarded by mu
+	g, sending := errgroup.WithContext(ctx)
+	g.SetLimit(partsAtOnce)
+	length := partLength(from.size)
+	for number, at := int32(1), int64(0); at < from.size && sending.Err() == nil; number, at = number+1, at+length {
+		n := min(length, from.size-at)
+		g.Go(func() error {
+			out, err := within(sending, s, fmt.Sprintf("put part %d of %s", number, u), n, func(ctx context.Context) (*s3.UploadPartOutput, error) {
+				return s.client.UploadPart(ctx, &s3.UploadPartInput{
+					Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId,
+					PartNumber:    &number,
+					Body:          io.NewSectionReader(from, at, n),
+					ContentLength: &n,
+				})
+			})
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done = append(done, types.CompletedPart{
+				PartNumber: &number, ETag: out.ETag,
+				ChecksumCRC32: out.ChecksumCRC32, ChecksumCRC32C: out.ChecksumCRC32C, ChecksumCRC64NVME: out.ChecksumCRC64NVME,
+			})
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	slices.SortFunc(done, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
+	_, err = within(ctx, s, "complete "+u.String(), from.size, func(ctx context.Context) (*s3.CompleteMultipartUploadOutput, error) {
+		return s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
+			MpuObjectSize:   aws.Int64(from.size),
+		})
+	})
+	return err
+}
+
+// within bounds one call for n bytes.
+func within[T any](ctx context.Context, s *Store, what string, n int64, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := s.bound(ctx, what, n)
+	defer cancel()
+	out, err := call(ctx)
+	return out, because(ctx, err)
+}
+
+// partLength grows with objects that would have too many parts.
+func partLength(size int64) int64 {
+	const step = 1 << 20
+	return max(partSize, (size/maxParts/step+1)*step)
+}
+
+// source keeps the first error of what is read, which HTTP would bury, and
+// makes one of an end that comes too soon.
+type source struct {
+	r    io.ReaderAt
+	size int64
+
+	mu  sync.Mutex
+	err error // guarded by mu
+}
+
+func (s *source) ReadAt(p []byte, at int64) (int, error) {
+	n, err := s.r.ReadAt(p, at)
+	if errors.Is(err, io.EOF) && n < len(p) && at+int64(n) < s.size {
+		err = fmt.Errorf("only %d of %d bytes are there: %w", at+int64(n), s.size, io.ErrUnexpectedEOF)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.err = cmp.Or(s.err, err)
+	}
+	return n, err
+}
+
+func (s *source) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}

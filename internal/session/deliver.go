@@ -1,0 +1,92 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ergane-dev/ergane"
+)
+
+const (
+	// deniedFor bounds the retries where the store answers that the bucket
+	// does not exist or that access is denied.
+	deniedFor = time.Minute
+	// terminatedFor bounds the retries while the session is being terminated.
+	terminatedFor = time.Minute
+	maxRetryWait  = 5 * time.Second
+)
+
+// deliver stores stdout, stderr and results of a calculation, all three
+// always. It returns when they are durable, or with the last error when the
+// time for retries is over.
+func (r *runner) deliver(ctx context.Context, spool Spool, c ergane.Calculation, e ending) error {
+	g, ctx := errgroup.WithContext(ctx)
+	to := ergane.ResultAt(c.WorkingDirectory)
+	g.Go(func() error {
+		return r.put(ctx, to.StdOut, "text/plain; charset=utf-8", func() (Section, error) { return section(spool, "stdout", e.stdout) })
+	})
+	g.Go(func() error {
+		return r.put(ctx, to.StdErr, "text/plain; charset=utf-8", func() (Section, error) { return section(spool, "stderr", e.stderr) })
+	})
+	g.Go(func() error {
+		return r.put(ctx, to.Results, ergane.ResultType, func() (Section, error) { return spool.Outputs(c.ID, e.outputs) })
+	})
+	return g.Wait()
+}
+
+// section opens a range of a stream; an empty one needs no file.
+func section(spool Spool, stream string, rg ergane.Range) (Section, error) {
+	if rg.Len() == 0 {
+		return Nothing, nil
+	}
+	return spool.Section(stream, rg)
+}
+
+// Nothing is an empty Section.
+var Nothing Section = nothing{}
+
+type nothing struct{}
+
+func (nothing) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
+func (nothing) Len() int64                        { return 0 }
+func (nothing) Close() error                      { return nil }
+
+// put stores one object and retries while that can help. What is wrong with
+// the spool itself is never retried.
+func (r *runner) put(ctx context.Context, uri, contentType string, open func() (Section, error)) error {
+	body, err := open()
+	if err != nil {
+		return fmt.Errorf("read the spool: %w", err)
+	}
+	defer body.Close()
+	begun := time.Now()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxRetryWait) {
+		err := r.m.objects.Put(ctx, uri, body, body.Len(), contentType)
+		if err == nil || ctx.Err() != nil || errors.Is(err, ErrSpool) {
+			return err
+		}
+		limit := r.m.cfg.DeliverFor
+		if r.m.objects.Permanent(err) {
+			limit = min(limit, deniedFor)
+		}
+		if s, err := r.m.store.Session(ctx, r.id); err == nil && s.Status.State == ergane.SessionTerminating {
+			limit = min(limit, terminatedFor)
+		}
+		if time.Since(begun)+wait > limit {
+			return err
+		}
+		r.log.Warn("cannot store an object; trying again", "uri", uri, "error", err, "wait", wait)
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ErrSpool is in the chain of errors that come from reading a spool and not
+// from the result store.
+var ErrSpool = errors.New("the spool is damaged")

@@ -1,0 +1,214 @@
+// Package session owns the life of sessions and calculations: it starts and
+// adopts kernels, runs code blocks on them, delivers what they wrote, and
+// moves the states. API calls record an intent in the store and nudge the
+// session's runner; the runner, one goroutine per live session, does the work.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// Config is what a Manager works by.
+type Config struct {
+	// Hold is how long reads of a young session or calculation wait for its
+	// end; 0 turns holding off. Default 1 s.
+	Hold time.Duration
+	// Results is where workgroups without an output location put theirs, an
+	// s3:// address without a trailing slash. Default s3://ergane-results.
+	Results string
+	// DefaultEngine is the engine version that AUTO and nothing stand for in
+	// the primary workgroup.
+	DefaultEngine string
+	// MaxOutput is how many bytes of stdout, or of stderr, a calculation may
+	// write before it is stopped. Default 1 GiB.
+	MaxOutput int64
+	// InterruptGrace is how long an interrupt may take to have an effect
+	// before the kernel is killed. Default 30 s; on termination 5 s.
+	InterruptGrace time.Duration
+	// DeliverFor bounds the retries while the result store cannot be reached.
+	// Default 15 min; 60 s where the bucket is missing or access is denied.
+	DeliverFor time.Duration
+	// Starts is how many kernels may start at once; more wait in CREATING.
+	// Default: the number of processors.
+	Starts int
+	// LogsFor is how long the logs of an ended session stay. Default 7 days.
+	LogsFor time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&c.InterruptGrace, 30*time.Second)
+	def(&c.DeliverFor, 15*time.Minute)
+	def(&c.LogsFor, 7*24*time.Hour)
+	if c.Results == "" {
+		c.Results = "s3://ergane-results"
+	}
+	if c.MaxOutput == 0 {
+		c.MaxOutput = 1 << 30
+	}
+	if c.Starts == 0 {
+		c.Starts = max(1, runtime.NumCPU())
+	}
+	return c
+}
+
+// DefaultIdleTimeout is what a session gets that asks for none.
+const DefaultIdleTimeout = 20 * time.Minute
+
+// A Manager owns every live session of one server.
+type Manager struct {
+	cfg     Config
+	store   ergane.Store
+	host    Host
+	objects Objects
+	log     *slog.Logger
+	hub     *hub
+	holds   holds
+	starts  chan struct{} // a slot per kernel start
+
+	closing chan struct{} // closed first when the server stops
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	runners map[string]*runner // by session id; guarded by mu
+	closed  bool               // guarded by mu
+}
+
+// New makes a Manager. Nothing runs before Start.
+func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.Logger) *Manager {
+	cfg = cfg.withDefaults()
+	ctx, stop := context.WithCancelCause(context.Background())
+	return &Manager{
+		cfg: cfg, store: store, host: host, objects: objects, log: log,
+		hub: newHub(), holds: holds{byKey: map[string]int{}},
+		starts: make(chan struct{}, cfg.Starts), closing: make(chan struct{}),
+		ctx: ctx, stop: stop, runners: map[string]*runner{},
+	}
+}
+
+// Start makes the primary workgroup where there is none, takes up every
+// session that an earlier server left, and removes what nobody owns. It
+// returns as soon as the sessions have their runners.
+func (m *Manager) Start(ctx context.Context) error {
+	if err := m.makePrimary(ctx); err != nil {
+		return fmt.Errorf("make workgroup %s: %w", ergane.PrimaryWorkGroup, err)
+	}
+	live, err := m.store.LiveSessions(ctx)
+	if err != nil {
+		return fmt.Errorf("find live sessions: %w", err)
+	}
+	owned := make(map[string]bool, len(live))
+	for _, s := range live {
+		owned[s.ID] = true
+		m.own(s.ID, true)
+	}
+	m.running.Go(func() { m.reap(owned) })
+	return nil
+}
+
+var errServerStops = errors.New("the server stops")
+
+// Close lets go of every kernel and waits for the runners. Sessions go on; the
+// next server takes them up.
+func (m *Manager) Close() {
+	m.mu.Lock()
+	if !m.closed {
+		m.closed = true
+		close(m.closing)
+		m.stop(errServerStops)
+	}
+	m.mu.Unlock()
+	m.running.Wait()
+}
+
+// Live is the number of sessions that have not ended.
+func (m *Manager) Live() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.runners)
+}
+
+// own starts the runner of a session; adopt says that a kernel may be there already.
+func (m *Manager) own(id string, adopt bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.runners[id] != nil {
+		return
+	}
+	r := &runner{m: m, id: id, adopt: adopt, nudges: make(chan struct{}, 1), log: m.log.With("session", id)}
+	m.runners[id] = r
+	m.running.Go(func() {
+		r.run(m.ctx)
+		m.mu.Lock()
+		delete(m.runners, id)
+		m.mu.Unlock()
+	})
+}
+
+// nudge makes a session's runner look at the store.
+func (m *Manager) nudge(id string) {
+	if r := m.runner(id); r != nil {
+		r.nudge()
+	}
+}
+
+// runner returns the runner of a live session, or nil.
+func (m *Manager) runner(id string) *runner {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.runners[id]
+}
+
+func (m *Manager) moveSession(ctx context.Context, mv ergane.SessionMove) (ergane.Session, bool, error) {
+	mv.Reason = clip(mv.Reason)
+	s, moved, err := m.store.MoveSession(ctx, mv)
+	if err != nil {
+		return s, false, fmt.Errorf("move session to %s: %w", mv.To, err)
+	}
+	if moved {
+		m.hub.moved(mv.ID)
+		m.log.Info("session moved", "session", mv.ID, "state", mv.To, "reason", mv.Reason)
+	}
+	return s, moved, nil
+}
+
+func (m *Manager) moveCalculation(ctx context.Context, mv ergane.CalculationMove) (ergane.Calculation, bool, error) {
+	mv.Reason = clip(mv.Reason)
+	c, moved, err := m.store.MoveCalculation(ctx, mv)
+	if err != nil {
+		return c, false, fmt.Errorf("move calculation to %s: %w", mv.To, err)
+	}
+	if moved {
+		m.hub.moved(mv.ID)
+		m.log.Info("calculation moved", "session", c.SessionID, "calculation", mv.ID, "state", mv.To)
+	}
+	return c, moved, nil
+}
+
+// maxReason is the longest StateChangeReason, in characters, of the service model.
+const maxReason = 1024
+
+// clip shortens a reason to what the wire allows.
+func clip(reason string) string {
+	n := 0
+	for i := range reason {
+		if n++; n == maxReason {
+			return reason[:i] + "…"
+		}
+	}
+	return reason
+}

@@ -1,0 +1,122 @@
+package session
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+const (
+	// tailEvery is how often a running calculation's spool is looked at.
+	tailEvery = 50 * time.Millisecond
+	tailChunk = 256 << 10
+)
+
+// Output writes what a calculation has printed to the stream "stdout" or
+// "stderr", from a byte offset on, as it comes, until the calculation has
+// ended; it returns the calculation as it ended. write gets every piece once,
+// in order, and must not keep it.
+func (m *Manager) Output(ctx context.Context, id, stream string, from int64, write func([]byte) error) (ergane.Calculation, error) {
+	t := &tail{m: m, id: id, stream: stream, from: from, write: write, buf: make([]byte, tailChunk)}
+	for {
+		c, err := m.store.Calculation(ctx, id)
+		if err != nil {
+			return c, err
+		}
+		if c.Status.State.Terminal() {
+			return c, t.stored(ctx, c)
+		}
+		moved := m.hub.watch(id) // a move just before costs one tick, no more
+		more, err := t.spooled(ctx, c)
+		if err != nil {
+			return c, err
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-moved:
+		case <-time.After(tailEvery):
+		case <-m.closing:
+			return c, errServerStops
+		case <-ctx.Done():
+			return c, context.Cause(ctx)
+		}
+	}
+}
+
+// tail is one reader of a calculation's stream.
+type tail struct {
+	m      *Manager
+	id     string
+	stream string
+	from   int64
+	write  func([]byte) error
+	buf    []byte
+}
+
+// spooled writes the next piece of a running calculation; false where there is none yet.
+func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) {
+	spool, err := t.m.host.Spool(c.SessionID)
+	if err != nil {
+		return false, nil // no kernel yet, or none any more: the state will tell
+	}
+	defer spool.Close()
+	_, stdout, stderr, ok := spool.Started(t.id)
+	if !ok {
+		return false, nil
+	}
+	at := map[string]int64{"stdout": stdout, "stderr": stderr}[t.stream]
+	r := rest(spool, t.stream, at)
+	if out, ok := spool.Outcome(t.id); ok { // what comes after it is not this calculation's
+		r = map[string]ergane.Range{"stdout": out.Stdout, "stderr": out.Stderr}[t.stream]
+	}
+	r.Start += t.from
+	r.End = min(r.End, r.Start+tailChunk)
+	if r.Len() <= 0 {
+		return false, nil
+	}
+	s, err := spool.Section(t.stream, r)
+	if err != nil {
+		return false, nil
+	}
+	defer s.Close()
+	n, _ := s.ReadAt(t.buf[:r.Len()], 0)
+	// Delivered output is cut out of the spool and reads as zeros: believe
+	// what was read only if the calculation has not ended meanwhile.
+	if c, err := t.m.store.Calculation(ctx, t.id); err != nil || c.Status.State.Terminal() {
+		return err == nil, err
+	}
+	t.from += int64(n)
+	return n > 0, t.write(t.buf[:n])
+}
+
+// stored writes the remainder from the calculation's object.
+func (t *tail) stored(ctx context.Context, c ergane.Calculation) error {
+	if c.Result == nil {
+		return nil
+	}
+	uri := map[string]string{"stdout": c.Result.StdOut, "stderr": c.Result.StdErr}[t.stream]
+	body, err := t.m.objects.Get(ctx, uri, t.from)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	for {
+		n, err := body.Read(t.buf)
+		if n > 0 {
+			t.from += int64(n)
+			if werr := t.write(t.buf[:n]); werr != nil {
+				return werr
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// A Kernel is the process that runs one session's code.
+type Kernel interface {
+	// Ready waits until the kernel takes calculations. A failed start is an
+	// error whose text tells a user why.
+	Ready(ctx context.Context) error
+	// Exec hands over the code of a calculation. Repeating it is harmless.
+	Exec(ctx context.Context, id, code string) error
+	// Wait returns the calculation's outcome. When the kernel died without
+	// one, the error is not nil and Done is closed.
+	Wait(ctx context.Context, id string) (ergane.Outcome, error)
+	// Has reports whether the kernel has taken the calculation already.
+	Has(id string) bool
+	// Interrupt stops the calculation as far as it can be stopped; it goes on
+	// trying until the outcome is there or ctx ends.
+	Interrupt(ctx context.Context, id string) error
+	Executors(ctx context.Context) ([]ergane.SparkExecutor, error)
+	// Progress counts the finished and all known tasks of a calculation.
+	Progress(ctx context.Context, id string) (done, total int, err error)
+	// Shutdown ends the kernel and everything it started, politely for as
+	// long as grace, and returns when nothing is left.
+	Shutdown(ctx context.Context, grace time.Duration) ergane.Exit
+	// Done is closed when the kernel's process has ended; Exit says how.
+	Done() <-chan struct{}
+	Exit() ergane.Exit
+	// DriverDied is closed when the Spark driver's process has ended while the kernel lives.
+	DriverDied() <-chan struct{}
+	// Detach lets go of the kernel, which lives on.
+	Detach()
+}
+
+// A Spool is what a kernel wrote, living or dead. Everything in it comes from user code.
+type Spool interface {
+	// Outcome returns the recorded outcome of a calculation, if there is one.
+	Outcome(id string) (ergane.Outcome, bool)
+	// Started returns when a calculation began and where its output begins.
+	Started(id string) (at time.Time, stdout, stderr int64, ok bool)
+	// Size is the present length of the stream "stdout" or "stderr".
+	Size(stream string) (int64, error)
+	// Section opens a range of a stream.
+	Section(stream string, r ergane.Range) (Section, error)
+	// Outputs opens the first n bytes of a calculation's rich outputs.
+	Outputs(id string, n int64) (Section, error)
+	// Release gives the disk space of a range back.
+	Release(stream string, r ergane.Range) error
+	Close() error
+}
+
+// A Section is a piece of a file.
+type Section interface {
+	io.ReaderAt
+	io.Closer
+	Len() int64
+}
+
+// A Host starts kernels on this machine and finds them again.
+type Host interface {
+	// Check refuses a session that could never start, with a sentence that says why.
+	Check(s ergane.Session) error
+	// Start starts the kernel of a session. It waits for what must be
+	// installed first; if ctx ends, nothing is left of the kernel.
+	Start(ctx context.Context, s ergane.Session) (Kernel, error)
+	// Adopt finds the kernel that an earlier server started. ErrNoKernel
+	// where none was ever started; an *ExitError where it has ended.
+	Adopt(ctx context.Context, sessionID string) (Kernel, error)
+	Spool(sessionID string) (Spool, error)
+	// Discard removes what a dead kernel left on disk, but for its logs.
+	Discard(sessionID string) error
+	// Forget removes the logs, too.
+	Forget(sessionID string) error
+	// Sessions returns the ids of all sessions that left something on this machine.
+	Sessions() ([]string, error)
+	// Resolve names the engine version that a selected one stands for.
+	Resolve(selected string) (effective string, err error)
+}
+
+// Objects is where results go.
+type Objects interface {
+	Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string) error
+	// Get opens an object from an offset on.
+	Get(ctx context.Context, uri string, from int64) (io.ReadCloser, error)
+	// Permanent reports whether repeating cannot help: no such bucket, access denied.
+	Permanent(err error) bool
+}
+
+// ErrNoKernel is Host.Adopt's answer where no kernel was ever started.
+var ErrNoKernel = errors.New("the session has no kernel")
+
+// ExitError tells that a kernel ended, and how.
+type ExitError struct{ Exit ergane.Exit }
+
+func (e *ExitError) Error() string { return "the session's kernel " + e.Exit.String() }

@@ -1,0 +1,55 @@
+package session
+
+import (
+	"errors"
+	"time"
+)
+
+// reapEvery is how often leftovers are looked for.
+const reapEvery = time.Hour
+
+// reap ends kernels that belong to no live session, and removes the files of
+// sessions that ended: the kernel's at once, the logs after Config.LogsFor.
+// owned are the sessions that were live when the server started.
+func (m *Manager) reap(owned map[string]bool) {
+	for {
+		ids, err := m.host.Sessions()
+		if err != nil {
+			m.log.Warn("cannot look for leftovers", "error", err)
+		}
+		for _, id := range ids {
+			if m.ctx.Err() != nil {
+				return
+			}
+			if !owned[id] && m.runner(id) == nil {
+				m.reapSession(id)
+			}
+		}
+		owned = nil // from now on the runners tell
+		if !pause(m.ctx, reapEvery) {
+			return
+		}
+	}
+}
+
+func (m *Manager) reapSession(id string) {
+	s, err := m.store.Session(m.ctx, id)
+	if err == nil && !s.Status.State.Ended() {
+		return // it began while we looked
+	}
+	if k, err := m.host.Adopt(m.ctx, id); err == nil {
+		m.log.Warn("ending a kernel that belongs to no live session", "session", id)
+		k.Shutdown(m.ctx, 0)
+	} else if e := new(ExitError); !errors.As(err, &e) && !errors.Is(err, ErrNoKernel) {
+		m.log.Warn("cannot reach a kernel that belongs to no live session", "session", id, "error", err)
+		return
+	}
+	if err := m.host.Discard(id); err != nil {
+		m.log.Warn("cannot remove a session's files", "session", id, "error", err)
+	}
+	if time.Since(s.Status.EndedAt) > m.cfg.LogsFor {
+		if err := m.host.Forget(id); err != nil {
+			m.log.Warn("cannot remove a session's logs", "session", id, "error", err)
+		}
+	}
+}

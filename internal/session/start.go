@@ -1,0 +1,159 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// A StartRequest is what StartSession asks for.
+type StartRequest struct {
+	WorkGroup       string
+	Description     string
+	Engine          ergane.EngineConfiguration
+	ExecutionRole   string
+	IdleTimeout     time.Duration // 0: DefaultIdleTimeout
+	NotebookVersion string
+	Tags            []ergane.Tag
+	Echo            json.RawMessage
+	// Tokens make the call idempotent.
+	Tokens []ergane.Token
+}
+
+// StartSession records a session and sets its kernel going. The session comes
+// back as it is within at most startHold: IDLE if it was that quick.
+func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest) (ergane.Session, error) {
+	w, err := m.store.WorkGroup(ctx, req.WorkGroup)
+	if err != nil {
+		return ergane.Session{}, err
+	}
+	if w.State == ergane.WorkGroupDisabled {
+		return ergane.Session{}, ergane.Errorf(ergane.CodeInvalid, "WorkGroup %s is disabled.", w.Name)
+	}
+	s, err := m.newSession(w, req)
+	if err != nil {
+		return ergane.Session{}, err
+	}
+	s, created, err := m.store.CreateSession(ctx, s, req.Tokens)
+	if err != nil {
+		return ergane.Session{}, err
+	}
+	if created {
+		m.log.Info("session created", "session", s.ID, "workgroup", s.WorkGroup, "engine", s.EngineVersion.Effective)
+		m.holdFor(s.ID)
+		m.own(s.ID, false)
+	}
+	if m.cfg.Hold <= 0 {
+		return s, nil
+	}
+	held, err := m.session(ctx, key, s.ID, time.Now().Add(min(startHold, m.cfg.Hold)))
+	if err != nil {
+		return s, nil // the session exists, whatever became of the wait
+	}
+	return held, nil
+}
+
+// newSession completes a request by the workgroup's settings and checks it.
+func (m *Manager) newSession(w ergane.WorkGroup, req StartRequest) (ergane.Session, error) {
+	if req.Engine.AdditionalConfigs["NotebookId"] != "" && req.NotebookVersion == "" {
+		return ergane.Session{}, ergane.Errorf(ergane.CodeInvalid, "NotebookVersion is required when NotebookId is provided.")
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return ergane.Session{}, err
+	}
+	now := time.Now()
+	s := ergane.Session{
+		ID:               id.String(),
+		WorkGroup:        w.Name,
+		Description:      req.Description,
+		EngineVersion:    w.Configuration.EngineVersion,
+		Engine:           withDefaults(req.Engine, w.Configuration.Engine),
+		ExecutionRole:    req.ExecutionRole,
+		IdleTimeout:      req.IdleTimeout,
+		WorkingDirectory: m.outputLocation(w) + "/session/" + id.String(),
+		Encryption:       w.Configuration.Encryption,
+		NotebookVersion:  req.NotebookVersion,
+		Tags:             req.Tags,
+		Echo:             req.Echo,
+		Status:           ergane.SessionStatus{State: ergane.SessionCreating, StartedAt: now, ModifiedAt: now},
+	}
+	if s.ExecutionRole == "" {
+		s.ExecutionRole = w.Configuration.ExecutionRole
+	}
+	if s.IdleTimeout == 0 {
+		s.IdleTimeout = DefaultIdleTimeout
+	}
+	return s, m.host.Check(s)
+}
+
+// withDefaults fills what a request leaves open from its workgroup's defaults.
+// A Spark property of the request wins over the same one of the workgroup.
+func withDefaults(req ergane.EngineConfiguration, def *ergane.EngineConfiguration) ergane.EngineConfiguration {
+	if def == nil {
+		return req
+	}
+	size := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	size(&req.CoordinatorDpuSize, def.CoordinatorDpuSize)
+	size(&req.DefaultExecutorDpuSize, def.DefaultExecutorDpuSize)
+	size(&req.MaxConcurrentDpus, def.MaxConcurrentDpus)
+	props := def.Properties()
+	for k := range req.Properties() {
+		delete(props, k)
+	}
+	if len(props) > 0 {
+		for k, v := range req.SparkProperties {
+			props[k] = v
+		}
+		req.SparkProperties = props
+	}
+	if len(req.AdditionalConfigs) == 0 {
+		req.AdditionalConfigs = def.AdditionalConfigs
+	}
+	return req
+}
+
+// Sessions lists a workgroup's sessions, newest first: those in the state
+// given, or the active ones.
+func (m *Manager) Sessions(ctx context.Context, workgroup string, state ergane.SessionState, p ergane.Page) ([]ergane.Session, error) {
+	if _, err := m.store.WorkGroup(ctx, workgroup); err != nil {
+		return nil, err
+	}
+	states := ergane.ActiveSessionStates
+	if state != "" {
+		states = []ergane.SessionState{state}
+	}
+	return m.store.Sessions(ctx, workgroup, states, p)
+}
+
+// terminatedByRequest is Athena's own sentence for an ended session.
+const terminatedByRequest = "Session was terminated per request"
+
+// TerminateSession asks for the end of a session and returns its state: that
+// of a session that has ended already does not change.
+func (m *Manager) TerminateSession(ctx context.Context, id string) (ergane.SessionState, error) {
+	s, moved, err := m.moveSession(ctx, ergane.SessionStopping(id, time.Now(), terminatedByRequest))
+	if err != nil {
+		return "", err
+	}
+	if moved {
+		m.holdFor(id)
+		m.nudge(id)
+	}
+	return s.Status.State, nil
+}
+
+// holdFor makes reads of the ids worth holding from now on.
+func (m *Manager) holdFor(ids ...string) {
+	for _, id := range ids {
+		m.hub.holdUntil(id, time.Now().Add(m.cfg.Hold))
+	}
+}

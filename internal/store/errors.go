@@ -1,0 +1,51 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// What the constraints of the schema say, whichever the engine.
+var (
+	errExists   = errors.New("the key is in use")
+	errNoParent = errors.New("the row refers to one that does not exist")
+)
+
+// The conditions that an operator can do something about. Their Error is
+// CodeInternal, so these words reach the log and never a client.
+var conditions = map[int]string{
+	sqlite3.SQLITE_FULL:     "the disk that holds the database is full",
+	sqlite3.SQLITE_BUSY:     "the database is locked by another process",
+	sqlite3.SQLITE_CORRUPT:  "the database is damaged; restore it from a backup, or move it aside to start with an empty one",
+	sqlite3.SQLITE_NOTADB:   "the file is damaged or no database; restore it from a backup, or move it aside to start with an empty one",
+	sqlite3.SQLITE_IOERR:    "the disk that holds the database failed",
+	sqlite3.SQLITE_READONLY: "the database may not be written",
+	sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
+}
+
+// translate is the one place that knows the driver's errors.
+func translate(err error) error {
+	driver, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	if _, done := errors.AsType[*ergane.Error](err); done {
+		return err
+	}
+	switch driver.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return fmt.Errorf("%w: %w", errExists, err)
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return fmt.Errorf("%w: %w", errNoParent, err)
+	}
+	// The low byte is the kind, the rest its variety.
+	if sentence, ok := conditions[driver.Code()&0xff]; ok {
+		return &ergane.Error{Code: ergane.CodeInternal, Message: sentence, Cause: err}
+	}
+	return err
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// MoveCalculation implements ergane.Store.
+func (s *Store) MoveCalculation(ctx context.Context, m ergane.CalculationMove) (now ergane.Calculation, moved bool, err error) {
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		now, moved, err = t.moveCalculation(ctx, m)
+		return err
+	})
+	if err != nil {
+		return ergane.Calculation{}, false, err
+	}
+	return now, moved, nil
+}
+
+// Settle implements ergane.Store.
+func (s *Store) Settle(ctx context.Context, c ergane.CalculationMove, m ergane.SessionMove) (calc ergane.Calculation, sess ergane.Session, moved bool, err error) {
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		calc, moved, err = t.moveCalculation(ctx, c)
+		switch {
+		case err != nil:
+			return err
+		case calc.SessionID != m.ID:
+			return errors.New("settle: the calculation is of another session")
+		case !moved:
+			sess, err = session(ctx, t, m.ID)
+			return err
+		}
+		sess, _, err = t.moveSession(ctx, m)
+		return err
+	})
+	if err != nil {
+		return ergane.Calculation{}, ergane.Session{}, false, err
+	}
+	return calc, sess, moved, nil
+}
+
+// moveCalculation is the compare-and-set. What a calculation cost is added to
+// its session when it ends, which happens once.
+func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (ergane.Calculation, bool, error) {
+	const (
+		ended   = "$2 IN ('COMPLETED', 'FAILED', 'CANCELED')"
+		started = "COALESCE(started_ms, CASE WHEN $5 < submitted_ms THEN submitted_ms ELSE $5 END)"
+		begin   = "COALESCE(" + started + ", submitted_ms)" // what an end is not before
+	)
+	var result any // NULL keeps what is there
+	if m.Result != nil {
+		result = document{m.Result}
+	}
+	args := with([]any{m.ID, string(m.To), m.Reason, at(m.At), at(m.StartedAt), m.DpuMillis, m.Progress, result}, m.From)
+	now, moved, err := one(ctx, t, scanCalculation, `UPDATE calculations SET
+			state = $2,
+			reason = CASE WHEN $2 = 'CANCELED' AND $3 = '' THEN reason ELSE $3 END,
+			started_ms = `+started+`,
+			completed_ms = CASE WHEN `+ended+` THEN CASE WHEN $4 < `+begin+` THEN `+begin+` ELSE $4 END END,
+			dpu_ms = CASE WHEN $6 < dpu_ms THEN dpu_ms ELSE $6 END,
+			progress = CASE WHEN $7 = '' THEN progress ELSE $7 END,
+			result = COALESCE(result, $8)
+		WHERE id = $1 AND state IN (`+placeholders(9, len(m.From))+`)
+		RETURNING `+calculationColumns, args...)
+	switch {
+	case err != nil:
+		return now, false, err
+	case !moved:
+		now, err = calculation(ctx, t, m.ID)
+		return now, false, err
+	case now.Status.State.Terminal():
+		_, err = run(ctx, t, "UPDATE sessions SET dpu_ms = dpu_ms + $2 WHERE id = $1", now.SessionID, now.Statistics.DpuMillis)
+	}
+	return now, true, err
+}
+
+// SetResult implements ergane.Store.
+func (s *Store) SetResult(ctx context.Context, id string, r ergane.CalculationResult) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		return t.amend(ctx, id, `UPDATE calculations SET result = $2
+			WHERE id = $1 AND result IS NULL AND state IN ('COMPLETED', 'FAILED', 'CANCELED')`, document{r})
+	})
+}
+
+// SetProgress implements ergane.Store.
+func (s *Store) SetProgress(ctx context.Context, id string, p ergane.CalculationStatistics) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		return t.amend(ctx, id, `UPDATE calculations SET progress = $2, dpu_ms = CASE WHEN $3 < dpu_ms THEN dpu_ms ELSE $3 END
+			WHERE id = $1 AND state NOT IN ('COMPLETED', 'FAILED', 'CANCELED')`, p.Progress, p.DpuMillis)
+	})
+}
+
+// amend updates a calculation on a condition; only an unknown id is an error.
+func (t *tx) amend(ctx context.Context, id, text string, args ...any) error {
+	n, err := run(ctx, t, text, append([]any{id}, args...)...)
+	if err == nil && n == 0 {
+		_, err = calculation(ctx, t, id)
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+package storesuite
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+func ending(at time.Time) ergane.Ending {
+	return ergane.Ending{At: at, Reason: "the end", DpuMillis: 3, Result: ergane.ResultAt("s3://b/x")}
+}
+
+// calculationPathsTo are the moves that bring a new calculation into each state.
+var calculationPathsTo = map[ergane.CalculationState]func(id string, at time.Time) []ergane.CalculationMove{
+	ergane.CalculationCreating: func(string, time.Time) []ergane.CalculationMove { return nil },
+	ergane.CalculationRunning: func(id string, at time.Time) []ergane.CalculationMove {
+		return []ergane.CalculationMove{ergane.CalculationStarts(id, at)}
+	},
+	ergane.CalculationCanceling: func(id string, at time.Time) []ergane.CalculationMove {
+		return []ergane.CalculationMove{ergane.CalculationStarts(id, at), ergane.CalculationStopping(id, at, "asked")}
+	},
+	ergane.CalculationCanceled: func(id string, at time.Time) []ergane.CalculationMove {
+		return []ergane.CalculationMove{ergane.CalculationStopping(id, at, "asked"), ergane.CalculationCancels(id, ending(at))}
+	},
+	ergane.CalculationCompleted: func(id string, at time.Time) []ergane.CalculationMove {
+		return []ergane.CalculationMove{ergane.CalculationCompletes(id, ending(at))}
+	},
+	ergane.CalculationFailed: func(id string, at time.Time) []ergane.CalculationMove {
+		return []ergane.CalculationMove{ergane.CalculationFails(id, ending(at))}
+	},
+}
+
+func everyCalculationMove(id string, at time.Time) []ergane.CalculationMove {
+	return []ergane.CalculationMove{ergane.CalculationStarts(id, at), ergane.CalculationStopping(id, at, "stopping"),
+		ergane.CalculationCompletes(id, ending(at)), ergane.CalculationFails(id, ending(at)), ergane.CalculationCancels(id, ending(at))}
+}
+
+var calculationMoves = map[string]func(*testing.T, *house){
+	"a calculation moves from a move's source states only": func(t *testing.T, h *house) {
+		s := h.idle()
+		for state, path := range calculationPathsTo {
+			for i := range everyCalculationMove("", dawn) {
+				c := h.submit(s.ID, after(time.Second))
+				c.Code = ""
+				for _, m := range path(c.ID, after(2*time.Second)) {
+					c = h.moveC(m)
+				}
+				h.same("state", c.Status.State, state)
+				m := everyCalculationMove(c.ID, after(time.Minute))[i]
+				got, moved, err := h.MoveCalculation(h.ctx, m)
+				h.must(err)
+				if want := slices.Contains(m.From, state); moved != want {
+					h.Errorf("%s → %s: moved is %v, want %v", state, m.To, moved, want)
+				}
+				if moved {
+					h.same("answer's state", got.Status.State, m.To)
+				} else {
+					h.same("answer of a lost move", got, c)
+				}
+				h.same("calculation afterwards", h.calculation(c.ID), got)
+				h.move(ergane.SessionFreed(s.ID, dawn))
+			}
+		}
+	},
+	"a calculation's status tells its life": func(t *testing.T, h *house) {
+		c := h.submit(h.idle().ID, after(2*time.Second))
+		want := ergane.CalculationStatus{State: ergane.CalculationRunning, SubmittedAt: after(2 * time.Second), StartedAt: after(3 * time.Second)}
+		h.same("running", h.moveC(ergane.CalculationStarts(c.ID, after(3*time.Second))).Status, want)
+		want.State, want.Reason = ergane.CalculationCanceling, "asked"
+		h.same("canceling", h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked")).Status, want)
+		want.State, want.CompletedAt = ergane.CalculationCanceled, after(5*time.Second)
+		c = h.moveC(ergane.CalculationCancels(c.ID, ergane.Ending{At: after(5 * time.Second), DpuMillis: 9, Result: ergane.ResultAt("s3://b/x")}))
+		h.same("canceled, for the reason it was stopped for", c.Status, want)
+		h.same("statistics", c.Statistics, ergane.CalculationStatistics{DpuMillis: 9, Progress: "100%"})
+		h.same("result", c.Result, ergane.ResultAt("s3://b/x"))
+	},
+	"a COMPLETED calculation has no reason": func(t *testing.T, h *house) {
+		c := h.submit(h.idle().ID, after(2*time.Second))
+		h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
+		h.same("reason", h.moveC(ergane.CalculationCompletes(c.ID, ending(after(time.Minute)))).Status.Reason, "")
+	},
+	"a FAILED calculation has the reason of its failure": func(t *testing.T, h *house) {
+		c := h.submit(h.idle().ID, after(2*time.Second))
+		h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
+		h.same("reason", h.moveC(ergane.CalculationFails(c.ID, ergane.Ending{At: dawn, Reason: "ValueError: x"})).Status.Reason, "ValueError: x")
+	},
+	"a calculation's times never run backwards": func(t *testing.T, h *house) {
+		early, submitted := after(-time.Hour), after(2*time.Second)
+		s := h.idle()
+		c := h.submit(s.ID, submitted)
+		h.moveC(ergane.CalculationStarts(c.ID, early))
+		c = h.moveC(ergane.CalculationCompletes(c.ID, ending(early)))
+		h.same("with an early start and end", c.Status, ergane.CalculationStatus{State: ergane.CalculationCompleted,
+			SubmittedAt: submitted, StartedAt: submitted, CompletedAt: submitted})
+
+		h.move(ergane.SessionFreed(s.ID, submitted))
+		c = h.submit(s.ID, submitted)
+		h.moveC(ergane.CalculationStarts(c.ID, after(time.Minute)))
+		c = h.moveC(ergane.CalculationFails(c.ID, ending(after(time.Second))))
+		h.same("with an end before the start", c.Status, ergane.CalculationStatus{State: ergane.CalculationFailed, Reason: "the end",
+			SubmittedAt: submitted, StartedAt: after(time.Minute), CompletedAt: after(time.Minute)})
+
+		h.move(ergane.SessionFreed(s.ID, submitted))
+		c = h.submit(s.ID, submitted)
+		c = h.moveC(ergane.CalculationCancels(c.ID, ending(early)))
+		h.same("without a start", c.Status, ergane.CalculationStatus{State: ergane.CalculationCanceled, Reason: "the end",
+			SubmittedAt: submitted, CompletedAt: submitted})
+
+		h.move(ergane.SessionFreed(s.ID, submitted))
+		c = h.submit(s.ID, submitted)
+		both := ergane.CalculationCompletes(c.ID, ending(after(3*time.Second)))
+		both.StartedAt = after(time.Minute)
+		h.same("with a start that only the end tells", h.moveC(both).Status, ergane.CalculationStatus{State: ergane.CalculationCompleted,
+			SubmittedAt: submitted, StartedAt: after(time.Minute), CompletedAt: after(time.Minute)})
+	},
+}

@@ -1,0 +1,48 @@
+"""The boot document: all that a kernel is told, on fd 3, before it does anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from . import PROTOCOL
+
+BOOT_FD = 3
+LOG_FD = 4
+
+
+@dataclass(frozen=True)
+class Java:
+    """The command of the Spark driver's JVM; env is added to our own environment."""
+
+    argv: list[str]
+    env: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Boot:
+    token: str
+    session: str
+    dir: str
+    env: dict[str, str]
+    java: Java | None
+    spark: dict[str, str]
+
+
+def read_boot(fd: int = BOOT_FD) -> Boot:
+    """Reads the document up to its end and closes fd."""
+    with os.fdopen(fd, "rb") as document:
+        fields: dict[str, Any] = json.load(document)
+    if fields.get("v") != PROTOCOL:
+        raise ValueError(f"boot document: version {fields.get('v')!r} is not {PROTOCOL}")
+    java = fields.get("java")
+    return Boot(
+        token=fields["token"],
+        session=fields["session"],
+        dir=fields["dir"],
+        env=fields.get("env") or {},
+        java=Java(java["argv"], java.get("env") or {}) if java else None,
+        spark=fields.get("spark") or {},
+    )

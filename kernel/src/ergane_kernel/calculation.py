@@ -1,0 +1,47 @@
+"""One calculation as the kernel sees it: its folder, what was ordered, how it ended."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from os.path import exists
+from threading import Event
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+def valid_id(value: object) -> bool:
+    """Whether value is an id that may become a folder's name."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+@dataclass(eq=False)
+class Calculation:
+    id: str
+    folder: str
+    interrupted: bool = False  # ordered to stop; guarded by the desk's lock
+    closed: bool = False  # its end is being recorded, orders come too late; guarded by the desk's lock
+    struck: bool = False  # KeyboardInterrupt was raised in it
+    killed: bool = False  # the sweep hit something of it: a job or a child process
+    thread: int = 0  # id of the JVM's thread that serves the main thread's calls; 0: none
+    ended: Event = field(default_factory=Event)  # user code is through
+    swept: Event = field(default_factory=Event)  # and nothing of it runs in Spark
+
+    @property
+    def marker(self) -> str:
+        return f"{self.folder}/interrupt"
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was ever started, as far as its folder tells."""
+        return exists(f"{self.folder}/started.json") or exists(f"{self.folder}/outcome.json")
+
+    @property
+    def written(self) -> bool:
+        return exists(f"{self.folder}/code.py")
+
+    def state(self, failed: bool) -> str:
+        """How it ended. An order to stop that changed nothing leaves the code its own end."""
+        if self.interrupted and (self.killed or (failed and self.struck)):
+            return "CANCELED"
+        return "FAILED" if failed else "COMPLETED"

@@ -1,0 +1,89 @@
+"""Source text to code objects. What Python itself takes is compiled untouched; only the rest goes through IPython."""
+
+from __future__ import annotations
+
+import __future__
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType
+
+from .tracebacks import USER_FILE
+
+_FUTURE = 0
+for _name in __future__.all_feature_names:
+    _FUTURE |= getattr(__future__, _name).compiler_flag
+
+
+@dataclass(frozen=True)
+class Program:
+    body: CodeType
+    last: CodeType | None  # the last expression, to be shown; None: there is none, or `;` keeps it quiet
+
+
+class Compiler:
+    """Remembers `from __future__` imports from block to block, as the interactive interpreter does."""
+
+    def __init__(self, transform: Callable[[str], str]) -> None:
+        self._transform = transform
+        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+    def compile(self, source: str) -> Program:
+        """Raises what Python's compiler raises: SyntaxError, ValueError, MemoryError, …"""
+        source, module = self._parse(source)
+        last: ast.expr | None = None
+        if module.body and isinstance(module.body[-1], ast.Expr):
+            expression = module.body.pop()
+            assert isinstance(expression, ast.Expr)
+            last = expression.value
+        quiet = last is not None and _ends_with_semicolon(source, last)
+        if quiet and last is not None:
+            module.body.append(ast.copy_location(ast.Expr(last), last))
+        body = self._code(module, "exec")
+        self._flags |= body.co_flags & _FUTURE
+        if last is None or quiet:
+            return Program(body, None)
+        return Program(body, self._code(ast.Expression(last), "eval"))
+
+    def _parse(self, source: str) -> tuple[str, ast.Module]:
+        error: SyntaxError
+        try:
+            return source, self._tree(source)
+        except SyntaxError as plain:
+            error = plain
+        transformed = self._transformed(source)
+        if transformed is None:
+            raise error
+        try:
+            return transformed, self._tree(transformed)
+        except SyntaxError:
+            if "get_ipython()" not in transformed:
+                raise error from None  # no magic in it: the error of the untouched source is the true one
+            raise
+
+    def _transformed(self, source: str) -> str | None:
+        """IPython's reading of source, on the same line numbers; None where it has none of its own."""
+        try:
+            result = self._transform(source)
+        except Exception:
+            return None  # its tokenizer stumbled: the plain error is the one to tell
+        lines = source.splitlines(keepends=True)
+        leading = next((n for n, line in enumerate(lines) if line.strip()), 0)
+        return "\n" * leading + result
+
+    def _tree(self, source: str) -> ast.Module:
+        tree = compile(source, USER_FILE, "exec", self._flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+        assert isinstance(tree, ast.Module)
+        return tree
+
+    def _code(self, tree: ast.Module | ast.Expression, mode: str) -> CodeType:
+        code: CodeType = compile(tree, USER_FILE, mode, self._flags, dont_inherit=True)
+        return code
+
+
+def _ends_with_semicolon(source: str, last: ast.expr) -> bool:
+    assert last.end_lineno is not None
+    assert last.end_col_offset is not None
+    line = source.replace("\r\n", "\n").split("\n")[last.end_lineno - 1].encode()[last.end_col_offset :]
+    return line.lstrip(b" \t)").startswith(b";")

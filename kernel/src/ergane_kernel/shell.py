@@ -1,0 +1,170 @@
+"""The user's world: IPython's shell for namespace, display and completion, with our own way to run a block."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Callable
+from os import getpid
+from typing import Any
+
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+from . import tracebacks
+from .compiler import Compiler
+from .outputs import Outputs
+
+MAX_MATCHES = 200
+MAX_INSPECTION = 32 << 10
+
+
+class _Publisher(DisplayPublisher):
+    """What display() and matplotlib hand over becomes a line of the running calculation's outputs."""
+
+    def publish(
+        self,
+        data: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+        source: Any = None,  # noqa: ARG002 - older IPythons pass it
+        **_: Any,
+    ) -> None:
+        self.shell.emit(data, metadata)
+
+    def clear_output(self, wait: bool = False) -> None:
+        """Outputs that are written stay written: a result file knows no taking back."""
+
+
+class Shell(InteractiveShell):
+    display_pub_class = Type(_Publisher)
+
+    outputs: Outputs | None = None
+    write_error: Callable[[str], None] = sys.stderr.write
+    _format_error: BaseException | None = None
+    _loop: Any = None
+
+    def init_display_formatter(self) -> None:
+        super().init_display_formatter()
+        self.display_formatter.active_types = self.display_formatter.format_types  # not only text/plain
+
+    def init_user_ns(self) -> None:
+        super().init_user_ns()
+        for name in ("exit", "quit"):
+            self.user_ns.pop(name, None)  # IPython's end a terminal; Python's own raise SystemExit
+        self.compiler = Compiler(self.transform_cell)
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """There is no screen."""
+
+    system = InteractiveShell.system_raw  # `!cmd` writes straight to the spool
+
+    # ---- one block ----
+
+    def execute(self, source: str) -> None:
+        """Runs a block in the user's namespace and shows its last value. Raises what the block raises."""
+        program = self.compiler.compile(source)
+        self.execution_count += 1
+        result = ExecutionResult(ExecutionInfo(source, False, False, True, None))
+        self.events.trigger("pre_execute")
+        self.events.trigger("pre_run_cell", result.info)
+        try:
+            self._run(program.body)
+            if program.last is not None:
+                self._show(self._run(program.last))
+        except BaseException as error:
+            result.error_in_exec = error
+            raise
+        finally:
+            self.events.trigger("post_execute")  # matplotlib shows its figures here
+            self.events.trigger("post_run_cell", result)
+            result.error_in_exec = None  # it holds the block's frames
+
+    def _run(self, code: Any) -> Any:
+        value = eval(code, self.user_ns)
+        return self._await(value) if code.co_flags & 0x80 else value  # CO_COROUTINE: top-level await
+
+    def _await(self, coroutine: Any) -> Any:
+        import asyncio
+
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        task = self._loop.create_task(coroutine)
+        try:
+            return self._loop.run_until_complete(task)
+        except BaseException:
+            if not task.done():
+                task.cancel()  # an interrupted block must not go on inside of a later one
+                self._loop.run_until_complete(asyncio.wait([task], timeout=1))
+            raise
+
+    def _show(self, value: Any) -> None:
+        if value is None:
+            return
+        self._format_error = None
+        data, metadata = self.display_formatter.format(value)
+        error, self._format_error = self._format_error, None
+        if error is not None and "text/plain" not in data:
+            raise error
+        self.user_ns["_"] = value
+        if data:
+            self.emit(data, metadata)
+
+    def emit(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        if self.outputs is not None:
+            self.outputs.emit(data, metadata)
+
+    # ---- errors: one text for all, where IPython would print its own ----
+
+    def showtraceback(self, exc_tuple: Any = None, *_: Any, **__: Any) -> None:
+        error = (exc_tuple or sys.exc_info())[1]
+        if error is not None:
+            self._format_error = error
+            self.write_error(tracebacks.text(error))
+
+    def showsyntaxerror(self, *_: Any, **__: Any) -> None:
+        self.showtraceback()
+
+    # ---- help while nothing runs ----
+
+    def completions(self, code: str, position: int) -> dict[str, Any]:
+        text, matches = self.complete(code, cursor_pos=position)
+        return {"matches": matches[:MAX_MATCHES], "start": position - len(text), "end": position}
+
+    def inspection(self, code: str, position: int) -> dict[str, Any]:
+        from IPython.utils.tokenutil import token_at_cursor
+
+        data = self.object_inspect_mime(token_at_cursor(code, position), detail_level=0)
+        return {"text": data.get("text/plain", "")[:MAX_INSPECTION]}
+
+
+def make_shell(directory: str, write_error: Callable[[str], None]) -> Shell:
+    """directory takes the files that IPython wants to have."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "NoColor"
+    config.InteractiveShell.automagic = False  # a typing error must not become a magic
+    config.InteractiveShell.display_page = True
+    config.InteractiveShell.cache_size = 0
+    config.Completer.use_jedi = False
+    shell = Shell.instance(ipython_dir=directory, config=config)
+    assert isinstance(shell, Shell)
+    shell.write_error = write_error
+    shell.builtin_trap.__enter__()  # get_ipython() is there for modules, too, for good
+    return shell
+
+
+class Builtins:
+    """Python's builtins as they were, so that a block that deletes one does not take it from everybody."""
+
+    def __init__(self) -> None:
+        self._names = dict(vars(builtins))
+        self._pid = getpid()
+
+    def repair(self) -> None:
+        present = vars(builtins)
+        for name, value in self._names.items():
+            if name not in present:
+                present[name] = value

@@ -1,0 +1,136 @@
+"""The spool: fds 1 and 2 are two files for the kernel's whole life; a calculation's output is a range of each.
+
+So Python, C code, subprocesses and threads are captured alike, in order and without a copy. What user code does to the
+descriptors or to sys.stdout is put right before the next block.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from fcntl import F_GETFL, F_SETFL, fcntl
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
+from os import (
+    O_APPEND,
+    O_CLOEXEC,
+    O_CREAT,
+    O_NOFOLLOW,
+    O_RDONLY,
+    O_WRONLY,
+    close,
+    dup2,
+    fdatasync,
+    fstat,
+    open,  # noqa: A004
+    stat,
+)
+
+from .files import write_all
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+LINE_BUFFERED = 1  # _IOLBF
+
+
+class SpoolFile:
+    """One of the two files, and the descriptor number that user code writes to."""
+
+    def __init__(self, path: str, fd: int) -> None:
+        self._path = path
+        self._fd = fd
+        self._keep = -1
+        self._inode = (0, 0)
+        self.repair()
+
+    def repair(self) -> None:
+        """Makes fd the file again, appending, whatever was closed, redirected or deleted."""
+        if not self._is_ours(self._keep) or not self._is_in_place():
+            self._keep = open(self._path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
+            status = fstat(self._keep)
+            self._inode = (status.st_dev, status.st_ino)
+        if not self._is_ours(self._fd):
+            dup2(self._keep, self._fd, inheritable=True)
+        flags = fcntl(self._fd, F_GETFL)
+        if not flags & O_APPEND:
+            fcntl(self._fd, F_SETFL, flags | O_APPEND)
+
+    def size(self) -> int:
+        """The bytes written so far; of the path where user code closed every descriptor of the file."""
+        return fstat(self._keep).st_size if self._is_ours(self._keep) else stat(self._path).st_size
+
+    def write(self, text: str) -> None:
+        """Appends text past Python's streams, which may be anybody's by now."""
+        fd = self._keep if self._is_ours(self._keep) else self._fd
+        write_all(fd, text.encode("utf-8", "backslashreplace"))
+
+    def sync(self) -> None:
+        if self._is_ours(self._keep):
+            fdatasync(self._keep)
+
+    def _is_ours(self, fd: int) -> bool:
+        try:
+            status = fstat(fd)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._inode
+
+    def _is_in_place(self) -> bool:
+        try:
+            status = stat(self._path)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._inode
+
+
+class Spool:
+    def __init__(self, directory: str) -> None:
+        self.stdout = SpoolFile(f"{directory}/stdout", STDOUT)
+        self.stderr = SpoolFile(f"{directory}/stderr", STDERR)
+        self._streams: dict[str, TextIOWrapper] = {}
+        libc = ctypes.CDLL(None)
+        self._fflush = libc.fflush
+        self._c_stdout = ctypes.c_void_p.in_dll(libc, "stdout")
+        # C's stdout is fully buffered on a file: by lines, it stays in order with Python's.
+        libc.setvbuf(self._c_stdout, None, ctypes.c_int(LINE_BUFFERED), ctypes.c_size_t(0))
+        self.restore_streams()
+
+    def repair(self) -> None:
+        """Undoes what a block did to the descriptors and to Python's streams."""
+        self.stdout.repair()
+        self.stderr.repair()
+        try:
+            fstat(STDIN)
+        except OSError:
+            null = open("/dev/null", O_RDONLY)
+            if null != STDIN:
+                dup2(null, STDIN, inheritable=True)
+                close(null)
+        self.restore_streams()
+
+    def restore_streams(self) -> None:
+        """Every block begins with streams that write to the spool, also after one that redirected or closed them."""
+        for name, fd in (("stdout", STDOUT), ("stderr", STDERR)):
+            stream = self._streams.get(name)
+            if stream is None or stream.closed or stream.buffer.closed:
+                stream = _writer(fd)
+                self._streams[name] = stream
+                setattr(sys, f"__{name}__", stream)
+            setattr(sys, name, stream)
+        stdin = getattr(sys, "stdin", None)
+        if stdin is None or getattr(stdin, "closed", False):
+            sys.stdin = TextIOWrapper(BufferedReader(FileIO(STDIN, "r", closefd=False)), encoding="utf-8")
+
+    def flush(self) -> None:
+        """Flushes our streams and C's. What user code put in their place, it flushes itself or not at all."""
+        for stream in self._streams.values():
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass  # closed, or the disk is full: what got through is in the file
+        self._fflush(self._c_stdout)
+
+
+def _writer(fd: int) -> TextIOWrapper:
+    raw = FileIO(fd, "w", closefd=False)
+    return TextIOWrapper(
+        BufferedWriter(raw, 1 << 16), encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
