@@ -16,16 +16,20 @@ var (
 	errNoParent = errors.New("the row refers to one that does not exist")
 )
 
+const full = "the disk that holds the database is full"
+
 // The conditions that an operator can do something about. Their Error is
 // CodeInternal, so these words reach the log and never a client.
 var conditions = map[int]string{
-	sqlite3.SQLITE_FULL:     "the disk that holds the database is full",
-	sqlite3.SQLITE_BUSY:     "the database is locked by another process",
-	sqlite3.SQLITE_CORRUPT:  "the database is damaged; restore it from a backup, or move it aside to start with an empty one",
-	sqlite3.SQLITE_NOTADB:   "the file is damaged or no database; restore it from a backup, or move it aside to start with an empty one",
-	sqlite3.SQLITE_IOERR:    "the disk that holds the database failed",
-	sqlite3.SQLITE_READONLY: "the database may not be written",
-	sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
+	sqlite3.SQLITE_FULL: full,
+	// The log's index could not grow; its writes go by another way than the rest.
+	sqlite3.SQLITE_IOERR_SHMSIZE: full,
+	sqlite3.SQLITE_BUSY:          "the database is locked by another process",
+	sqlite3.SQLITE_CORRUPT:       "the database is damaged; restore it from a backup, or move it aside to start with an empty one",
+	sqlite3.SQLITE_NOTADB:        "the file is damaged or no database; restore it from a backup, or move it aside to start with an empty one",
+	sqlite3.SQLITE_IOERR:         "the disk that holds the database failed",
+	sqlite3.SQLITE_READONLY:      "the database may not be written",
+	sqlite3.SQLITE_CANTOPEN:      "the database file cannot be opened",
 }
 
 // translate is the one place that knows the driver's errors.
@@ -43,9 +47,12 @@ func translate(err error) error {
 	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
 		return fmt.Errorf("%w: %w", errNoParent, err)
 	}
-	// The low byte is the kind, the rest its variety.
-	if sentence, ok := conditions[driver.Code()&0xff]; ok {
-		return &ergane.Error{Code: ergane.CodeInternal, Message: sentence, Cause: err}
+	sentence, ok := conditions[driver.Code()]
+	if !ok { // the low byte is the kind, the rest its variety
+		sentence, ok = conditions[driver.Code()&0xff]
 	}
-	return err
+	if !ok {
+		return err
+	}
+	return &ergane.Error{Code: ergane.CodeInternal, Message: sentence, Cause: err}
 }

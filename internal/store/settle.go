@@ -49,7 +49,7 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 		started = "COALESCE(started_ms, CASE WHEN $5 < submitted_ms THEN submitted_ms ELSE $5 END)"
 		begin   = "COALESCE(" + started + ", submitted_ms)" // what an end is not before
 	)
-	var result any // NULL keeps what is there
+	var result any // NULL: none yet
 	if m.Result != nil {
 		result = document{m.Result}
 	}
@@ -61,7 +61,7 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 			completed_ms = CASE WHEN `+ended+` THEN CASE WHEN $4 < `+begin+` THEN `+begin+` ELSE $4 END END,
 			dpu_ms = CASE WHEN $6 < dpu_ms THEN dpu_ms ELSE $6 END,
 			progress = CASE WHEN $7 = '' THEN progress ELSE $7 END,
-			result = COALESCE(result, $8)
+			result = $8
 		WHERE id = $1 AND state IN (`+placeholders(9, len(m.From))+`)
 		RETURNING `+calculationColumns, args...)
 	switch {

@@ -140,6 +140,9 @@ func (h *house) leaf(s shelf, states []string, size int) (all []ergane.Key) {
 			return all
 		}
 		all = append(all, keys...)
+		if len(all) > 1000 {
+			h.Fatal("the list has no end")
+		}
 		p.After = keys[len(keys)-1]
 	}
 }
