@@ -108,9 +108,6 @@ func TestExecOfABusyKernelEndsWithItsContext(t *testing.T) {
 	if _, err := k.Wait(ctx, "one"); !errors.Is(err, enough) {
 		t.Errorf("Wait: %v", err)
 	}
-	if _, err := k.Executors(ctx); !errors.Is(err, enough) {
-		t.Errorf("Executors: %v", err)
-	}
 }
 
 func TestAKernelThatDoesNotAnswerIsSlowAndNotDead(t *testing.T) {

@@ -13,9 +13,13 @@ import (
 const (
 	orderLimit  = time.Second            // for the answer to an interrupt order
 	signalEvery = 100 * time.Millisecond // while the marker exists
-	// childrenFrom is the round from which on the kernel's children are signalled, too:
-	// a first signal that the kernel takes spares them.
-	childrenFrom = 3
+	// childrenAfter is how long the kernel has to take the signal before its
+	// children get it, too.
+	childrenAfter = 250 * time.Millisecond
+	// A kernel that was waiting for a child, deaf meanwhile, is to be reached
+	// before it gets far in the code that follows.
+	signalAgain      = 5 * time.Millisecond
+	signalAgainTimes = 20
 )
 
 // Interrupt stops a calculation and returns nil once its outcome is there,
@@ -30,8 +34,9 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
 	marker := calcFile(id, "interrupt")
-	ordered := false
-	for round := 0; ; round++ {
+	ordered, again := false, 0
+	var marked, signalled time.Time // when the marker was made and the children were signalled last
+	for {
 		woken := k.pulse.next()
 		if _, ok, _ := k.spool.Outcome(id); ok {
 			k.spool.root.Remove(marker) // came too late to be taken
@@ -43,18 +48,26 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 		if !ordered {
 			ordered = k.orderInterrupt(ctx, id)
 		}
-		if round == 0 {
+		if marked.IsZero() {
 			if err := k.mark(marker); err != nil {
 				return err
 			}
+			marked = time.Now()
 		}
+		wait := signalEvery
 		if _, err := k.spool.root.Lstat(marker); err == nil {
 			k.proc.signal(syscall.SIGINT)
-			if round >= childrenFrom {
-				interruptChildren(k.handle.PID)
+			if time.Since(marked) > childrenAfter && time.Since(signalled) > signalEvery {
+				signalled = time.Now()
+				if interruptChildren(k.handle.PID) {
+					again = signalAgainTimes
+				}
+			}
+			if again > 0 {
+				wait, again = signalAgain, again-1
 			}
 		}
-		if pause(ctx, signalEvery, woken, k.done); ctx.Err() != nil {
+		if pause(ctx, wait, woken, k.done); ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}

@@ -31,7 +31,7 @@ func TestAnInterruptCancelsWhatRuns(t *testing.T) {
 func TestAnInterruptReachesTheChildThatTheKernelWaitsFor(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
-	exec(t, k, "one", "shell exec sleep 3600\nprint never")
+	exec(t, k, "one", "shell exec sleep 3600\nsleep 1h\nprint never")
 	if err := k.Interrupt(patience(t), "one"); err != nil {
 		t.Fatal(err)
 	}

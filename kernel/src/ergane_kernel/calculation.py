@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from os.path import exists
-from threading import Event
+
+from .threads import Latch
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -20,12 +21,13 @@ class Calculation:
     id: str
     folder: str
     interrupted: bool = False  # ordered to stop; guarded by the desk's lock
-    closed: bool = False  # its end is being recorded, orders come too late; guarded by the desk's lock
+    closed: bool = False  # user code is through, an order to stop comes too late; guarded by the desk's lock
+    finishing: bool = False  # its outcome is about to appear; guarded by the desk's lock
     struck: bool = False  # KeyboardInterrupt was raised in it
     killed: bool = False  # the sweep hit something of it: a job or a child process
     thread: int = 0  # id of the JVM's thread that serves the main thread's calls; 0: none
-    ended: Event = field(default_factory=Event)  # user code is through
-    swept: Event = field(default_factory=Event)  # and nothing of it runs in Spark
+    ended: Latch = field(default_factory=Latch)  # user code is through
+    swept: Latch = field(default_factory=Latch)  # and nothing of it runs in Spark
 
     @property
     def marker(self) -> str:

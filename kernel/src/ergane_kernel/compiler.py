@@ -1,7 +1,6 @@
 """Source text to code objects. What Python itself takes is compiled untouched; only the rest goes through IPython."""
 
 from __future__ import annotations
-
 import __future__
 
 import ast

@@ -7,7 +7,7 @@ unlinks the file has taken the order, so a signal that comes late finds none.
 from __future__ import annotations
 
 from os import getpid, unlink
-from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, default_int_handler, getsignal, pthread_sigmask, signal
+from signal import SIG_UNBLOCK, SIGINT, default_int_handler, getsignal, pthread_sigmask, signal
 from types import FrameType
 
 from .calculation import Calculation
@@ -53,8 +53,3 @@ class Interrupts:
             return
         calculation.struck = True
         raise KeyboardInterrupt
-
-
-def block_signal() -> None:
-    """For our own threads: SIGINT must end a wait of the main thread, not one of theirs."""
-    pthread_sigmask(SIG_BLOCK, {SIGINT})

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from _queue import SimpleQueue
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, NoReturn
+
+from .threads import Latch
 
 
 class _Call:
@@ -17,14 +18,15 @@ class _Call:
         self.function = function
         self.begun = False
         self.value: Any = None
-        self.error: BaseException | None = None
-        self.done = Lock()
-        self.done.acquire()
+        # Stays where an exception strikes between beginning and end, outside of function.
+        self.error: BaseException | None = RuntimeError("a signal handler raised outside of the block")
+        self.done = Latch()
 
     def run(self) -> None:
         self.begun = True
         try:
             self.value = self.function()
+            self.error = None
         except BaseException as error:
             self.error = error
 
@@ -34,13 +36,18 @@ class MainThread:
         self._calls: SimpleQueue[_Call] = SimpleQueue()
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """Runs function on the main thread, from another one, after what was called before. Returns or raises as it does."""
-        call = _Call(function)
-        self._calls.put(call)
-        call.done.acquire()
+        """Runs function on the main thread, from another one. Returns or raises what function does."""
+        call = self.post(function)
+        call.done.wait()
         if call.error is not None:
             raise call.error
         return call.value
+
+    def post(self, function: Callable[[], Any]) -> _Call:
+        """As call, without waiting."""
+        call = _Call(function)
+        self._calls.put(call)
+        return call
 
     def serve(self) -> NoReturn:
         """The main thread's whole life. An exception out of nowhere, between any two steps, costs no call."""
@@ -51,8 +58,7 @@ class MainThread:
                     call = self._calls.get()
                 if not call.begun:
                     call.run()
-                if call.done.locked():
-                    call.done.release()
+                call.done.set()
                 call = None
-            except BaseException:  # noqa: S112 - of a user's signal handler: not ours to report
-                continue
+            except BaseException:
+                continue  # of a user's signal handler: not ours to report

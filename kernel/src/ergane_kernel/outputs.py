@@ -66,7 +66,8 @@ def _size(path: str) -> int:
 
 
 def _line(data: dict[str, Any], metadata: dict[str, Any]) -> bytes:
-    return (_json({"data": {mime: _portable(value) for mime, value in data.items()}, "metadata": metadata}) + "\n").encode()
+    portable = {mime: _portable(value) for mime, value in data.items()}
+    return (_json({"data": portable, "metadata": metadata}) + "\n").encode()
 
 
 def _portable(value: Any) -> Any:

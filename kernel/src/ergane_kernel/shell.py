@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
 from collections.abc import Callable
 from os import getpid
@@ -41,9 +40,10 @@ class Shell(InteractiveShell):
     display_pub_class = Type(_Publisher)
 
     outputs: Outputs | None = None
-    write_error: Callable[[str], None] = sys.stderr.write
-    _format_error: BaseException | None = None
+    write_error: Callable[[str], Any] = sys.stderr.write
+    _format_errors: list[BaseException] | None = None  # while the last value is shown
     _loop: Any = None
+    _pid = getpid()
 
     def init_display_formatter(self) -> None:
         super().init_display_formatter()
@@ -103,25 +103,32 @@ class Shell(InteractiveShell):
     def _show(self, value: Any) -> None:
         if value is None:
             return
-        self._format_error = None
-        data, metadata = self.display_formatter.format(value)
-        error, self._format_error = self._format_error, None
-        if error is not None and "text/plain" not in data:
-            raise error
+        errors = self._format_errors = []
+        try:
+            data, metadata = self.display_formatter.format(value)
+        finally:
+            self._format_errors = None
+        if errors and "text/plain" not in data:
+            raise errors[0]
+        for error in errors:
+            self.write_error(tracebacks.text(error))
         self.user_ns["_"] = value
         if data:
             self.emit(data, metadata)
 
     def emit(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-        if self.outputs is not None:
+        if self.outputs is not None and getpid() == self._pid:  # forked children have no results
             self.outputs.emit(data, metadata)
 
     # ---- errors: one text for all, where IPython would print its own ----
 
     def showtraceback(self, exc_tuple: Any = None, *_: Any, **__: Any) -> None:
         error = (exc_tuple or sys.exc_info())[1]
-        if error is not None:
-            self._format_error = error
+        if error is None:
+            return
+        if self._format_errors is not None:
+            self._format_errors.append(error)
+        else:
             self.write_error(tracebacks.text(error))
 
     def showsyntaxerror(self, *_: Any, **__: Any) -> None:
@@ -154,17 +161,3 @@ def make_shell(directory: str, write_error: Callable[[str], None]) -> Shell:
     shell.write_error = write_error
     shell.builtin_trap.__enter__()  # get_ipython() is there for modules, too, for good
     return shell
-
-
-class Builtins:
-    """Python's builtins as they were, so that a block that deletes one does not take it from everybody."""
-
-    def __init__(self) -> None:
-        self._names = dict(vars(builtins))
-        self._pid = getpid()
-
-    def repair(self) -> None:
-        present = vars(builtins)
-        for name, value in self._names.items():
-            if name not in present:
-                present[name] = value

@@ -131,6 +131,4 @@ class Spool:
 
 def _writer(fd: int) -> TextIOWrapper:
     raw = FileIO(fd, "w", closefd=False)
-    return TextIOWrapper(
-        BufferedWriter(raw, 1 << 16), encoding="utf-8", errors="backslashreplace", line_buffering=True
-    )
+    return TextIOWrapper(BufferedWriter(raw, 1 << 16), encoding="utf-8", errors="backslashreplace", line_buffering=True)

@@ -1,0 +1,134 @@
+"""A kernel from its first instruction to its last: puts the parts together, in the order that starts it fastest."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from threading import Lock
+from typing import Any, NoReturn
+
+from . import PROTOCOL
+from .boot import LOG_FD, Boot, read_boot
+from .calculation import Calculation
+from .children import interrupt_children
+from .control import Control
+from .desk import Desk
+from .driver import Driver, log_descriptor
+from .files import write_json
+from .jobs import Jobs, JobsError
+from .mainthread import MainThread
+from .service import Service
+from .spark import Spark, SparkError
+from .sweep import Sweep
+from .threads import Threads
+
+NO_SPARK_STATUS = 3
+RECORD_SECONDS = 2.0
+DRIVER_SECONDS = 3.0
+POLL_SECONDS = 0.01
+
+
+def main() -> NoReturn:
+    boot = read_boot()
+    os.closerange(LOG_FD + 1, 1 << 20)  # a lock or a socket of whoever started us would live as long as we
+    os.umask(0o077)
+    tmp = f"{boot.dir}/tmp"
+    os.makedirs(tmp, 0o700, exist_ok=True)
+    os.environ.update({"TMPDIR": tmp, "MPLBACKEND": "module://matplotlib_inline.backend_inline", **boot.env})
+    time.tzset()
+    os.chdir(tmp)
+    log = log_descriptor(LOG_FD)
+    driver = Driver(boot.java, log, tmp) if boot.java else None
+    if log == LOG_FD:
+        os.close(LOG_FD)
+    Kernel(boot, tmp, driver).run()
+
+
+class Kernel:
+    def __init__(self, boot: Boot, tmp: str, driver: Driver | None) -> None:
+        self._boot = boot
+        self._tmp = tmp
+        self._driver = driver
+        self._main = MainThread()
+        self._threads = Threads(sys.stderr.fileno())
+        self._desk = Desk(boot.dir, self._on_interrupt)
+        self._service = Service(self._desk, self._main, self._threads, shutdown=lambda: self._end(0))
+        self._control = Control(boot.dir, boot.token, self._service.hello, self._service.handlers)
+        self._ending = Lock()
+        if driver is not None:
+            self._control.watch(driver.pidfd, self._on_driver_end)
+
+    def run(self) -> NoReturn:
+        """The main thread's way: imports while the JVM starts, then Spark, then user code for ever."""
+        self._threads.start(self._control.serve)
+
+        from .block import BlockRunner
+        from .interrupt import Interrupts
+        from .keeper import Keeper
+        from .process import SharedState
+        from .shell import make_shell
+        from .spool import Spool
+
+        interrupts = Interrupts()
+        interrupts.install()
+        spool = Spool(self._boot.dir)
+        shell = make_shell(f"{self._tmp}/.ipython", spool.stderr.write)
+        sys.argv = [""]
+        spark = Spark(self._driver, self._boot.spark) if self._driver is not None else None
+        facts = self._start(spark, shell.user_ns) if spark is not None else None
+        runner = BlockRunner(shell, spool, interrupts, SharedState(self._tmp), spark)
+        keeper = Keeper(self._desk, self._main, runner, spool, self._control.send, self._end)
+        self._threads.start(keeper.serve)
+        os.register_at_fork(after_in_child=self._after_fork)
+        self._service.shell = shell
+        self._desk.open()
+        write_json(self._boot.dir, "ready.json", {"v": PROTOCOL, "ok": True, "spark": facts}, durable=True)
+        self._control.send({"ev": "ready"})
+        self._main.serve()
+
+    def _start(self, spark: Spark, namespace: dict[str, Any]) -> dict[str, str]:
+        try:
+            facts = spark.start(namespace)
+        except SparkError as error:
+            ready = {"v": PROTOCOL, "ok": False, "error": {"name": error.name, "value": error.value}}
+            write_json(self._boot.dir, "ready.json", ready, durable=True)
+            self._end(NO_SPARK_STATUS)
+        self._service.jobs = Jobs(*spark.address)
+        return facts
+
+    def _on_interrupt(self, calculation: Calculation) -> None:
+        jvm = self._driver.pid if self._driver is not None else None
+        self._threads.start(Sweep(calculation, self._service.jobs, lambda: interrupt_children(jvm)).run)
+
+    def _on_driver_end(self) -> None:
+        assert self._driver is not None
+        status = self._driver.status()
+        if not self._ending.locked():  # else it is we who ended it
+            write_json(self._boot.dir, "driver.json", {"v": PROTOCOL, **status}, durable=True)
+            self._control.send({"ev": "driver"})
+
+    def _after_fork(self) -> None:
+        """In a child that user code forked: what keeps the kernel's surroundings alive is not the child's."""
+        self._control.abandon()
+        if self._driver is not None:
+            self._driver.abandon()
+
+    def _end(self, status: int) -> NoReturn:
+        """Ends the process, Spark first. From any thread; whoever comes second waits for the first."""
+        self._ending.acquire()
+        if status == 0:
+            deadline = time.monotonic() + RECORD_SECONDS
+            while self._desk.recording and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+            self._stop_spark()
+        if self._driver is not None:
+            self._driver.end(DRIVER_SECONDS)
+        os._exit(status)
+
+    def _stop_spark(self) -> None:
+        if self._service.jobs is not None and self._driver is not None and self._driver.alive:
+            try:
+                self._service.jobs.stop()
+            except JobsError:
+                pass  # then it goes without order

@@ -1,0 +1,88 @@
+"""Runs one block of user code on the main thread, so that nothing it does goes past its end."""
+
+from __future__ import annotations
+
+import sys
+from os import _exit, getpid
+from typing import NoReturn
+
+from . import tracebacks
+from .calculation import Calculation
+from .interrupt import Interrupts
+from .outputs import Outputs
+from .process import SharedState
+from .shell import Shell
+from .spark import Spark
+from .spool import Spool
+
+CHILD_FAILED = 1
+
+
+class BlockRunner:
+    def __init__(
+        self, shell: Shell, spool: Spool, interrupts: Interrupts, state: SharedState, spark: Spark | None
+    ) -> None:
+        self._shell = shell
+        self._spool = spool
+        self._interrupts = interrupts
+        self._state = state
+        self._spark = spark
+        self._pid = getpid()
+
+    def run(self, calculation: Calculation, source: str, outputs: Outputs) -> dict[str, str] | None:
+        """Runs source to its end, on the main thread. Returns how it failed; the traceback is in the spool."""
+        self._state.repair()
+        self._interrupts.install()
+        self._shell.outputs = outputs
+        try:
+            return self._run(calculation, source)
+        finally:
+            self._interrupts.disarm()
+            self._interrupts.install()
+            self._shell.outputs = None
+
+    def _run(self, calculation: Calculation, source: str) -> dict[str, str] | None:
+        """What an order to stop may interrupt at any point."""
+        failure: BaseException | None = None
+        try:
+            self._interrupts.arm(calculation)
+            if self._spark is not None:
+                self._spark.prepare(calculation, self._shell.user_ns)
+            self._shell.execute(source)
+        except BaseException as error:
+            failure = error
+        self._state.repair()
+        if getpid() != self._pid:
+            self._leave_child(failure)
+        try:
+            _flush_user_streams()
+            return self._report(failure)
+        except BaseException as error:
+            return tracebacks.describe(error)
+
+    def _report(self, failure: BaseException | None) -> dict[str, str] | None:
+        if failure is None:
+            return None
+        self._spool.flush()
+        self._spool.stderr.write(tracebacks.text(failure))
+        return tracebacks.describe(failure)
+
+    def _leave_child(self, failure: BaseException | None) -> NoReturn:
+        """The block forked, and the child fell out of it: it ends here, as a script would, and is no second kernel."""
+        status = 0
+        if isinstance(failure, SystemExit) and (failure.code is None or isinstance(failure.code, int)):
+            status = failure.code or 0
+        elif failure is not None:
+            self._spool.stderr.write(tracebacks.text(failure))
+            status = CHILD_FAILED
+        self._spool.flush()
+        _exit(status & 0xFF)
+
+
+def _flush_user_streams() -> None:
+    """What user code put in place of our streams may hold text back for them."""
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except Exception:
+            pass  # None, closed, or hostile: then there is nothing to have

@@ -1,0 +1,149 @@
+"""What the Spark driver knows and does for the control side: jobs, progress, executors.
+
+It has a gateway of its own, whose calls time out, and asks the JVM for the context: user code may have replaced,
+stopped or broken whatever PySpark holds in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from time import monotonic
+from typing import Any
+
+CALL_SECONDS = 5.0
+PROGRESS_SECONDS = 2.0
+
+
+class JobsError(Exception):
+    """Spark did not answer."""
+
+
+class Jobs:
+    """Every method may be called from any thread, and raises JobsError where Spark is away."""
+
+    def __init__(self, port: int, secret: str) -> None:
+        from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
+
+        self._gateway = ClientServer(
+            java_parameters=JavaParameters(port=port, auth_token=secret, auto_convert=True, read_timeout=CALL_SECONDS),
+            python_parameters=PythonParameters(port=0, eager_load=False),
+        )
+        self._jvm = self._gateway.jvm
+        self._mapper: Any = None
+        self._ended: dict[int, tuple[int, int]] = {}  # tasks and done of jobs that are over, of one calculation
+        self._ended_of = ""
+
+    def cancel_active(self) -> int:
+        """Cancels all jobs but those of live streaming queries. Returns how many it found."""
+        with _Guard():
+            context = self._context()
+            if context is None:
+                return 0
+            active = self._ids(context.statusTracker().getActiveJobIds())
+            if not active:
+                return 0
+            streams = self._streams()
+            found = 0
+            for job in active:
+                if streams and self._group(context, job) in streams:
+                    continue
+                context.cancelJob(job)
+                found += 1
+            return found
+
+    def busy(self, thread: int) -> bool:
+        """Whether the JVM's thread still works on a call, although the caller may have given up on it."""
+        with _Guard():
+            info = self._jvm.java.lang.management.ManagementFactory.getThreadMXBean().getThreadInfo(thread, 200)
+            return info is not None and "py4j.commands." in self._json(info.getStackTrace())
+
+    def progress(self, calculation: str) -> tuple[int, int]:
+        """The tasks of the calculation's jobs, and how many of them are done."""
+        with _Guard():
+            context = self._context()
+            if context is None:
+                return 0, 0
+            if self._ended_of != calculation:
+                self._ended_of, self._ended = calculation, {}
+            deadline = monotonic() + PROGRESS_SECONDS
+            tasks, done = 0, 0
+            for job in self._ids(context.statusTracker().getJobIdsForGroup(calculation)):
+                count = self._ended.get(job)
+                if count is None and monotonic() < deadline:
+                    count = self._job(context, job)
+                if count is not None:
+                    tasks, done = tasks + count[0], done + count[1]
+            return tasks, done
+
+    def executors(self) -> list[dict[str, Any]]:
+        """All executors of the context, gone ones too, in the shape of the protocol."""
+        with _Guard():
+            context = self._context()
+            if context is None:
+                return []
+            return [
+                {
+                    "id": executor["id"],
+                    "added_ms": executor["addTime"],
+                    "removed_ms": executor.get("removeTime"),
+                    "active": executor["isActive"],
+                    "cores": executor["totalCores"],
+                    "host_port": executor["hostPort"],
+                    "removed_reason": executor.get("removeReason") or "",
+                }
+                for executor in json.loads(self._json(context.statusStore().executorList(False)))
+            ]
+
+    def stop(self) -> None:
+        """Stops the context in order: executors go, event logs are closed."""
+        with _Guard():
+            context = self._context()
+            if context is not None:
+                context.stop()
+
+    def _context(self) -> Any:
+        companion = getattr(getattr(self._jvm.org.apache.spark, "SparkContext$"), "MODULE$")
+        active = companion.getActive()
+        return active.get() if active.isDefined() else None
+
+    def _job(self, context: Any, job: int) -> tuple[int, int]:
+        data = json.loads(self._json(context.statusStore().job(job)))
+        count = (data["numTasks"], data["numCompletedTasks"] + data["numSkippedTasks"])
+        if data.get("completionTime") is not None:
+            self._ended[job] = count
+        return count
+
+    def _group(self, context: Any, job: int) -> str | None:
+        group: str | None = json.loads(self._json(context.statusStore().job(job))).get("jobGroup")
+        return group
+
+    def _streams(self) -> set[str]:
+        """The runIds of live streaming queries of all sessions, which are the groups of their jobs."""
+        session = self._jvm.org.apache.spark.sql.SparkSession.getDefaultSession()
+        if not session.isDefined():
+            return set()
+        queries: Iterable[Any] = session.get().sharedState().activeStreamingQueries().values()
+        return {query.runId().toString() for query in queries}
+
+    def _ids(self, array: Any) -> list[int]:
+        # An element of a Java array costs a call: its text costs one for all.
+        return [int(number) for number in self._jvm.java.util.Arrays.toString(array).strip("[]").split(",") if number]
+
+    def _json(self, value: Any) -> str:
+        if self._mapper is None:
+            jackson = self._jvm.com.fasterxml.jackson
+            self._mapper = jackson.databind.ObjectMapper().registerModule(jackson.module.scala.DefaultScalaModule())
+        text: str = self._mapper.writeValueAsString(value)
+        return text
+
+
+class _Guard:
+    """Turns whatever py4j and Java throw into JobsError."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, JobsError):
+            raise JobsError(str(error).split("\n", 1)[0][:500] or type(error).__name__) from error

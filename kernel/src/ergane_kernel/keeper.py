@@ -1,0 +1,119 @@
+"""Takes each calculation through its life, and leaves a durable word on how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import unlink
+from time import time
+from typing import Any, NoReturn
+
+from . import PROTOCOL, tracebacks
+from .block import BlockRunner
+from .calculation import Calculation
+from .desk import Desk
+from .files import Slot, write_json
+from .mainthread import MainThread
+from .outputs import Outputs
+from .spool import Spool
+
+UNRECORDED_STATUS = 4
+WHY_CHARACTERS = 1000
+
+
+class Keeper:
+    """Its thread does the bookkeeping: user code runs on another one, and cannot raise into this."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        main: MainThread,
+        runner: BlockRunner,
+        spool: Spool,
+        send: Callable[[dict[str, Any]], None],
+        end: Callable[[int], NoReturn],
+    ) -> None:
+        self._desk = desk
+        self._main = main
+        self._runner = runner
+        self._spool = spool
+        self._send = send
+        self._end = end
+
+    def serve(self) -> NoReturn:
+        while True:
+            self._keep(self._desk.next())
+
+    def _keep(self, calculation: Calculation) -> None:
+        now = time()
+        verdict: dict[str, Any] = {
+            "v": PROTOCOL,
+            "id": calculation.id,
+            "state": "FAILED",
+            "error": None,
+            "start": now,
+            "end": now,
+            "stdout": [0, 0],
+            "stderr": [0, 0],
+            "outputs": 0,
+        }
+        try:
+            slot = Slot(calculation.folder, "outcome.json")
+        except OSError as error:
+            self._unrecorded(verdict, error)
+        try:
+            self._run(calculation, verdict)
+        except Exception as error:
+            # Trouble around the block, not in it: a full disk, code that is no text, a spool that cannot be opened.
+            verdict["state"], verdict["error"] = "FAILED", tracebacks.describe(error)
+        self._desk.finish(calculation)
+        try:
+            slot.commit(verdict)
+        except OSError as error:
+            self._unrecorded(verdict, error)
+        slot.release()
+        self._desk.leave(calculation)
+        self._send({"ev": "done", "id": calculation.id})
+
+    def _run(self, calculation: Calculation, verdict: dict[str, Any]) -> None:
+        """The whole way of a block. Fills verdict step by step, so that what is known survives an error."""
+        stdout, stderr = self._spool.stdout, self._spool.stderr
+        source = _read(f"{calculation.folder}/code.py")
+        outputs = Outputs(f"{calculation.folder}/outputs.ndjson")
+        self._spool.repair()
+        out, err = stdout.size(), stderr.size()
+        verdict["stdout"], verdict["stderr"] = [out, out], [err, err]
+        started = {"v": PROTOCOL, "id": calculation.id, "t": verdict["start"], "stdout": out, "stderr": err}
+        write_json(calculation.folder, "started.json", started)
+        try:
+            error = self._main.call(lambda: self._runner.run(calculation, source, outputs))
+        except BaseException as escaped:
+            error = tracebacks.describe(escaped)
+        calculation.ended.set()
+        if self._desk.close(calculation):
+            calculation.swept.wait()
+        self._spool.flush()
+        verdict["state"], verdict["error"] = calculation.state(failed=error is not None), error
+        verdict["stdout"][1], verdict["stderr"][1] = max(out, stdout.size()), max(err, stderr.size())
+        verdict["outputs"] = outputs.close()
+        verdict["end"] = max(time(), verdict["start"])
+        for file, (start, end) in ((stdout, verdict["stdout"]), (stderr, verdict["stderr"])):
+            if end > start:
+                file.sync()
+        _remove(calculation.marker)
+
+    def _unrecorded(self, verdict: dict[str, Any], error: OSError) -> NoReturn:
+        """Nobody may wait for an outcome that never comes: the socket takes the verdict, the exit status the news."""
+        self._send({"ev": "done", **verdict, "unrecorded": str(error)[:WHY_CHARACTERS]})
+        self._end(UNRECORDED_STATUS)
+
+
+def _read(path: str) -> str:
+    with open(path, "rb") as file:  # as bytes: the compiler does the line ends
+        return file.read().decode("utf-8-sig")
+
+
+def _remove(path: str) -> None:
+    try:
+        unlink(path)
+    except OSError:
+        pass  # the usual case: there was no order, or the block took it

@@ -1,0 +1,30 @@
+"""The state of this process that all its code shares, put right after a block that damaged it."""
+
+from __future__ import annotations
+
+import builtins
+from os import chdir, getcwd, makedirs
+from sys import getrecursionlimit, setrecursionlimit
+
+RECURSION_LIMIT = 1000  # Python's own; with less, not even the next block's error could be told
+
+
+class SharedState:
+    def __init__(self, directory: str) -> None:
+        """directory is where a block goes on whose working directory is gone."""
+        self._directory = directory
+        self._builtins = vars(builtins)
+        self._original = dict(self._builtins)
+
+    def repair(self) -> None:
+        """Gives back what is missing; what user code replaced on purpose stays."""
+        for name, value in self._original.items():  # first, and without a builtin: all that follows needs them
+            if name not in self._builtins:
+                self._builtins[name] = value
+        if getrecursionlimit() < RECURSION_LIMIT:
+            setrecursionlimit(RECURSION_LIMIT)
+        try:
+            getcwd()
+        except OSError:
+            makedirs(self._directory, 0o700, exist_ok=True)
+            chdir(self._directory)
