@@ -54,15 +54,18 @@ func (s *Store) putOnce(ctx context.Context, u URI, from *source, contentType st
 	defer cancel()
 	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &u.Bucket, Key: &u.Key,
-		Body:          io.NewSectionReader(from, 0, from.size),
-		ContentLength: &from.size,
-		ContentType:   &contentType,
+		Body:              io.NewSectionReader(from, 0, from.size),
+		ContentLength:     &from.size,
+		ContentType:       &contentType,
+		ChecksumAlgorithm: s.checksum,
 	})
 	return because(ctx, err)
 }
 
 func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType string) (err error) {
-	begin := &s3.CreateMultipartUploadInput{Bucket: &u.Bucket, Key: &u.Key, ContentType: &contentType}
+	begin := &s3.CreateMultipartUploadInput{
+		Bucket: &u.Bucket, Key: &u.Key, ContentType: &contentType, ChecksumAlgorithm: s.checksum,
+	}
 	created, err := within(ctx, s, "begin "+u.String(), 0, func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
 		return s.client.CreateMultipartUpload(ctx, begin)
 	})
@@ -92,9 +95,10 @@ func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType s
 			out, err := within(sending, s, fmt.Sprintf("put part %d of %s", number, u), n, func(ctx context.Context) (*s3.UploadPartOutput, error) {
 				return s.client.UploadPart(ctx, &s3.UploadPartInput{
 					Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId,
-					PartNumber:    &number,
-					Body:          io.NewSectionReader(from, at, n),
-					ContentLength: &n,
+					PartNumber:        &number,
+					Body:              io.NewSectionReader(from, at, n),
+					ContentLength:     &n,
+					ChecksumAlgorithm: s.checksum,
 				})
 			})
 			if err != nil {
@@ -102,10 +106,7 @@ func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType s
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			done = append(done, types.CompletedPart{
-				PartNumber: &number, ETag: out.ETag,
-				ChecksumCRC32: out.ChecksumCRC32, ChecksumCRC32C: out.ChecksumCRC32C, ChecksumCRC64NVME: out.ChecksumCRC64NVME,
-			})
+			done = append(done, types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32})
 			return nil
 		})
 	}
