@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ownGroup puts the program into a process group of its own, so that an
@@ -29,4 +33,13 @@ func freeBytes(path string) (int64, error) {
 		return 0, err
 	}
 	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// syncTree makes everything written to path's file system durable.
+func syncTree(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ type Options struct {
 	// KernelFS is the kernel's Python source; nil leaves the kernel out.
 	KernelFS fs.FS
 	// Python and Java name the programs to use; empty means: look for one,
-	// starting with the environment's ERGANE_PYTHON and ERGANE_JAVA.
+	// starting with the environment's ERGANE_PYTHON and ERGANE_JAVA. An engine
+	// keeps the Python it was installed with.
 	Python string
 	Java   string
 	// NoArchive leaves out the class data archive. The engine then starts
@@ -121,7 +123,9 @@ func (in *installation) lock(ctx context.Context) error {
 // largest download, so the packages are fetched and installed beside it, and
 // the jars need Ivy, which PySpark brings.
 func (in *installation) run(ctx context.Context) error {
-	if err := in.settled(ctx); err == nil {
+	if ready, err := in.settled(ctx); err != nil {
+		return err
+	} else if ready {
 		return in.finish(ctx)
 	}
 	if err := in.enoughDisk(); err != nil {
@@ -175,24 +179,29 @@ func (in *installation) download(ctx context.Context) error {
 	return group.Wait()
 }
 
-// settled reports with nil that every download is installed and the Python
-// and Java it was made with still work.
-func (in *installation) settled(ctx context.Context) error {
+// settled reports whether everything downloaded is in place and its Python
+// works. It is then kept whatever ERGANE_PYTHON says by now: sessions may be
+// running in it. Only the Java may change, which sessions started later get.
+func (in *installation) settled(ctx context.Context) (bool, error) {
 	e, err := Open(in.Dir, in.Spec)
 	if err != nil {
-		return err
-	}
-	if (in.Python != "" && in.Python != e.made.Python.Path) || (in.Java != "" && in.Java != e.made.Java.Path) {
-		return errors.New("another Python or Java is asked for")
+		return false, nil
 	}
 	if _, err := probePython(ctx, e.python()); err != nil {
-		return err
-	}
-	if _, err := probeJava(ctx, e.made.Java.Path); err != nil {
-		return err
+		in.Log.Warn("the engine's Python does not run any more: installing anew", keyEngine, in.Spec.ID(), keyError, err)
+		return false, ctx.Err()
 	}
 	in.made = e.made
-	return nil
+	java, err := probeJava(ctx, e.made.Java.Path)
+	if err == nil && cmp.Or(in.Java, os.Getenv("ERGANE_JAVA")) == "" {
+		java.Wheel = e.made.Java.Wheel
+		in.made.Java = java
+		return true, nil
+	}
+	if err := in.chooseJava(ctx); err != nil {
+		return false, err
+	}
+	return true, in.installJava(ctx)
 }
 
 // finish does what depends on this binary and this JVM, then declares the engine complete.

@@ -36,6 +36,10 @@ func (in *installation) step(ctx context.Context, name, key string, do func(cont
 	if err := do(ctx); err != nil {
 		return err
 	}
+	// The marker must not outlive a power cut that its step's files do not.
+	if err := syncTree(in.dir); err != nil {
+		return explain(name, "", err)
+	}
 	in.Log.Info("setup step done", keyEngine, in.Spec.ID(), keyStep, name, keyTook, time.Since(began))
 	if err := writeJSON(path, marker{Version: 1, Key: key, At: began.UTC()}); err != nil {
 		return explain(name, "", err)

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	keyDriverMemory     = "spark.driver.memory"
+	defaultDriverMemory = "1g"
+	logConfFile         = "log4j2.properties"
+	s3aClass            = "org.apache.hadoop.fs.s3a.S3A"
+	s3aFileSystem       = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+)
+
+// baseConf is the configuration that a session starts from.
+func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
+	conf := map[string]string{
+		"spark.master":            cmp.Or(spec.Master, "local[*]"),
+		"spark.app.name":          cmp.Or(spec.Name, "ergane"),
+		"spark.submit.deployMode": "client",
+		keyDriverMemory:           memory,
+		// Nothing of a session is to be reached by another: the block manager
+		// and the RPC server ask for a secret and listen on loopback, and the
+		// UI, which asks for nothing, does not run.
+		"spark.authenticate":       "true",
+		"spark.driver.host":        "127.0.0.1",
+		"spark.driver.bindAddress": "127.0.0.1",
+		"spark.ui.enabled":         "false",
+		// Its bar would be written over the user's stderr.
+		"spark.ui.showConsoleProgress": "false",
+
+		"spark.sql.catalogImplementation": "in-memory",
+		"spark.sql.warehouse.dir":         cmp.Or(spec.Warehouse, "file://"+filepath.Join(spec.WorkDir, "warehouse")),
+		// toPandas and createDataFrame through Arrow; Spark falls back by itself
+		// where a type does not allow it.
+		"spark.sql.execution.arrow.pyspark.enabled": "true",
+	}
+	for key, value := range s3aConf(spec.S3, filepath.Join(spec.WorkDir, "tmp", "s3a")) {
+		conf["spark.hadoop."+key] = value
+	}
+	return conf
+}
+
+// s3aConf makes s3:// and s3a:// addresses mean the given store.
+func s3aConf(s3 S3, buffer string) map[string]string {
+	if s3.Endpoint == "" {
+		return nil
+	}
+	ssl := "false"
+	if strings.HasPrefix(s3.Endpoint, "https://") {
+		ssl = "true"
+	}
+	return map[string]string{
+		"fs.s3.impl":                          s3aFileSystem,
+		"fs.AbstractFileSystem.s3.impl":       s3aClass,
+		"fs.s3a.endpoint":                     s3.Endpoint,
+		"fs.s3a.endpoint.region":              cmp.Or(s3.Region, "us-east-1"),
+		"fs.s3a.connection.ssl.enabled":       ssl,
+		"fs.s3a.path.style.access":            "true",
+		"fs.s3a.aws.credentials.provider":     "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+		"fs.s3a.access.key":                   s3.AccessKeyID,
+		"fs.s3a.secret.key":                   s3.Secret,
+		"fs.s3a.directory.marker.retention":   "keep", // else each write deletes its parents' markers in bulk
+		"fs.s3a.fast.upload.buffer":           "disk",
+		"fs.s3a.buffer.dir":                   buffer,
+		"fs.s3a.connection.establish.timeout": "5000",
+		// The store may be away for seconds while it restarts, not for the
+		// minutes that the defaults would wait.
+		"fs.s3a.attempts.maximum": "5",
+		"fs.s3a.retry.limit":      "5",
+	}
+}
+
+// logConf sends warnings to the JVM's stderr, which is the session's log.
+const logConf = `rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = stderr
+
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yyyy-MM-dd HH:mm:ss.SSS} %p %c{1}: %m%n%ex
+
+# Says in every session that there is no native code, which nobody expects.
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+# Looks for the file of a metrics configuration that s3a does not need.
+logger.metrics.name = org.apache.hadoop.metrics2.impl.MetricsConfig
+logger.metrics.level = error
+`
+
+func (in *installation) writeConf() error {
+	err := os.MkdirAll(in.path("conf"), 0o755)
+	if err == nil {
+		err = writeFile(in.path("conf", logConfFile), []byte(logConf))
+	}
+	return explain("finish", "", err)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// UseKernel is for the moment after Open. It makes the engine start kernels from this source, which it unpacks
+// if it is not there yet: a newer Ergane brings its own kernel to an engine
+// that an older one installed, whose sessions keep theirs.
+func (e *Engine) UseKernel(source fs.FS) error {
+	folder, err := extractKernel(source, e.dir)
+	if err != nil {
+		return explain("kernel", "", err)
+	}
+	e.made.Kernel = filepath.Base(folder)
+	return nil
+}
+
+// extractKernel copies the source into a folder named by its content, whole or
+// not at all, and returns the folder.
+func extractKernel(source fs.FS, dir string) (string, error) {
+	sum := sha256.New()
+	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := fs.ReadFile(source, name)
+		fmt.Fprintf(sum, "%s %d\n", name, len(raw))
+		sum.Write(raw)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read the kernel's source: %w", err)
+	}
+	folder := filepath.Join(dir, "kernel-"+hex.EncodeToString(sum.Sum(nil))[:12])
+	if _, err := os.Stat(folder); err == nil {
+		return folder, nil
+	}
+	staging, err := os.MkdirTemp(dir, ".kernel-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(staging)
+	if err := errors.Join(os.Chmod(staging, 0o755), os.CopyFS(staging, source), syncTree(dir)); err != nil {
+		return "", fmt.Errorf("unpack the kernel's source: %w", err)
+	}
+	// Another process may have been faster: its folder has the same content.
+	if err := os.Rename(staging, folder); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return folder, nil
+}

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"cmp"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// S3 is the object store that s3:// and s3a:// addresses mean in a session.
+type S3 struct {
+	Endpoint    string // http://127.0.0.1:7481; empty leaves Spark without a store
+	Region      string
+	AccessKeyID string
+	Secret      string
+}
+
+// LaunchSpec says for whom a kernel and its JVM are started.
+type LaunchSpec struct {
+	// WorkDir is the kernel's folder of the session. WorkDir/tmp, which must
+	// exist, is its working directory and holds Spark's scratch files.
+	WorkDir string
+	// Home is the process's home folder; empty: that of this process.
+	Home string
+	// Name is Spark's application name; empty: ergane.
+	Name string
+	// Master is Spark's master; empty: local[*].
+	Master string
+	// Warehouse is the address below which tables without a location lie;
+	// empty: a folder of WorkDir.
+	Warehouse string
+	S3        S3
+	// Environment is added to that of the JVM, and so reaches the Python
+	// workers: what the kernel puts into its own environment belongs here, too.
+	Environment map[string]string
+	// Properties are those that the client asked for, as it wrote them.
+	Properties map[string]string
+}
+
+// Launch is what starts a kernel. Argv and Env are for the kernel's process,
+// the rest is for its boot document. Java and Spark hold the session's S3 key.
+type Launch struct {
+	Argv []string
+	Env  []string // sorted
+	Java JavaLaunch
+	// Spark is the configuration of the context. It is complete but for what
+	// SparkSubmit adds by itself (resolved jars): the kernel must therefore set
+	// it on a SparkConf that has loaded the JVM's system properties.
+	Spark map[string]string
+	// HeapBytes is how large the driver's heap may grow. The JVM's own needs
+	// and the kernel's come on top (about 400 MB at rest).
+	HeapBytes int64
+	// Ignored are the properties that have no effect, sorted.
+	Ignored []string
+}
+
+// JavaLaunch is the driver's JVM, in the words of the boot document.
+type JavaLaunch struct {
+	Argv []string          `json:"argv"`
+	Env  map[string]string `json:"env"`
+}
+
+// systemPath is where programs of the system are; the user's own PATH is not
+// handed on, so that a session does not depend on the shell that started the server.
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Launch works out the command lines, environments and configuration of a
+// session. An error is an ergane.CodeInvalid one: a property that is refused,
+// or a driver memory that cannot be read (in Spark's words).
+func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
+	asked, ignored, err := CheckProperties(spec.Properties)
+	if err != nil {
+		return Launch{}, err
+	}
+	memory := cmp.Or(asked[keyDriverMemory], defaultDriverMemory)
+	heap, err := parseMemory(memory)
+	if err != nil {
+		return Launch{}, err
+	}
+	tmp := filepath.Join(spec.WorkDir, "tmp")
+	home := spec.Home
+	if home == "" {
+		if home, err = os.UserHomeDir(); err != nil {
+			home = tmp
+		}
+	}
+	common := map[string]string{
+		"PATH":   e.path("venv", "bin") + ":" + systemPath,
+		"HOME":   home,
+		"LANG":   "C.UTF-8",
+		"TZ":     "UTC", // as on Athena, and the same on every machine
+		"TMPDIR": tmp,
+		// Spark's own scripts set it: without it rdd.lookup of a string key
+		// looks into the wrong partition. It is why the kernel is not
+		// started with -I, which would ignore it; there is no other variable
+		// for Python in here, and -s keeps the user's packages out.
+		"PYTHONHASHSEED":        "0",
+		"SPARK_HOME":            e.sparkHome(),
+		"SPARK_LOCAL_IP":        "127.0.0.1",
+		"PYSPARK_PYTHON":        e.python(),
+		"PYSPARK_DRIVER_PYTHON": e.python(),
+	}
+	java := maps.Clone(common)
+	// Without it SparkSubmit would look for shell scripts to read.
+	java["SPARK_ENV_LOADED"] = "1"
+	// A setting of the context could be overridden by the environment, and
+	// Spark says so in the log of every session.
+	java["SPARK_LOCAL_DIRS"] = tmp
+	maps.Copy(java, spec.Environment)
+
+	base := e.baseConf(spec, memory)
+	submit := submitArgs(asked, base)
+	conf := base
+	for key, value := range asked {
+		if !isSubmitKey(key) {
+			conf[key] = value
+		}
+	}
+	// The S3 keys stand in no command line: SparkSubmit, which may have to
+	// fetch jars from S3 before there is a context, takes them from here.
+	if len(submit) > 0 && spec.S3.Endpoint != "" {
+		java["AWS_ACCESS_KEY_ID"], java["AWS_SECRET_ACCESS_KEY"] = spec.S3.AccessKeyID, spec.S3.Secret
+	}
+	argv := append(e.javaCommand(heap, tmp), sparkMain)
+	argv = append(append(argv, submit...), pysparkShell)
+	return Launch{
+		Argv:      []string{e.python(), "-s", "-X", "utf8", e.path(e.made.Kernel)},
+		Env:       environment(common),
+		Java:      JavaLaunch{Argv: argv, Env: java},
+		Spark:     conf,
+		HeapBytes: heap,
+		Ignored:   ignored,
+	}, nil
+}
+
+func environment(vars map[string]string) []string {
+	var env []string
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		env = append(env, name+"="+vars[name])
+	}
+	return env
+}
+
+// submitArgs hands over what SparkSubmit acts on before there is a context:
+// the user's jars. Where there are any, it also needs to know the S3 store.
+func submitArgs(asked, base map[string]string) []string {
+	var args []string
+	for _, key := range slices.Sorted(maps.Keys(asked)) {
+		if isSubmitKey(key) {
+			args = append(args, "--conf", key+"="+asked[key])
+		}
+	}
+	if args == nil {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(base)) {
+		secret := strings.HasSuffix(key, ".access.key") || strings.HasSuffix(key, ".secret.key")
+		if strings.HasPrefix(key, "spark.hadoop.fs.") && !secret {
+			args = append(args, "--conf", key+"="+base[key])
+		}
+	}
+	return args
+}
+
+// isSubmitKey: spark.jars, spark.jars.packages and their like. In the
+// configuration of a context they would reach the executors only.
+func isSubmitKey(key string) bool {
+	return key == "spark.jars" || strings.HasPrefix(key, "spark.jars.")
+}

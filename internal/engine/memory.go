@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/ergane-dev/ergane"
+)
+
+var (
+	memorySize     = regexp.MustCompile(`^([0-9]+)([a-z]+)?$`)
+	memoryFraction = regexp.MustCompile(`^[0-9]+\.[0-9]+([a-z]+)?$`)
+	memoryShift    = map[string]uint{"b": 0, "k": 10, "kb": 10, "": 20, "m": 20, "mb": 20, "g": 30, "gb": 30, "t": 40, "tb": 40, "p": 50, "pb": 50}
+)
+
+// parseMemory reads a size as Spark reads spark.driver.memory: MiB without a
+// suffix, suffixes in powers of 1024, no fractions. The sentences of its errors
+// are Spark's (org.apache.spark.network.util.JavaUtils.byteStringAs), so that a
+// session fails with the same reason whichever property was malformed.
+func parseMemory(text string) (bytes int64, err error) {
+	lower := strings.ToLower(strings.TrimSpace(text))
+	var why string
+	m := memorySize.FindStringSubmatch(lower)
+	switch {
+	case memoryFraction.MatchString(lower):
+		why = "Fractional values are not supported. Input was: " + lower
+	case m == nil:
+		why = "Failed to parse byte string: " + text
+	default:
+		shift, known := memoryShift[m[2]]
+		n, err := strconv.ParseInt(m[1], 10, 64)
+		switch {
+		case !known:
+			why = `Invalid suffix: "` + m[2] + `"`
+		case err != nil || n > math.MaxInt64>>shift:
+			why = "For input string: \"" + m[1] + "\""
+		default:
+			return n << shift, nil
+		}
+	}
+	return 0, ergane.Errorf(ergane.CodeInvalid, "NumberFormatException: Size must be specified as bytes (b), kibibytes (k), mebibytes (m), "+
+		"gibibytes (g), tebibytes (t), or pebibytes(p). E.g. 50b, 100k, or 250m.\n%s", why)
+}
