@@ -1,0 +1,197 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
+)
+
+// always is a fault of every object whose address ends in suffix.
+func always(suffix string, err error) func(string) error {
+	return func(uri string) error {
+		if strings.HasSuffix(uri, suffix) {
+			return err
+		}
+		return nil
+	}
+}
+
+func TestDeliveryIsRepeatedUntilTheStoreIsBack(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.bucket.Fail(always("", fakehost.ErrAway))
+		cid := h.submit(sid, "print kept")
+		time.Sleep(14 * time.Minute)
+		if c := h.calculation(cid); c.Status.State != ergane.CalculationRunning && c.Status.State != ergane.CalculationCreating || c.Result != nil {
+			h.Errorf("%s, %v", c.Status.State, c.Result)
+		}
+		h.sessionIs(sid, ergane.SessionBusy, "")
+		h.bucket.Fail(nil)
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+		h.delivered(cid, "kept\n", "", "")
+		h.ran(cid, 1)
+	})
+}
+
+func TestDeliveryGivesUpAndSaysWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		after time.Duration
+	}{
+		"away":   {fakehost.ErrAway, 15 * time.Minute},
+		"denied": {fakehost.ErrDenied, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, session.Config{}, func(h *house) {
+				sid := h.idle()
+				h.bucket.Fail(always("/stderr", c.err))
+				begun := time.Now()
+				cid := h.submit(sid, "print kept\nraise ValueError: bad")
+				ended := h.awaitCalculation(cid, ergane.CalculationFailed)
+				if took := time.Since(begun); took > c.after || took < c.after-10*time.Second {
+					h.Errorf("gave up after %v", took)
+				}
+				if ended.Result != nil {
+					h.Error("a result without its objects")
+				}
+				h.calculationIs(cid, ergane.CalculationFailed, fmt.Sprintf(
+					"the output could not be stored: put %s/stderr: %v; the calculation had ended with: ValueError: bad", ended.WorkingDirectory, c.err))
+				h.sessionIs(sid, ergane.SessionIdle, "")
+				h.bucket.Fail(nil)
+				h.awaitCalculation(h.submit(sid, "print next"), ergane.CalculationCompleted)
+			})
+		})
+	}
+}
+
+func TestCompletedCalculationThatCannotBeStoredHasFailed(t *testing.T) {
+	inHouse(t, session.Config{DeliverFor: 10 * time.Second}, func(h *house) {
+		sid := h.idle()
+		h.bucket.Fail(always("/results", fakehost.ErrAway))
+		cid := h.submit(sid, "print kept")
+		c := h.awaitCalculation(cid, ergane.CalculationFailed)
+		h.calculationIs(cid, ergane.CalculationFailed, "the output could not be stored: put "+c.WorkingDirectory+"/results: connection refused")
+	})
+}
+
+func TestDamagedSpoolFailsAtOnce(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.machine.Set(faults{Section: fmt.Errorf("%w: 3 bytes of the output are gone", session.ErrSpool)})
+		begun := time.Now()
+		cid := h.submit(sid, "print gone")
+		c := h.awaitCalculation(cid, ergane.CalculationFailed)
+		if took := time.Since(begun); took > time.Second {
+			h.Errorf("took %v", took)
+		}
+		if c.Result != nil || !strings.Contains(c.Status.Reason, "3 bytes of the output are gone") {
+			h.Errorf("reason %q, result %v", c.Status.Reason, c.Result)
+		}
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.machine.Set(faults{})
+		h.awaitCalculation(h.submit(sid, "print next"), ergane.CalculationCompleted)
+	})
+}
+
+// A block may truncate the file that its own output goes to.
+func TestSpoolThatWasCutShortFails(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.bucket.FailTimes(1, fakehost.ErrAway)
+		h.store.Before(func(method string) {
+			if method == "Settle" {
+				h.machine.Truncate(sid, "stdout", 2)
+			}
+		})
+		first := h.submit(sid, "print 12345")
+		h.awaitCalculation(first, ergane.CalculationCompleted)
+		h.store.Before(nil)
+		h.machine.Set(faults{Spool: errors.New("the folder is gone")})
+		second := h.submit(sid, "print lost")
+		c := h.awaitCalculation(second, ergane.CalculationFailed)
+		if c.Result != nil || !strings.Contains(c.Status.Reason, "the folder is gone") {
+			h.Errorf("reason %q, result %v", c.Status.Reason, c.Result)
+		}
+	})
+}
+
+func TestTerminateShortensTheRetries(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.bucket.Fail(always("", fakehost.ErrAway))
+		cid := h.submit(sid, "print x")
+		time.Sleep(30 * time.Second)
+		h.must(terminate(h, sid))
+		time.Sleep(time.Minute)
+		h.sessionIs(sid, ergane.SessionTerminated, terminated)
+		if c := h.calculation(cid); c.Status.State != ergane.CalculationFailed || c.Result != nil {
+			h.Errorf("%s, %v", c.Status.State, c.Result)
+		}
+	})
+}
+
+func TestDeliveredOutputGivesItsDiskSpaceBack(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		cid := h.submit(sid, "fill 5000\nwarn 123")
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+		h.settled()
+		if n := h.machine.Released(sid); n != 5004 {
+			h.Errorf("%d bytes were given back", n)
+		}
+	})
+}
+
+func TestUndeliveredOutputKeepsItsDiskSpace(t *testing.T) {
+	inHouse(t, session.Config{DeliverFor: time.Second}, func(h *house) {
+		sid := h.idle()
+		h.bucket.Fail(always("/stdout", fakehost.ErrAway))
+		cid := h.submit(sid, "fill 5000")
+		h.awaitCalculation(cid, ergane.CalculationFailed)
+		h.settled()
+		if n := h.machine.Released(sid); n != 0 {
+			h.Errorf("%d bytes were given back", n)
+		}
+	})
+}
+
+func TestServerStopsAtOnceWhileTheStoreHangsAndTheNextDelivers(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		release := h.bucket.Hang()
+		cid := h.submit(sid, "print kept")
+		time.Sleep(time.Minute)
+		begun := time.Now()
+		h.stop()
+		if took := time.Since(begun); took != 0 {
+			h.Errorf("stopping took %v", took)
+		}
+		release()
+		h.serve()
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+		h.delivered(cid, "kept\n", "", "")
+		h.ran(cid, 1)
+		h.sessionIs(sid, ergane.SessionIdle, "")
+	})
+}
+
+// The objects were stored but the end could not be recorded when the server
+// stopped: the next one delivers again, so the output must still be there.
+func TestOutputIsKeptUntilTheEndIsRecorded(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.store.Fail("Settle", 1<<30)
+		cid := h.submit(sid, "print precious")
+		time.Sleep(time.Minute)
+		h.stop()
+		h.serve()
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+		h.delivered(cid, "precious\n", "", "")
+	})
+}

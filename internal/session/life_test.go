@@ -1,0 +1,177 @@
+package session_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+func TestSessionRunsACalculationAndIsIdleAgain(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.begin()
+		if s := h.session(sid); s.IdleTimeout != session.DefaultIdleTimeout || s.WorkingDirectory != "s3://ergane-results/primary/session/"+sid {
+			h.Errorf("idle timeout %v, working directory %s", s.IdleTimeout, s.WorkingDirectory)
+		}
+		h.awaitSession(sid, ergane.SessionIdle)
+		cid := h.submit(sid, "print one\nwarn two\nshow {\"data\":{}}\nprint three")
+		c := h.awaitCalculation(cid, ergane.CalculationCompleted)
+		h.delivered(cid, "one\nthree\n", "two\n", "{\"data\":{}}\n")
+		h.ran(cid, 1)
+		if c.Status.Reason != "" || c.Statistics.DpuMillis < 1 || c.Statistics.Progress != "100%" {
+			h.Errorf("completed with %+v, %+v", c.Status, c.Statistics)
+		}
+		if c.Status.StartedAt.IsZero() || c.Status.CompletedAt.IsZero() {
+			h.Errorf("times are missing: %+v", c.Status)
+		}
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		if s := h.session(sid); s.DpuMillis != c.Statistics.DpuMillis {
+			h.Errorf("session used %d, its only calculation %d", s.DpuMillis, c.Statistics.DpuMillis)
+		}
+	})
+}
+
+func TestCalculationsOfASessionEachGetTheirOwnOutput(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		for _, word := range []string{"first", "second", "third"} {
+			cid := h.submit(sid, "print "+word+"\nwarn "+word)
+			h.awaitCalculation(cid, ergane.CalculationCompleted)
+			h.delivered(cid, word+"\n", word+"\n", "")
+		}
+	})
+}
+
+// Whoever sees the end of a calculation finds its objects, and the session free.
+func TestAnEndIsNeverSeenBeforeTheObjectsOrWithABusySession(t *testing.T) {
+	for name, code := range map[string]string{
+		"completed": "print out",
+		"failed":    "print out\nraise ValueError: bad",
+		"large":     "fill 1000000",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, session.Config{}, func(h *house) {
+				sid := h.idle()
+				h.store.Before(func(method string) {
+					open, err := h.db.OpenCalculations(h.ctx, sid)
+					for _, c := range open {
+						if c.Result != nil {
+							h.Error("a result before the end")
+						}
+						for _, object := range []string{"/stdout", "/stderr", "/results"} {
+							if _, ok := h.bucket.Object(c.WorkingDirectory + object); !ok && method == "Settle" {
+								h.Errorf("about to end without %s", object)
+							}
+						}
+					}
+					if err != nil || method == "Settle" && len(open) != 1 {
+						h.Errorf("%d calculations are open, error %v", len(open), err)
+					}
+				})
+				cid := h.submit(sid, code)
+				for {
+					c := h.calculation(cid)
+					if c.Status.State.Terminal() {
+						break
+					}
+					time.Sleep(time.Millisecond)
+				}
+				h.sessionIs(sid, ergane.SessionIdle, "")
+				next := h.submit(sid, "print next") // at once
+				h.awaitCalculation(next, ergane.CalculationCompleted)
+				h.store.Before(nil)
+			})
+		})
+	}
+}
+
+func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		moves := func(cid string) (n int) {
+			for _, call := range h.power.Calls() {
+				if call == "MoveCalculation" {
+					n++
+				}
+			}
+			return n
+		}
+		short := h.submit(sid, "sleep 10ms")
+		h.awaitCalculation(short, ergane.CalculationCompleted)
+		if n := moves(short); n != 0 {
+			h.Errorf("a short one took %d moves beside its end", n)
+		}
+		long := h.at(sid, "gate", "")
+		time.Sleep(3 * time.Second)
+		c := h.calculation(long)
+		if c.Status.State != ergane.CalculationRunning || c.Statistics.Progress != "25%" || c.Statistics.DpuMillis < 2000 {
+			h.Errorf("long one: %s, %+v", c.Status.State, c.Statistics)
+		}
+		h.machine.Let("gate")
+		h.awaitCalculation(long, ergane.CalculationCompleted)
+	})
+}
+
+func TestCodeThatRaisesFailsWithTheLastLineOfTheTraceback(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		cid := h.submit(sid, "print before\nraise NameError: name 'foobar' is not defined\nprint after")
+		h.awaitCalculation(cid, ergane.CalculationFailed)
+		h.calculationIs(cid, ergane.CalculationFailed, "NameError: name 'foobar' is not defined")
+		h.delivered(cid, "before\n", "  File \"<stdin>\", line 2, in <module>\nNameError: name 'foobar' is not defined\n", "")
+		h.sessionIs(sid, ergane.SessionIdle, "")
+	})
+}
+
+func TestBusySessionRefusesInTheWordsThatClientsMatch(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		cid := h.at(sid, "gate", "")
+		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: "print x"})
+		h.fails(err, ergane.CodeState, "Session is in the BUSY state; needs to be IDLE to accept Calculations.")
+		h.machine.Let("gate")
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+	})
+}
+
+func TestCreatingSessionRefusesCalculations(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		h.machine.Set(faults{ReadyTakes: time.Minute})
+		sid := h.begin()
+		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: "print x"})
+		h.fails(err, ergane.CodeState, "Session is in the CREATING state; needs to be IDLE to accept Calculations.")
+		h.awaitSession(sid, ergane.SessionIdle)
+	})
+}
+
+func TestCodeOf68000CharactersIsTheLongest(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: strings.Repeat("é", ergane.MaxCodeBlock+1)})
+		if ergane.CodeOf(err) != ergane.CodeInvalid || !strings.Contains(err.Error(), "less than or equal to 68000") {
+			h.Errorf("one too many: %v", err)
+		}
+		cid := h.submit(sid, "#"+strings.Repeat(" é", ergane.MaxCodeBlock/2)[:ergane.MaxCodeBlock])
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+	})
+}
+
+func TestUnknownIDsAreRefusedByName(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		const id = "019a0000-0000-7000-8000-000000000000"
+		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: id, Code: "print x"})
+		h.fails(err, ergane.CodeInvalid, "Session "+id+" was not found")
+		_, err = h.m.TerminateSession(h.ctx, id)
+		h.fails(err, ergane.CodeInvalid, "Session "+id+" was not found")
+		_, err = h.m.StopCalculation(h.ctx, id)
+		h.fails(err, ergane.CodeInvalid, "Calculation "+id+" was not found")
+		_, err = h.m.Session(h.ctx, key, id)
+		h.fails(err, ergane.CodeInvalid, "Session "+id+" was not found")
+		_, err = h.m.Executors(h.ctx, id, "", ergane.Page{Limit: 1})
+		h.fails(err, ergane.CodeInvalid, "Session "+id+" was not found")
+		_, err = h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "nowhere"})
+		h.fails(err, ergane.CodeInvalid, "WorkGroup is not found.")
+	})
+}

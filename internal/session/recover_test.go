@@ -1,0 +1,252 @@
+package session_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// The rows of design §5, "Adoption": what becomes of a calculation that an
+// earlier server left unfinished.
+func TestAdoption(t *testing.T) {
+	const lost = "the session's kernel was killed by signal 9 (killed)"
+	type want struct {
+		calculation ergane.CalculationState
+		reason      string
+		session     ergane.SessionState
+		why         string
+		runs        int
+		stdout      string
+	}
+	for name, row := range map[string]struct {
+		code      string
+		prepare   faults // before the code is submitted
+		reach     bool   // the code gets to the door before the server dies
+		meanwhile func(*house, string, string)
+		want
+	}{
+		"outcome is there": {
+			"print x\nat door", faults{}, true, func(h *house, _, _ string) { h.machine.Let("door") },
+			want{ergane.CalculationCompleted, "", ergane.SessionIdle, "", 1, "x\n"},
+		},
+		"outcome is a failure": {
+			"print x\nat door\nraise ValueError: bad", faults{}, true, func(h *house, _, _ string) { h.machine.Let("door") },
+			want{ergane.CalculationFailed, "ValueError: bad", ergane.SessionIdle, "", 1, "x\n"},
+		},
+		"outcome is there, kernel is dead": {
+			"print x\nat door", faults{}, true, func(h *house, sid, _ string) {
+				h.machine.Let("door")
+				h.settled()
+				h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
+			},
+			want{ergane.CalculationCompleted, "", ergane.SessionFailed, lost, 1, "x\n"},
+		},
+		"alive and running": {
+			"print x\nat door\nprint y", faults{}, true, func(h *house, _, _ string) {
+				time.AfterFunc(time.Minute, func() { h.machine.Let("door") })
+			},
+			want{ergane.CalculationCompleted, "", ergane.SessionIdle, "", 1, "x\ny\n"},
+		},
+		"alive, never seen": {
+			"print x", faults{Deaf: true}, false, func(h *house, _, _ string) { h.machine.Set(faults{}) },
+			want{ergane.CalculationCompleted, "", ergane.SessionIdle, "", 1, "x\n"},
+		},
+		"dead, started": {
+			"print x\nat door", faults{}, true, func(h *house, sid, _ string) { h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9}) },
+			want{ergane.CalculationFailed, lost, ergane.SessionFailed, lost, 1, "x\n"},
+		},
+		"dead, not started": {
+			"print x", faults{Deaf: true}, false, func(h *house, sid, _ string) { h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9}) },
+			want{ergane.CalculationFailed, "the calculation never started: " + lost, ergane.SessionFailed, lost, 0, ""},
+		},
+		"canceling, never started": {
+			"print x", faults{Deaf: true}, false, func(h *house, _, cid string) {
+				h.moved(ergane.CalculationStopping(cid, time.Now(), stopped))
+				h.machine.Set(faults{})
+			},
+			want{ergane.CalculationCanceled, stopped, ergane.SessionIdle, "", 0, ""},
+		},
+		"canceling, running": {
+			"print x\nat door", faults{}, true, func(h *house, _, cid string) { h.moved(ergane.CalculationStopping(cid, time.Now(), stopped)) },
+			want{ergane.CalculationCanceled, stopped, ergane.SessionIdle, "", 1, "x\n"},
+		},
+		"canceling, dead": {
+			"print x\nat door", faults{}, true, func(h *house, sid, cid string) {
+				h.moved(ergane.CalculationStopping(cid, time.Now(), stopped))
+				h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
+			},
+			want{ergane.CalculationCanceled, stopped + " (" + lost + ")", ergane.SessionFailed, lost, 1, "x\n"},
+		},
+		"terminating, never started": {
+			"print x", faults{Deaf: true}, false, func(h *house, sid, _ string) {
+				h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated))
+				h.machine.Set(faults{})
+			},
+			want{ergane.CalculationCanceled, "The calculation was canceled because its session was terminated", ergane.SessionTerminated, terminated, 0, ""},
+		},
+		"terminating, running": {
+			"print x\nat door", faults{}, true, func(h *house, sid, _ string) { h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated)) },
+			want{ergane.CalculationCanceled, "The calculation was canceled because its session was terminated", ergane.SessionTerminated, terminated, 1, "x\n"},
+		},
+		"terminating, dead": {
+			"print x\nat door", faults{}, true, func(h *house, sid, cid string) {
+				h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated))
+				h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
+			},
+			want{ergane.CalculationCanceled, lost, ergane.SessionTerminated, terminated, 1, "x\n"},
+		},
+		"the machine was restarted": {
+			"print x\nat door", faults{}, true, func(h *house, _, _ string) { h.machine.Reboot() },
+			want{ergane.CalculationFailed, "the session's kernel ended without leaving a record: the machine was restarted",
+				ergane.SessionFailed, "the session's kernel ended without leaving a record: the machine was restarted", 1, "x\n"},
+		},
+		"the disk was lost": {
+			"print x\nat door", faults{}, true, func(h *house, sid, _ string) { h.machine.Lose(sid) },
+			want{ergane.CalculationFailed, "the calculation never started: nothing is left of the session's kernel on this machine",
+				ergane.SessionFailed, "nothing is left of the session's kernel on this machine", 1, ""},
+		},
+		"the driver died": {
+			"print x\nat door", faults{}, true, func(h *house, sid, _ string) {
+				h.machine.KillDriver(sid)
+				time.AfterFunc(time.Minute, func() { h.machine.Let("door") })
+			},
+			want{ergane.CalculationCompleted, "", ergane.SessionDegraded, degraded, 1, "x\n"},
+		},
+	} {
+		for how, end := range map[string]func(*house){"killed": (*house).kill, "stopped": (*house).stop} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				inHouse(t, session.Config{}, func(h *house) {
+					sid := h.idle()
+					h.machine.Set(row.prepare)
+					cid := h.submit(sid, row.code)
+					if row.reach {
+						<-h.machine.Reached("door")
+					}
+					h.settled()
+					end(h)
+					row.meanwhile(h, sid, cid)
+					h.settled()
+					h.serve()
+					h.awaitEnd(cid)
+					if row.session.Ended() {
+						h.awaitSession(sid, row.session)
+						h.gone(sid)
+					}
+					h.settled()
+					h.calculationIs(cid, row.calculation, row.reason)
+					h.sessionIs(sid, row.session, row.why)
+					h.ran(cid, row.runs)
+					h.delivered(cid, row.stdout, h.stderrOf(row.code, row.calculation), "")
+				})
+			})
+		}
+	}
+}
+
+const degraded = "The Spark driver of the session died; its Python variables live on, but Spark does not. Start a new session."
+
+// stderrOf is the traceback of the row whose code raises.
+func (h *house) stderrOf(code string, end ergane.CalculationState) string {
+	if end == ergane.CalculationFailed && code == "print x\nat door\nraise ValueError: bad" {
+		return "  File \"<stdin>\", line 3, in <module>\nValueError: bad\n"
+	}
+	return ""
+}
+
+// moved makes a move behind the server's back, as a server that died just after it.
+func (h *house) moved(m ergane.CalculationMove) {
+	h.Helper()
+	if _, moved, err := h.db.MoveCalculation(h.ctx, m); err != nil || !moved {
+		h.Fatalf("moved %t, %v", moved, err)
+	}
+}
+
+func (h *house) movedSession(m ergane.SessionMove) {
+	h.Helper()
+	if _, moved, err := h.db.MoveSession(h.ctx, m); err != nil || !moved {
+		h.Fatalf("moved %t, %v", moved, err)
+	}
+}
+
+func TestNextServerTakesUpSessionsInEveryState(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		idle, spare := h.idle(), h.idle()
+		h.machine.Set(faults{ReadyTakes: time.Minute})
+		creating := h.begin() // its kernel is there, but not ready
+		h.settled()
+		h.machine.Set(faults{StartTakes: time.Hour})
+		unborn := h.begin() // it has no kernel yet
+		h.settled()
+		h.kill()
+		h.machine.Set(faults{})
+		h.movedSession(ergane.SessionStopping(spare, time.Now(), terminated))
+		h.serve()
+		h.awaitSession(spare, ergane.SessionTerminated)
+		h.awaitSession(creating, ergane.SessionIdle)
+		h.awaitSession(unborn, ergane.SessionIdle)
+		for _, sid := range []string{idle, creating, unborn} {
+			h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
+		}
+		if n := h.machine.Started(); n != 4 {
+			h.Errorf("%d kernels were started for four sessions", n)
+		}
+	})
+}
+
+func TestTerminateWorksRightAfterAdoption(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.kill()
+		h.serve()
+		h.ends(sid, time.Second)
+	})
+}
+
+func TestSessionThatWasTerminatedBeforeItHadAKernelGetsNone(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		h.machine.Set(faults{StartTakes: time.Hour})
+		sid := h.begin()
+		h.settled()
+		h.kill()
+		h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated))
+		h.serve()
+		h.awaitSession(sid, ergane.SessionTerminated)
+		h.sessionIs(sid, ergane.SessionTerminated, terminated)
+		if h.machine.Started() != 0 {
+			h.Error("a kernel was started")
+		}
+	})
+}
+
+// Not being able to look is not the same as knowing that the kernel is dead.
+func TestKernelThatCannotBeReachedForAWhileIsNotGivenUp(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		cid := h.at(sid, "door", "print x")
+		h.kill()
+		h.machine.Set(faults{Adopt: errors.New("too many open files")})
+		h.serve()
+		time.Sleep(10 * time.Second)
+		h.sessionIs(sid, ergane.SessionBusy, "")
+		h.machine.Set(faults{})
+		h.machine.Let("door")
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+		h.delivered(cid, "x\nthrough\n", "", "")
+		h.ran(cid, 1)
+	})
+}
+
+func TestKernelThatCanNeverBeReachedFailsItsSession(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.kill()
+		h.machine.Lose(sid)
+		h.machine.Set(faults{Adopt: errors.New("unusable handle.json")})
+		h.serve()
+		h.awaitSession(sid, ergane.SessionFailed)
+		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel cannot be reached: unusable handle.json")
+	})
+}

@@ -1,0 +1,144 @@
+package fakehost
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// Host is a Machine as one server sees it. It implements session.Host.
+type Host struct {
+	m     *Machine
+	power *Power
+}
+
+// Host is the machine for a server that runs on the power given.
+func (m *Machine) Host(power *Power) *Host { return &Host{m, power} }
+
+// Check implements session.Host.
+func (h *Host) Check(ergane.Session) error { return h.m.fault().Check }
+
+// Resolve implements session.Host.
+func (h *Host) Resolve(selected string) (string, error) {
+	if effective := h.m.engines[selected]; effective != "" {
+		return effective, nil
+	}
+	return "", ergane.Errorf(ergane.CodeInvalid, "Engine version %s is not offered.", selected)
+}
+
+// Start implements session.Host.
+func (h *Host) Start(ctx context.Context, s ergane.Session) (k session.Kernel, err error) {
+	err = h.power.call(ctx, "Start", func(ctx context.Context) error {
+		f := h.m.fault()
+		t := time.NewTimer(f.StartTakes)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if f.Start != nil {
+			return f.Start
+		}
+		k = h.attach(h.m.spawn(s.ID))
+		return nil
+	})
+	return k, err
+}
+
+// Adopt implements session.Host.
+func (h *Host) Adopt(ctx context.Context, id string) (k session.Kernel, err error) {
+	err = h.power.call(ctx, "Adopt", func(context.Context) error {
+		p := h.m.kernel(id)
+		switch f := h.m.fault(); {
+		case f.Adopt != nil:
+			return f.Adopt
+		case p == nil:
+			return session.ErrNoKernel
+		case closed(p.gone):
+			return &session.ExitError{Exit: p.exit}
+		}
+		k = h.attach(p)
+		return nil
+	})
+	return k, err
+}
+
+// attach makes a server's Kernel, which a server that is killed gives back by that.
+func (h *Host) attach(p *process) *Kernel {
+	k := &Kernel{p: p, power: h.power}
+	k.held, k.let = context.WithCancelCause(h.power.ctx)
+	h.m.opened(kernelHandle, 1)
+	context.AfterFunc(k.held, func() { h.m.opened(kernelHandle, -1) })
+	return k
+}
+
+// Spool implements session.Host.
+func (h *Host) Spool(id string) (_ session.Spool, err error) {
+	var s *Spool
+	err = h.power.call(context.Background(), "Spool", func(context.Context) error {
+		p := h.m.kernel(id)
+		if f := h.m.fault(); f.Spool != nil {
+			return f.Spool
+		}
+		if p == nil {
+			return errNoFolder
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.discarded {
+			return errNoFolder
+		}
+		h.m.opened(spoolHandle, 1)
+		s = &Spool{p: p, power: h.power}
+		return nil
+	})
+	if s == nil {
+		return nil, err
+	}
+	return s, nil // a killed server's finds out at its next step
+}
+
+// Discard implements session.Host.
+func (h *Host) Discard(id string) error {
+	return h.power.call(context.Background(), "Discard", func(context.Context) error {
+		p := h.m.kernel(id)
+		if p == nil {
+			return nil
+		}
+		if !closed(p.gone) {
+			h.m.wrong("the files of session %s were removed while its kernel lived", id)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.discarded = true
+		return nil
+	})
+}
+
+// Forget implements session.Host.
+func (h *Host) Forget(id string) error {
+	return h.power.call(context.Background(), "Forget", func(context.Context) error {
+		h.m.mu.Lock()
+		defer h.m.mu.Unlock()
+		delete(h.m.kernels, id)
+		return nil
+	})
+}
+
+// Sessions implements session.Host.
+func (h *Host) Sessions() (ids []string, err error) {
+	err = h.power.call(context.Background(), "Sessions", func(context.Context) error {
+		h.m.mu.Lock()
+		defer h.m.mu.Unlock()
+		for id := range h.m.kernels {
+			ids = append(ids, id)
+		}
+		slices.Sort(ids)
+		return h.m.faults.Sessions
+	})
+	return ids, err
+}

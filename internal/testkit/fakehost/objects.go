@@ -1,0 +1,137 @@
+package fakehost
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// Answers of a result store that is not in order.
+var (
+	ErrAway   = errors.New("connection refused")
+	ErrDenied = errors.New("access denied") // repeating does not help
+)
+
+// Bucket is a result store. It outlives servers; each has Objects of its own.
+type Bucket struct {
+	mu      sync.Mutex
+	objects map[string][]byte      // by address; guarded by mu
+	puts    map[string]int         // attempts, by address; guarded by mu
+	fault   func(uri string) error // guarded by mu
+	hung    chan struct{}          // Puts wait for its close; guarded by mu
+}
+
+// NewBucket makes an empty result store.
+func NewBucket() *Bucket { return &Bucket{objects: map[string][]byte{}, puts: map[string]int{}} }
+
+// Fail makes every Put fail for which the function returns an error, which may be nil.
+func (b *Bucket) Fail(fault func(uri string) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fault = fault
+}
+
+// FailTimes makes the next n Puts of each address fail.
+func (b *Bucket) FailTimes(n int, err error) {
+	failed := map[string]int{}
+	b.Fail(func(uri string) error { // called under mu
+		if failed[uri]++; failed[uri] <= n {
+			return err
+		}
+		return nil
+	})
+}
+
+// Hang makes Puts wait; the function that it returns lets them go on.
+func (b *Bucket) Hang() (release func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	hung := make(chan struct{})
+	b.hung = hung
+	return sync.OnceFunc(func() { close(hung) })
+}
+
+// Object is the content of an object; false where there is none.
+func (b *Bucket) Object(uri string) (string, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o, ok := b.objects[uri]
+	return string(o), ok
+}
+
+// Puts counts the attempts to store an object.
+func (b *Bucket) Puts(uri string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.puts[uri]
+}
+
+// Objects is the bucket for a server that runs on the power given.
+func (b *Bucket) Objects(power *Power) *Objects { return &Objects{b, power} }
+
+// Objects is a Bucket as one server sees it. It implements session.Objects.
+type Objects struct {
+	b     *Bucket
+	power *Power
+}
+
+var _ session.Objects = (*Objects)(nil)
+
+// Put implements session.Objects.
+func (o *Objects) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string) error {
+	return o.power.call(ctx, "Put", func(ctx context.Context) error {
+		o.b.mu.Lock()
+		o.b.puts[uri]++
+		var err error
+		if o.b.fault != nil {
+			err = o.b.fault(uri)
+		}
+		hung := o.b.hung
+		o.b.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("put %s: %w", uri, err)
+		}
+		if contentType == "" {
+			return fmt.Errorf("put %s: no content type", uri)
+		}
+		if hung != nil {
+			select {
+			case <-hung:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		content := make([]byte, size)
+		if _, err := body.ReadAt(content, 0); err != nil && err != io.EOF {
+			return fmt.Errorf("put %s: read what is to be stored: %w", uri, err)
+		}
+		o.b.mu.Lock()
+		defer o.b.mu.Unlock()
+		o.b.objects[uri] = content
+		return nil
+	})
+}
+
+// Get implements session.Objects.
+func (o *Objects) Get(ctx context.Context, uri string, from int64) (body io.ReadCloser, err error) {
+	err = o.power.call(ctx, "Get", func(context.Context) error {
+		o.b.mu.Lock()
+		defer o.b.mu.Unlock()
+		content, ok := o.b.objects[uri]
+		if !ok {
+			return fmt.Errorf("get %s: no such object", uri)
+		}
+		body = io.NopCloser(bytes.NewReader(slices.Clone(content[min(from, int64(len(content))):])))
+		return nil
+	})
+	return body, err
+}
+
+// Permanent implements session.Objects.
+func (o *Objects) Permanent(err error) bool { return errors.Is(err, ErrDenied) }

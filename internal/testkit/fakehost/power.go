@@ -1,0 +1,76 @@
+package fakehost
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+)
+
+// ErrCut is what every call gives that a server makes after its Power was cut.
+var ErrCut = errors.New("the server was killed")
+
+// Power is what one server runs on. Once it is cut, no call that the server
+// makes of its Host, Kernels, Spools, Objects or Store does or returns anything
+// but ErrCut: to the world it is as if the server had been killed with -9.
+type Power struct {
+	ctx context.Context // ends at the cut
+	off context.CancelCauseFunc
+
+	mu    sync.Mutex
+	calls []string // so far; guarded by mu
+	at    int      // the call that the power does not outlast; guarded by mu
+	after bool     // it is made, but its answer is lost; guarded by mu
+}
+
+// NewPower is the power of a new server.
+func NewPower() *Power {
+	ctx, off := context.WithCancelCause(context.Background())
+	return &Power{ctx: ctx, off: off}
+}
+
+// Cut ends the server.
+func (p *Power) Cut() { p.off(ErrCut) }
+
+// CutAt ends the server at its n-th call, counted from 1: before the call has
+// an effect, or after it, so that only the answer is lost.
+func (p *Power) CutAt(n int, after bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.after = n, after
+}
+
+// Gone is closed once the power is cut.
+func (p *Power) Gone() <-chan struct{} { return p.ctx.Done() }
+
+// Calls are the names of the calls so far that cutting the power can come between.
+func (p *Power) Calls() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.calls)
+}
+
+// call makes a call that ends, at the latest, with the power.
+func (p *Power) call(ctx context.Context, name string, do func(context.Context) error) error {
+	p.mu.Lock()
+	p.calls = append(p.calls, name)
+	here, after := p.at == len(p.calls), p.after
+	p.mu.Unlock()
+	if here && !after {
+		p.Cut()
+	}
+	if p.ctx.Err() != nil {
+		return ErrCut
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ctx, func() { cancel(ErrCut) })()
+	err := do(ctx)
+	if here {
+		p.Cut()
+	}
+	if p.ctx.Err() != nil {
+		return ErrCut
+	}
+	return err
+}

@@ -1,0 +1,124 @@
+package fakehost
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// The code that kernels of a Machine run is a verb and what belongs to it a line:
+//
+//	print TEXT         TEXT and a newline to stdout
+//	warn TEXT          the same to stderr
+//	fill BYTES         as many bytes to stdout
+//	show JSON          a rich output
+//	sleep DURATION     can be interrupted
+//	at DOOR            waits until the test opens it (Machine.Let); can be interrupted
+//	hang               waits for ever and ignores interrupts
+//	raise NAME: VALUE  ends the code with an exception
+//	exit STATUS        ends the kernel
+//	kill SIGNAL        ends the kernel by a signal
+//	driver             ends the Spark driver
+//	unrecorded WHY     the outcome cannot be written to disk
+
+// verdict is how a script ended.
+type verdict struct {
+	state       ergane.CalculationState
+	name, value string
+	unrecorded  string
+}
+
+type interpreter struct {
+	p    *process
+	b    *block
+	line int
+}
+
+// run returns at the end of the script, or some time after that of the kernel.
+func (i *interpreter) run() verdict {
+	v := verdict{state: ergane.CalculationCompleted}
+	for text := range strings.Lines(i.b.code) {
+		i.line++
+		verb, arg, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
+		if verb == "unrecorded" {
+			v.unrecorded = arg
+			return v
+		}
+		if end := i.step(verb, arg); end != nil {
+			return *end
+		}
+	}
+	return v
+}
+
+// step runs a line; it returns nil if the script goes on.
+func (i *interpreter) step(verb, arg string) *verdict {
+	switch verb {
+	case "", "#":
+	case "print":
+		i.p.write("stdout", []byte(arg+"\n"))
+	case "warn":
+		i.p.write("stderr", []byte(arg+"\n"))
+	case "fill":
+		n, _ := strconv.Atoi(arg)
+		i.p.write("stdout", bytes.Repeat([]byte("x"), n))
+	case "show":
+		i.p.mu.Lock()
+		i.b.outputs = append(i.b.outputs, arg+"\n"...)
+		i.p.mu.Unlock()
+	case "sleep":
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			return i.raise("ValueError", err.Error())
+		}
+		t := time.NewTimer(d)
+		defer t.Stop()
+		return wait(i, t.C)
+	case "at":
+		d := i.p.m.door(arg)
+		d.reach.Do(func() { close(d.reached) })
+		return wait(i, d.open)
+	case "hang":
+		<-i.p.gone
+	case "raise":
+		name, value, _ := strings.Cut(arg, ": ")
+		return i.raise(name, value)
+	case "exit":
+		n, _ := strconv.Atoi(arg)
+		i.p.end(ergane.Exit{Known: true, Code: n})
+	case "kill":
+		n, _ := strconv.Atoi(arg)
+		i.p.end(ergane.Exit{Known: true, Signal: n})
+	case "driver":
+		i.p.endDriver()
+	default:
+		return i.raise("SyntaxError", "invalid syntax: "+verb)
+	}
+	return nil
+}
+
+func (i *interpreter) raise(name, value string) *verdict {
+	i.p.write("stderr", fmt.Appendf(nil, "  File \"<stdin>\", line %d, in <module>\n%s: %s\n", i.line, name, value))
+	return &verdict{state: ergane.CalculationFailed, name: name, value: value}
+}
+
+// wait waits for one of Go's channels, the interrupt, or the kernel's end.
+func wait[T any](i *interpreter, ch <-chan T) *verdict {
+	select { // an interrupt that came before wins, as the marker of a kernel does
+	case <-i.b.interrupt:
+		return &verdict{state: ergane.CalculationCanceled, name: "KeyboardInterrupt"}
+	default:
+	}
+	select {
+	case <-ch:
+		return nil
+	case <-i.b.interrupt:
+		return &verdict{state: ergane.CalculationCanceled, name: "KeyboardInterrupt"}
+	case <-i.p.gone:
+		return &verdict{}
+	}
+}

@@ -1,0 +1,191 @@
+package fakehost
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// ErrStore is the answer of a Store that is made to fail.
+var ErrStore = errors.New("the disk that holds the database is full")
+
+// Store is a real store as one server sees it: all that a runner and recovery
+// call can be made to fail. What only API calls read goes straight through.
+type Store struct {
+	ergane.Store
+	power *Power
+
+	mu    sync.Mutex
+	fails map[string]int      // calls that are still to fail, by method; guarded by mu
+	loses map[string]int      // calls whose answer is still to be lost, by method; guarded by mu
+	hook  func(method string) // guarded by mu
+}
+
+// NewStore puts a store on the power given.
+func NewStore(s ergane.Store, power *Power) *Store {
+	return &Store{Store: s, power: power, fails: map[string]int{}, loses: map[string]int{}}
+}
+
+// Any stands for all methods.
+const Any = "*"
+
+// Fail makes the next n calls of a method fail without an effect.
+func (s *Store) Fail(method string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails[method] = n
+}
+
+// Lose makes the next n calls of a method fail although they have had their effect.
+func (s *Store) Lose(method string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loses[method] = n
+}
+
+// Before calls a function before every call, with the method's name; nil ends that.
+func (s *Store) Before(hook func(method string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hook = hook
+}
+
+func take(from map[string]int, method string) bool {
+	for _, m := range []string{method, Any} {
+		if from[m] > 0 {
+			from[m]--
+			return true
+		}
+	}
+	return false
+}
+
+// do makes a call; what it gives is only good without an error.
+func do[T any](ctx context.Context, s *Store, method string, call func(context.Context) (T, error)) (v T, err error) {
+	s.mu.Lock()
+	hook := s.hook
+	s.mu.Unlock()
+	if hook != nil {
+		hook(method)
+	}
+	s.mu.Lock()
+	fail := take(s.fails, method)
+	lose := !fail && take(s.loses, method)
+	s.mu.Unlock()
+	err = s.power.call(ctx, method, func(ctx context.Context) error {
+		if fail {
+			return ErrStore
+		}
+		if v, err = call(ctx); err == nil && lose {
+			return ErrStore
+		}
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v, nil
+}
+
+type nothing = struct{}
+
+type made[T any] struct {
+	thing T
+	is    bool // created, moved
+}
+
+func pair[T any](v T, is bool, err error) (made[T], error) { return made[T]{v, is}, err }
+
+func (s *Store) exec(ctx context.Context, method string, call func(context.Context) error) error {
+	_, err := do(ctx, s, method, func(ctx context.Context) (nothing, error) { return nothing{}, call(ctx) })
+	return err
+}
+
+func (s *Store) CreateWorkGroup(ctx context.Context, w ergane.WorkGroup) error {
+	return s.exec(ctx, "CreateWorkGroup", func(ctx context.Context) error { return s.Store.CreateWorkGroup(ctx, w) })
+}
+
+func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
+	return do(ctx, s, "WorkGroup", func(ctx context.Context) (ergane.WorkGroup, error) { return s.Store.WorkGroup(ctx, name) })
+}
+
+func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []ergane.Token) (ergane.Session, bool, error) {
+	v, err := do(ctx, s, "CreateSession", func(ctx context.Context) (made[ergane.Session], error) {
+		return pair(s.Store.CreateSession(ctx, n, tokens))
+	})
+	return v.thing, v.is, err
+}
+
+func (s *Store) Session(ctx context.Context, id string) (ergane.Session, error) {
+	return do(ctx, s, "Session", func(ctx context.Context) (ergane.Session, error) { return s.Store.Session(ctx, id) })
+}
+
+func (s *Store) LiveSessions(ctx context.Context) ([]ergane.Session, error) {
+	return do(ctx, s, "LiveSessions", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.LiveSessions(ctx) })
+}
+
+func (s *Store) MoveSession(ctx context.Context, m ergane.SessionMove) (ergane.Session, bool, error) {
+	v, err := do(ctx, s, "MoveSession", func(ctx context.Context) (made[ergane.Session], error) {
+		return pair(s.Store.MoveSession(ctx, m))
+	})
+	return v.thing, v.is, err
+}
+
+func (s *Store) Submit(ctx context.Context, c ergane.Calculation, tokens []ergane.Token) (ergane.Calculation, bool, error) {
+	v, err := do(ctx, s, "Submit", func(ctx context.Context) (made[ergane.Calculation], error) {
+		return pair(s.Store.Submit(ctx, c, tokens))
+	})
+	return v.thing, v.is, err
+}
+
+func (s *Store) Calculation(ctx context.Context, id string) (ergane.Calculation, error) {
+	return do(ctx, s, "Calculation", func(ctx context.Context) (ergane.Calculation, error) { return s.Store.Calculation(ctx, id) })
+}
+
+func (s *Store) OpenCalculations(ctx context.Context, id string) ([]ergane.Calculation, error) {
+	return do(ctx, s, "OpenCalculations", func(ctx context.Context) ([]ergane.Calculation, error) { return s.Store.OpenCalculations(ctx, id) })
+}
+
+func (s *Store) MoveCalculation(ctx context.Context, m ergane.CalculationMove) (ergane.Calculation, bool, error) {
+	v, err := do(ctx, s, "MoveCalculation", func(ctx context.Context) (made[ergane.Calculation], error) {
+		return pair(s.Store.MoveCalculation(ctx, m))
+	})
+	return v.thing, v.is, err
+}
+
+func (s *Store) Settle(ctx context.Context, c ergane.CalculationMove, m ergane.SessionMove) (ergane.Calculation, ergane.Session, bool, error) {
+	var session ergane.Session
+	v, err := do(ctx, s, "Settle", func(ctx context.Context) (made[ergane.Calculation], error) {
+		calculation, now, moved, err := s.Store.Settle(ctx, c, m)
+		session = now
+		return pair(calculation, moved, err)
+	})
+	if err != nil {
+		session = ergane.Session{}
+	}
+	return v.thing, session, v.is, err
+}
+
+func (s *Store) SetResult(ctx context.Context, id string, r ergane.CalculationResult) error {
+	return s.exec(ctx, "SetResult", func(ctx context.Context) error { return s.Store.SetResult(ctx, id, r) })
+}
+
+func (s *Store) SetProgress(ctx context.Context, id string, p ergane.CalculationStatistics) error {
+	return s.exec(ctx, "SetProgress", func(ctx context.Context) error { return s.Store.SetProgress(ctx, id, p) })
+}
+
+func (s *Store) SaveExecutors(ctx context.Context, es []ergane.Executor) error {
+	return s.exec(ctx, "SaveExecutors", func(ctx context.Context) error { return s.Store.SaveExecutors(ctx, es) })
+}
+
+func (s *Store) EndExecutors(ctx context.Context, id string, to ergane.ExecutorState, at time.Time) error {
+	return s.exec(ctx, "EndExecutors", func(ctx context.Context) error { return s.Store.EndExecutors(ctx, id, to, at) })
+}
+
+func (s *Store) Executors(ctx context.Context, id string, states []ergane.ExecutorState, p ergane.Page) ([]ergane.Executor, error) {
+	return do(ctx, s, "Executors", func(ctx context.Context) ([]ergane.Executor, error) { return s.Store.Executors(ctx, id, states, p) })
+}
