@@ -11,6 +11,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/engine"
+	kernelsrc "github.com/ergane-dev/ergane/kernel"
 )
 
 // engines is the engine of a server: being installed, installed, or why not.
@@ -30,8 +31,16 @@ type engines struct {
 // installAgain is the pause between attempts to install.
 const installAgain = 30 * time.Second
 
-func newEngines(dir string, kernel fs.FS, log *slog.Logger) *engines {
-	return &engines{dir: dir, table: engine.DefaultTable(), kernel: kernel, log: log, changed: make(chan struct{})}
+func newEngines(dir string, log *slog.Logger) (*engines, error) {
+	table, err := engine.DefaultTable()
+	if err != nil {
+		return nil, err
+	}
+	source, err := fs.Sub(kernelsrc.FS, "src")
+	if err != nil {
+		return nil, fmt.Errorf("read the kernel's source: %w", err)
+	}
+	return &engines{dir: dir, table: table, kernel: source, log: log, changed: make(chan struct{})}, nil
 }
 
 func (e *engines) resolve(selected string) (string, error) {
@@ -44,13 +53,14 @@ func (e *engines) check(s ergane.Session) error {
 	if _, _, err := e.table.Resolve(s.EngineVersion.Selected); err != nil {
 		return err
 	}
-	return engine.CheckProperties(s.Engine.Properties())
+	_, _, err := engine.CheckProperties(s.Engine.Properties())
+	return err
 }
 
 // run installs the default engine unless it is there, and tries again until
 // that succeeds or ctx ends.
 func (e *engines) run(ctx context.Context) {
-	spec, _, err := e.table.Resolve("AUTO")
+	spec, _, err := e.table.Resolve(engine.Auto)
 	for err == nil {
 		var got *engine.Engine
 		got, err = engine.Install(ctx, engine.Options{Dir: e.dir, Spec: spec, KernelFS: e.kernel, Progress: e.report, Log: e.log})
@@ -59,7 +69,7 @@ func (e *engines) run(ctx context.Context) {
 		}
 		e.finish(got, err)
 		if err == nil {
-			e.log.Info("engine ready", "engine", spec.ID)
+			e.log.Info("engine ready", "engine", spec.ID())
 			return
 		}
 		e.log.Error("engine not installed; trying again", "error", err, "wait", installAgain)
@@ -128,13 +138,11 @@ func describe(p engine.Progress) (what, detail string) {
 		return "looking for the engine", ""
 	}
 	what = p.What
-	if p.Total > 0 {
-		detail = size(p.Done) + " of " + size(p.Total)
-	} else if p.Done > 0 {
-		detail = size(p.Done)
+	if p.TotalBytes > 0 {
+		detail = size(p.DoneBytes) + " of " + size(p.TotalBytes)
 	}
-	if p.ETA > 0 {
-		detail += fmt.Sprintf(", about %s left", p.ETA.Round(time.Second))
+	if p.Left > 0 {
+		detail += fmt.Sprintf(", about %s left", p.Left.Round(time.Second))
 	}
 	return what, detail
 }

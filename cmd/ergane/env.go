@@ -36,10 +36,14 @@ func (c *envCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	key, err := clientKey(info, keys.Root())
+	if err != nil {
+		return err
+	}
 	// JavaScript's SDK skips the keys when a profile is set, and a session
 	// token of another account would be sent along with ours.
 	fmt.Println("unset AWS_PROFILE AWS_SESSION_TOKEN")
-	for _, v := range clientEnv(info, keys.Root()) {
+	for _, v := range clientEnv(info, key) {
 		name, value := cutEnv(v)
 		fmt.Printf("export %s=%s\n", name, quote(value))
 	}

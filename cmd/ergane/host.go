@@ -29,6 +29,17 @@ type host struct {
 	info    func() serverInfo // where the API and S3 are
 	deadMan time.Duration     // longest life of a kernel without a server
 	log     *slog.Logger
+	// external is the store that sessions use in place of the embedded one;
+	// its key is not ours to narrow down, so every session gets it as it is.
+	external *externalS3
+}
+
+// key is the key pair that a session's code has.
+func (h *host) key(sessionID string) credentials.Key {
+	if h.external != nil {
+		return h.external.key()
+	}
+	return h.keys.Session(sessionID)
 }
 
 func (h *host) dir(sessionID string) string { return filepath.Join(sessionsPath(h.dataDir), sessionID) }
@@ -46,29 +57,26 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 	if err := os.RemoveAll(dir); err != nil { // what a start left that was cut short
 		return nil, fmt.Errorf("clear the session's folder: %w", err)
 	}
-	key, info := h.keys.Session(s.ID), h.info()
-	launch, err := e.Launch(engine.LaunchSpec{
-		SessionID:  s.ID,
-		WorkDir:    filepath.Join(dir, "work"),
-		Properties: s.Engine.Properties(),
-		MaxDPUs:    s.Engine.MaxConcurrentDpus,
-		S3: engine.S3{
-			Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret,
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
+	key, info := h.key(s.ID), h.info()
 	env := map[string]string{}
 	for _, v := range clientEnv(info, key) {
 		name, value := cutEnv(v)
 		env[name] = value
 	}
+	launch, err := e.Launch(engine.LaunchSpec{
+		WorkDir:     filepath.Join(dir, "work"),
+		S3:          engine.S3{Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret},
+		Environment: env,
+		Properties:  s.Engine.Properties(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	k, err := kernel.Start(ctx, kernel.Spec{
 		Dir:        dir,
 		Argv:       launch.Argv,
 		Env:        launch.Env,
-		Boot:       kernel.Boot{Env: env, Java: &kernel.Java{Argv: launch.JavaArgv, Env: launch.JavaEnv}, Spark: launch.Spark},
+		Boot:       kernel.Boot{Env: env, Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark},
 		Token:      h.keys.KernelToken(s.ID),
 		DeadMan:    min(s.IdleTimeout, h.deadMan),
 		ServerLock: lockPath(h.dataDir),

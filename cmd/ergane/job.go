@@ -28,9 +28,6 @@ type job struct {
 	begun     time.Time
 }
 
-// filesBucket is where --files and long code go: s3://ergane-files/<session>.
-const filesBucket = "ergane-files"
-
 // pollEvery is how often a state is asked for; the server holds young reads anyway.
 const pollEvery = 100 * time.Millisecond
 
@@ -43,7 +40,7 @@ func (j *job) start(ctx context.Context) error {
 		EngineConfiguration:         &athena.EngineConfiguration{},
 		Description:                 new("ergane run"),
 		ClientRequestToken:          new(uuid.NewString()),
-		SessionIdleTimeoutInMinutes: new(int32(1)), // should this process die without ending it
+		SessionIdleTimeoutInMinutes: new(1), // should this process die without ending it
 	}
 	var out athena.StartSessionResponse
 	if err := j.client.call(ctx, "StartSession", in, &out); err != nil {
@@ -70,12 +67,26 @@ func (j *job) start(ctx context.Context) error {
 	}
 }
 
+// files is the s3:// address for the session's files.
+func (j *job) files() string { return j.client.info.Files + "/" + j.session }
+
 // upload copies a folder to S3 and returns its address.
 func (j *job) upload(ctx context.Context, dir string) (string, error) {
 	defer j.say.done()
-	at := "s3://" + filesBucket + "/" + j.session
-	err := j.objects().PutTree(ctx, at, dir, func(done, total int64) {
-		j.say.progress("copying "+dir, size(done)+" of "+size(total))
+	at := j.files()
+	store, err := j.objects()
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	var copied int64
+	err = store.PutTree(ctx, at, dir, func(f objects.Stored) {
+		if f.Skipped != "" {
+			j.say.say("%s was not copied: %s", f.Name, f.Skipped)
+			return
+		}
+		copied += f.Size
+		j.say.progress("copying "+dir, size(copied))
 	})
 	if err != nil {
 		return "", fmt.Errorf("copy %s to %s: %w", dir, at, err)
@@ -83,10 +94,15 @@ func (j *job) upload(ctx context.Context, dir string) (string, error) {
 	return at, nil
 }
 
-func (j *job) objects() *objects.Store {
+func (j *job) objects() (*objects.Store, error) {
+	info := j.client.info
+	key, err := clientKey(info, j.client.key)
+	if err != nil {
+		return nil, err
+	}
 	return objects.New(objects.Config{
-		Endpoint: j.client.info.S3, Region: j.client.info.Region,
-		AccessKeyID: j.client.key.AccessKeyID, Secret: j.client.key.Secret, PathStyle: true, Embedded: true,
+		Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret,
+		PathStyle: true, Embedded: !info.ExternalS3,
 	})
 }
 
@@ -129,11 +145,19 @@ func (j *job) run(ctx context.Context, code string, argv []string) (finished, er
 // byReference puts code that is too long for a block into S3 and returns a
 // block that runs it from there under the name of a block.
 func (j *job) byReference(ctx context.Context, code string) (string, error) {
-	key := j.session + "/.code.py"
-	if err := j.objects().Put(ctx, "s3://"+filesBucket+"/"+key, strings.NewReader(code), int64(len(code)), "text/x-python"); err != nil {
+	at, err := objects.ParseURI(j.files() + "/.code.py")
+	if err != nil {
+		return "", err
+	}
+	store, err := j.objects()
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	if err := store.Put(ctx, at.String(), strings.NewReader(code), int64(len(code)), "text/x-python"); err != nil {
 		return "", fmt.Errorf("put the code into S3: %w", err)
 	}
-	return fmt.Sprintf(`exec(compile(__import__("boto3").client("s3").get_object(Bucket=%q, Key=%q)["Body"].read(), "<stdin>", "exec"))`, filesBucket, key), nil
+	return fmt.Sprintf(`exec(compile(__import__("boto3").client("s3").get_object(Bucket=%q, Key=%q)["Body"].read(), "<stdin>", "exec"))`, at.Bucket, at.Key), nil
 }
 
 func (j *job) submit(ctx context.Context, code string) (string, error) {

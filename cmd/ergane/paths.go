@@ -73,13 +73,18 @@ func sessionsPath(dataDir string) string { return filepath.Join(dataDir, "sessio
 
 // serverInfo is server.json: how env, run and logs find a running server.
 type serverInfo struct {
-	PID       int       `json:"pid"`
-	Started   time.Time `json:"started"`
-	API       string    `json:"api"` // http://127.0.0.1:7480
-	S3        string    `json:"s3"`  // http://127.0.0.1:7481
-	Region    string    `json:"region"`
-	ExitsIdle bool      `json:"exits_idle"`
-	Version   string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	API     string    `json:"api"` // http://127.0.0.1:7480
+	S3      string    `json:"s3"`  // http://127.0.0.1:7481
+	Region  string    `json:"region"`
+	// Files is the s3:// address below which `ergane run` puts files.
+	Files string `json:"files"`
+	// ExternalS3 says that S3 is not ours: its key pair, which the operator
+	// has in ERGANE_S3_*, then serves for the API as well.
+	ExternalS3 bool   `json:"external_s3,omitzero"`
+	ExitsIdle  bool   `json:"exits_idle,omitzero"`
+	Version    string `json:"version"`
 }
 
 func serverInfoPath(dataDir string) string { return filepath.Join(dataDir, "server.json") }

@@ -67,15 +67,9 @@ func (c *serveCmd) config() (serverConfig, error) {
 		if !strings.HasPrefix(c.Results, "s3://") {
 			return cfg, fmt.Errorf("--results %s is not an s3:// address", c.Results)
 		}
-		cfg.External = externalS3{
-			Endpoint: os.Getenv("ERGANE_S3_ENDPOINT"), Region: os.Getenv("ERGANE_S3_REGION"),
-			AccessKeyID: os.Getenv("ERGANE_S3_ACCESS_KEY_ID"), Secret: os.Getenv("ERGANE_S3_SECRET_ACCESS_KEY"),
-		}
-		if cfg.External.Region == "" {
-			cfg.External.Region = defaultRegion
-		}
-		if cfg.External.Endpoint == "" || cfg.External.AccessKeyID == "" || cfg.External.Secret == "" {
-			return cfg, errors.New("--results needs ERGANE_S3_ENDPOINT, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY")
+		var err error
+		if cfg.External, err = externalFromEnv(); err != nil {
+			return cfg, err
 		}
 	}
 	return cfg, nil

@@ -21,7 +21,6 @@ import (
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
 	"github.com/ergane-dev/ergane/internal/session"
 	"github.com/ergane-dev/ergane/internal/store"
-	kernelsrc "github.com/ergane-dev/ergane/kernel"
 )
 
 const (
@@ -41,9 +40,6 @@ type serverConfig struct {
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
 }
-
-// externalS3 is a store that is not ours.
-type externalS3 struct{ Endpoint, Region, AccessKeyID, Secret string }
 
 // A server is everything that `ergane serve` runs, from open to close.
 type server struct {
@@ -85,7 +81,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 		return nil, err
 	}
 	s.info = serverInfo{
-		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion,
+		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion, Files: "s3://ergane-files",
 		ExitsIdle: cfg.ExitIdle > 0, Version: build(),
 	}
 	results, err := s.openResults(ctx, keys)
@@ -95,7 +91,9 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if s.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "ergane.db")); err != nil {
 		return nil, err
 	}
-	s.engines = newEngines(cfg.EngineDir, kernelsrc.FS, log)
+	if s.engines, err = newEngines(cfg.EngineDir, log); err != nil {
+		return nil, err
+	}
 	s.installing.Go(func() { s.engines.run(work) })
 
 	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, log: log}
@@ -110,8 +108,11 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 		return nil, err
 	}
 	verifier := awsjson.NewVerifier(api.SigningName, func(id string) (string, bool) {
+		if cfg.Results != "" && id == cfg.External.AccessKeyID {
+			return cfg.External.Secret, true
+		}
 		k, ok := keys.Lookup(id)
-		return k.Secret, ok
+		return k.Secret, ok && (k.SessionID == "" || s.manager.Owns(k.SessionID)) // a session's key ends with it
 	}, time.Now)
 	mux := http.NewServeMux()
 	api.New(s.manager, verifier, keys.Derive("page tokens"), log).Register(mux)
@@ -148,20 +149,25 @@ func (s *server) takeDataDir() error {
 func (s *server) openResults(ctx context.Context, keys *credentials.Keyring) (*objects.Store, error) {
 	if s.cfg.Results != "" {
 		x := s.cfg.External
-		s.info.S3, s.info.Region = x.Endpoint, x.Region
-		return objects.New(objects.Config{Endpoint: x.Endpoint, Region: x.Region, AccessKeyID: x.AccessKeyID, Secret: x.Secret, PathStyle: true}), nil
+		s.info.S3, s.info.Region, s.info.ExternalS3 = x.Endpoint, x.Region, true
+		s.info.Files = s.cfg.Results + "/files"
+		return objects.New(objects.Config{Endpoint: x.Endpoint, Region: x.Region, AccessKeyID: x.AccessKeyID, Secret: x.Secret, PathStyle: true})
 	}
-	s.s3 = gateway.NewSupervisor(gateway.SupervisorConfig{
-		DataDir: s.cfg.DataDir, Listen: s.cfg.S3Listen, Command: []string{self, "s3"}, Build: build(), Log: s.log,
+	sup, err := gateway.NewSupervisor(gateway.SupervisorConfig{
+		DataDir: s.cfg.DataDir, Listen: s.cfg.S3Listen, Command: []string{self, "s3"}, Log: s.log,
 	})
-	if err := s.s3.Start(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
+	if err := sup.Start(ctx); err != nil {
+		return nil, err
+	}
+	s.s3 = sup
 	s.info.S3 = s.s3.Endpoint()
 	root := keys.Root()
 	return objects.New(objects.Config{
-		Endpoint: s.info.S3, Region: defaultRegion, AccessKeyID: root.AccessKeyID, Secret: root.Secret, PathStyle: true, Embedded: true,
-	}), nil
+		Endpoint: s.info.S3, Region: defaultRegion, AccessKeyID: root.AccessKeyID, Secret: root.Secret, Embedded: true,
+	})
 }
 
 // serve answers requests until ctx ends, or until nobody needs the server.

@@ -17,7 +17,6 @@ type speaker struct {
 	tty  bool
 	open bool // an unfinished line is on the terminal
 	last time.Time
-	what string
 }
 
 // sayEvery is how often progress is repeated where there is no terminal.
@@ -36,7 +35,7 @@ func (s *speaker) say(format string, args ...any) {
 	fmt.Fprintf(s.w, format+"\n", args...)
 }
 
-// progress shows how far something is; what is the part that only changes with the step.
+// progress shows what is being done and how far it is.
 func (s *speaker) progress(what, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,10 +45,10 @@ func (s *speaker) progress(what, detail string) {
 		s.open = true
 		return
 	}
-	if what == s.what && time.Since(s.last) < sayEvery {
+	if time.Since(s.last) < sayEvery {
 		return
 	}
-	s.what, s.last = what, time.Now()
+	s.last = time.Now()
 	fmt.Fprintln(s.w, line)
 }
 

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -67,13 +66,14 @@ func (s *Service) output(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(trailerReason, strconv.QuoteToASCII(c.Status.Reason))
 }
 
+// refuse answers with an error, as every other operation does.
 func (s *Service) refuse(w http.ResponseWriter, requestID string, err error) {
-	var e *awsjson.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*awsjson.Error](err)
+	if !ok {
 		e = errorOf(err)
 	}
 	if e.Status >= http.StatusInternalServerError {
-		s.log.Error("output failed", slog.String("request_id", requestID), slog.Any("error", err))
+		s.log.Error("output failed", "request_id", requestID, "error", err)
 	}
 	awsjson.WriteError(w, requestID, e)
 }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/ergane-dev/ergane/internal/engine"
+)
+
+type setupCmd struct{ dirs }
+
+// Help is the long help text.
+func (setupCmd) Help() string {
+	return "Where to download from is the configuration of pip (pip.conf, PIP_INDEX_URL) and Ivy; what to download stands, with checksums, in the lock files of the binary. " +
+		"ERGANE_PYTHON and ERGANE_JAVA name the programs to use."
+}
+
+// Run installs the default engine; it goes on where an earlier setup stopped.
+func (c *setupCmd) Run(ctx context.Context) error {
+	if err := c.resolve(); err != nil {
+		return err
+	}
+	e, err := newEngines(c.EngineDir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	say := newSpeaker(os.Stderr)
+	spec, _, err := e.table.Resolve(engine.Auto)
+	if err != nil {
+		return err
+	}
+	got, err := engine.Install(ctx, engine.Options{Dir: c.EngineDir, Spec: spec, KernelFS: e.kernel, Progress: func(p engine.Progress) {
+		say.progress(describe(p))
+	}})
+	say.done()
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	say.say("%s is ready in %s (Python %s, Java %s)", spec.ID(), got.Dir(), got.PythonVersion(), got.JavaVersion())
+	return nil
+}
