@@ -2,6 +2,7 @@ package ergane
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,15 +23,18 @@ type Outcome struct {
 	Unrecorded string
 }
 
-// Reason is the last line of the traceback, as Python prints it; empty without an error.
+// Reason is the error as the last line of a traceback has it, without what
+// Java appends: one line for a person. It is empty without an error.
 func (o Outcome) Reason() string {
-	if o.ErrorName == "" {
-		return o.ErrorValue
-	}
-	if o.ErrorValue == "" {
+	value, _, _ := strings.Cut(o.ErrorValue, "\n\tat ")
+	value = strings.Join(strings.Fields(value), " ")
+	switch {
+	case o.ErrorName == "":
+		return value
+	case value == "":
 		return o.ErrorName
 	}
-	return o.ErrorName + ": " + o.ErrorValue
+	return o.ErrorName + ": " + value
 }
 
 // A Range is the bytes [Start, End) of a spool file.

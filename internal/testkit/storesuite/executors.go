@@ -74,8 +74,9 @@ var executors = map[string]func(*testing.T, *house){
 		h.same("without a start", h.executor(nameless).StartedAt, dawn)
 		late := worker(s.ID, ergane.ExecutorRegistered, after(time.Hour))
 		h.save(late)
-		late.State, late.TerminatedAt = ergane.ExecutorTerminated, after(time.Minute)
+		late.State, late.StartedAt, late.TerminatedAt = ergane.ExecutorTerminated, time.Time{}, after(time.Minute)
 		h.save(late)
+		h.same("started as first seen", h.executor(late).StartedAt, after(time.Hour))
 		h.same("terminated early", h.executor(late).TerminatedAt, after(time.Hour))
 	},
 	"only an ended executor has an end": func(t *testing.T, h *house) {

@@ -1,0 +1,159 @@
+"""Print the figures of docs/performance.md, measured anew: Ergane beside plain PySpark, in one run, on one machine.
+
+Every figure is what a user's client sees: boto3 polling as fast as it can, a stopwatch around it. Nothing else should
+run on the machine. Takes about two minutes.
+
+    make bench                     all of it
+    python bench/run.py --short    a few repetitions of each, to see that it works
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
+
+from conftest import ERGANE, Athena, Server, clean_env, end
+
+# The same work on both sides: from nothing to the first count.
+PLAIN = """
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[*]").getOrCreate()
+assert spark.range(10).count() == 10
+"""
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--short", action="store_true", help="few repetitions: figures without worth")
+    short = args.parse_args().short
+    describe_machine()
+    with tempfile.TemporaryDirectory(prefix="ergane-bench-") as tmp:
+        server = Server(Path(tmp) / "data").start()
+        try:
+            measure(server, 2 if short else 5, 20 if short else 200)
+        finally:
+            end(server)
+
+
+def measure(server: Server, starts: int, blocks: int) -> None:
+    athena = Athena(server)
+    warm = athena.session()  # the first session after an installation fills the page cache
+    athena.api.terminate_session(SessionId=warm)
+    athena.await_session(warm, leave="TERMINATING")
+
+    plain, ours, idle = [], [], []
+    for _ in range(starts):  # in turn, so that a noisy minute hits both
+        plain.append(seconds(lambda: run_plain()))
+        begun = time.perf_counter()
+        sid = athena.session()
+        idle.append(time.perf_counter() - begun)
+        assert athena.run(sid, "print(spark.range(10).count())").stdout == b"10\n"
+        ours.append(time.perf_counter() - begun)
+        athena.api.terminate_session(SessionId=sid)
+        athena.await_session(sid, leave="TERMINATING")
+    row("plain pyspark: process to first count", plain, "s")
+    row("ergane: StartSession to IDLE", idle, "s")
+    row("ergane: StartSession to first count, output read", ours, "s")
+    ratios = [o / p for o, p in zip(ours, plain, strict=True)]
+    row("ergane / plain pyspark, pair by pair", [100 * r for r in ratios], "%")
+
+    sid = athena.session()
+    for code in ("pass", "print(1)"):
+        round_trip(athena, sid, code)  # not counted
+        times = [round_trip(athena, sid, code) for _ in range(blocks)]
+        row(f"calculation `{code}`: start call to state seen", [1000 * t for t in times], "ms", tail=True)
+
+    block = "import sys\nline = 'x' * 99 + '\\n'\nfor _ in range(1000): sys.stdout.write(line * 1000)"
+    times = []
+    for _ in range(starts):
+        begun = time.perf_counter()
+        cid = athena.submit(sid, block)
+        got = athena.await_calculation(cid)
+        times.append(time.perf_counter() - begun)
+        bucket, _, key = got["Result"]["StdOutS3Uri"].removeprefix("s3://").partition("/")
+        assert athena.s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == 100_000_000
+    row("calculation that prints 100 MB: start call to COMPLETED, object durable", times, "s")
+    memory(server)
+
+
+def run_plain() -> None:
+    engine = next(Path(os.environ["ERGANE_ENGINE_DIR"]).glob("*/venv/bin/python"))
+    env = clean_env(Path(tempfile.gettempdir()))
+    env["SPARK_LOCAL_IP"] = "127.0.0.1"
+    subprocess.run([engine, "-c", PLAIN], check=True, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def round_trip(athena: Athena, sid: str, code: str) -> float:
+    begun = time.perf_counter()
+    cid = athena.submit(sid, code)
+    while True:
+        status = athena.api.get_calculation_execution_status(CalculationExecutionId=cid)["Status"]
+        if status["State"] == "COMPLETED":
+            return time.perf_counter() - begun
+        assert status["State"] in ("CREATING", "RUNNING"), status
+
+
+def memory(server: Server) -> None:
+    """Proportional set sizes after all of the above, with one idle session."""
+    assert server.process is not None
+    print(f"{'memory of the server':72} {pss([server.process.pid]):6.0f} MB PSS")
+    kinds: dict[str, list[int]] = {"embedded S3": [], "shim": [], "kernel": [], "Spark driver (JVM)": []}
+    for pid in server.session_processes():
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if words[0].endswith(b"java"):
+            kinds["Spark driver (JVM)"].append(pid)
+        elif b"s3" in words[:2]:
+            kinds["embedded S3"].append(pid)
+        elif b"shim" in words[:2]:
+            kinds["shim"].append(pid)
+        else:
+            kinds["kernel"].append(pid)
+    for kind, pids in kinds.items():
+        print(f"{'memory of the ' + kind:72} {pss(pids):6.0f} MB PSS")
+
+
+def pss(pids: Iterable[int]) -> float:
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total / 1024
+
+
+def seconds(what: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    what()
+    return time.perf_counter() - begun
+
+
+def row(what: str, values: list[float], unit: str, tail: bool = False) -> None:
+    """One line: min, median and max, or median and 99th percentile."""
+    values = sorted(values)
+    middle = statistics.median(values)
+    if tail:
+        high = values[min(len(values) - 1, int(len(values) * 0.99))]
+        print(f"{what:72} p50 {middle:.1f}  p99 {high:.1f} {unit}  (n={len(values)})")
+    else:
+        print(f"{what:72} {values[0]:.2f} / {middle:.2f} / {values[-1]:.2f} {unit}  (min/p50/max, n={len(values)})")
+    sys.stdout.flush()
+
+
+def describe_machine() -> None:
+    version = subprocess.run([ERGANE, "version"], check=True, capture_output=True, text=True).stdout.strip()
+    cpus = os.cpu_count()
+    print(f"{version} on {platform.system()} {platform.release()}, {cpus} processors, Python {platform.python_version()}")
+
+
+if __name__ == "__main__":
+    main()
