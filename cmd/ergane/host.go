@@ -98,6 +98,8 @@ func (h *host) Adopt(ctx context.Context, sessionID string) (session.Kernel, err
 	switch {
 	case errors.Is(err, kernel.ErrNotStarted):
 		return nil, session.ErrNoKernel
+	case errors.Is(err, kernel.ErrRebooted):
+		return nil, errors.New("the machine was restarted, which ended the session's kernel")
 	case errors.As(err, &gone):
 		return nil, &session.ExitError{Exit: gone.Exit}
 	case err != nil:

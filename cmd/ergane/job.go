@@ -25,7 +25,7 @@ type job struct {
 	say       *speaker
 	workGroup string
 	session   string
-	begun     time.Time
+	begun     time.Time // of the session, then of the file's calculation
 }
 
 // pollEvery is how often a state is asked for; the server holds young reads anyway.
@@ -135,6 +135,7 @@ func (j *job) run(ctx context.Context, code string, argv []string) (finished, er
 	if id, err = j.submit(ctx, code); err != nil {
 		return finished{}, err
 	}
+	j.begun = time.Now()
 	var streams sync.WaitGroup
 	streams.Go(func() { j.stream(ctx, id, "stdout", os.Stdout) })
 	streams.Go(func() { j.stream(ctx, id, "stderr", os.Stderr) })

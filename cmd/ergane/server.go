@@ -207,10 +207,6 @@ func (s *server) close() error {
 	if s.lock != nil && ours {
 		errs = append(errs, os.Remove(serverInfoPath(s.cfg.DataDir)))
 	}
-	live := 0
-	if s.manager != nil {
-		live = s.manager.Live()
-	}
 	if s.http != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainFor)
 		go s.manager.Close() // ends the held requests, so that Shutdown need not wait for them
@@ -229,10 +225,10 @@ func (s *server) close() error {
 	s.installing.Wait()
 	if s.s3 != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainFor)
-		if live == 0 {
-			s.s3.Stop(ctx)
-		} else {
-			s.s3.Detach()
+		if s.sessionsLive(ctx) {
+			s.s3.Detach() // kernels write through it
+		} else if err := s.s3.Stop(ctx); err != nil {
+			errs = append(errs, err)
 		}
 		cancel()
 	}
@@ -243,6 +239,15 @@ func (s *server) close() error {
 		errs = append(errs, s.lock.Release())
 	}
 	return errors.Join(errs...)
+}
+
+// sessionsLive reports whether a session outlives the server, or may.
+func (s *server) sessionsLive(ctx context.Context) bool {
+	if s.store == nil {
+		return true
+	}
+	live, err := s.store.LiveSessions(ctx)
+	return err != nil || len(live) > 0
 }
 
 // url is the API's address as a client writes it.

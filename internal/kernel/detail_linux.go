@@ -58,24 +58,28 @@ type oomWatch struct {
 	last, previous *atomic.Int64
 }
 
-func startOOMWatch() oomWatch {
-	w := oomWatch{last: new(atomic.Int64), previous: new(atomic.Int64)}
-	// Of our control group where there is one with a memory controller, and of the machine.
+func newOOMWatch(files []string) oomWatch {
+	w := oomWatch{files: files, last: new(atomic.Int64), previous: new(atomic.Int64)}
+	w.last.Store(w.count())
+	w.previous.Store(w.last.Load())
+	return w
+}
+
+// oomCounts are the files that count such kills: of our control group where
+// there is one with a memory controller, and of the machine.
+func oomCounts() (files []string) {
 	b, _ := os.ReadFile("/proc/self/cgroup")
 	for line := range strings.Lines(string(b)) {
 		hierarchy, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
 		controllers, group, _ := strings.Cut(rest, ":")
 		switch {
 		case hierarchy == "0":
-			w.files = append(w.files, "/sys/fs/cgroup"+group+"/memory.events")
+			files = append(files, "/sys/fs/cgroup"+group+"/memory.events")
 		case controllers == "memory":
-			w.files = append(w.files, "/sys/fs/cgroup/memory"+group+"/memory.oom_control")
+			files = append(files, "/sys/fs/cgroup/memory"+group+"/memory.oom_control")
 		}
 	}
-	w.files = append(w.files, "/proc/vmstat")
-	w.last.Store(w.count())
-	w.previous.Store(w.last.Load())
-	return w
+	return append(files, "/proc/vmstat")
 }
 
 func (w oomWatch) sample() { w.previous.Store(w.last.Swap(w.count())) }

@@ -171,7 +171,7 @@ func clip(s string, n int) string {
 // validID keeps ids that are used in paths and orders to plain characters.
 func validID(id string) error {
 	plain := func(r rune) bool {
-		return r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		return r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 	}
 	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(r rune) bool { return !plain(r) }) {
 		return fmt.Errorf("%q is not an id", clip(id, 64))

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -13,20 +14,14 @@ import (
 const (
 	orderLimit  = time.Second            // for the answer to an interrupt order
 	signalEvery = 100 * time.Millisecond // while the marker exists
-	// childrenAfter is how long the kernel has to take the signal before its
-	// children get it, too.
-	childrenAfter = 250 * time.Millisecond
-	// A kernel that was waiting for a child, deaf meanwhile, is to be reached
-	// before it gets far in the code that follows.
-	signalAgain      = 5 * time.Millisecond
-	signalAgainTimes = 20
 )
 
 // Interrupt stops a calculation and returns nil once its outcome is there,
 // whatever it is. Until ctx ends it orders the kernel to cancel what the
-// calculation has Spark do, and signals the kernel while the calculation has
-// not taken the interrupt (its marker exists); code that has taken it is not
-// interrupted again. A calculation that has not started yet is stopped at its start.
+// calculation has Spark and child processes do, and signals the kernel while
+// the calculation has not taken the interrupt (its marker exists); code that
+// has taken it is not interrupted again. A calculation that has not started yet
+// is stopped at its start.
 func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	if err := validID(id); err != nil {
 		return err
@@ -34,8 +29,7 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
 	marker := calcFile(id, "interrupt")
-	ordered, again := false, 0
-	var marked, signalled time.Time // when the marker was made and the children were signalled last
+	ordered, marked := false, false
 	for {
 		woken := k.pulse.next()
 		if _, ok, _ := k.spool.Outcome(id); ok {
@@ -48,32 +42,22 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 		if !ordered {
 			ordered = k.orderInterrupt(ctx, id)
 		}
-		if marked.IsZero() {
+		if !marked {
 			if err := k.mark(marker); err != nil {
-				return err
+				return fmt.Errorf("interrupt: %w", err)
 			}
-			marked = time.Now()
+			marked = true
 		}
-		wait := signalEvery
 		if _, err := k.spool.root.Lstat(marker); err == nil {
 			k.proc.signal(syscall.SIGINT)
-			if time.Since(marked) > childrenAfter && time.Since(signalled) > signalEvery {
-				signalled = time.Now()
-				if interruptChildren(k.handle.PID) {
-					again = signalAgainTimes
-				}
-			}
-			if again > 0 {
-				wait, again = signalAgain, again-1
-			}
 		}
-		if pause(ctx, wait, woken, k.done); ctx.Err() != nil {
+		if pause(ctx, signalEvery, woken, k.done); ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// orderInterrupt reports whether the kernel has begun to cancel the calculation's Spark jobs.
+// orderInterrupt reports whether the kernel has begun to cancel what the calculation started.
 func (k *Kernel) orderInterrupt(ctx context.Context, id string) bool {
 	limited, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()

@@ -28,18 +28,6 @@ func TestAnInterruptCancelsWhatRuns(t *testing.T) {
 	}
 }
 
-func TestAnInterruptReachesTheChildThatTheKernelWaitsFor(t *testing.T) {
-	t.Parallel()
-	k, _ := startStandIn(t)
-	exec(t, k, "one", "shell exec sleep 3600\nsleep 1h\nprint never")
-	if err := k.Interrupt(patience(t), "one"); err != nil {
-		t.Fatal(err)
-	}
-	if o := wait(t, k, "one"); o.State != ergane.CalculationCanceled || o.Stdout.Len() != 0 {
-		t.Errorf("outcome %+v", o)
-	}
-}
-
 func TestAnInterruptBeforeTheStartTakesEffectAtTheStart(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)

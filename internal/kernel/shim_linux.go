@@ -142,7 +142,7 @@ func (s *shim) start() error {
 	if err != nil {
 		return fmt.Errorf("open session log: %w", err)
 	}
-	s.oom = startOOMWatch()
+	s.oom = newOOMWatch(oomCounts())
 	pid, err := s.spawn(log)
 	if pid == 0 {
 		return fmt.Errorf("start %s: %w", s.in.Argv[0], err)

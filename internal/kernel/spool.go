@@ -181,7 +181,8 @@ func (s *Spool) Usage() (int64, error) {
 }
 
 // writeCode puts a calculation's code where the kernel reads it. The kernel
-// never sees half a file, also when an earlier server wrote one.
+// never sees half a file, also when an earlier server wrote one. It is not
+// forced to disk, because no kernel is left to read it after the machine's crash.
 func (s *Spool) writeCode(id, code string) error {
 	if err := validID(id); err != nil {
 		return err
@@ -197,5 +198,13 @@ func (s *Spool) writeCode(id, code string) error {
 	if err != nil {
 		return fmt.Errorf("write code: %w", err)
 	}
-	return commitTemp(s.root, name, f, []byte(code))
+	_, err = f.WriteString(code)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = s.root.Rename(tempName(name), name)
+	}
+	if err != nil {
+		return fmt.Errorf("write code: %w", err)
+	}
+	return nil
 }

@@ -159,7 +159,7 @@ func makeFolder(dir string) (string, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return "", err
 	}
-	for _, sub := range []string{"calc", "tmp"} {
+	for _, sub := range []string{"calc", "tmp", "java"} {
 		if err := os.MkdirAll(filepath.Join(dir, workFolder, sub), 0o700); err != nil {
 			return "", err
 		}

@@ -35,7 +35,6 @@ func RunChild() {
 //	sleep DURATION              until it is over or the calculation is interrupted
 //	stubborn DURATION           deaf to the interrupt
 //	gil DURATION                deaf to the interrupt and to the socket
-//	shell COMMAND               like os.system: the kernel itself ignores SIGINT meanwhile
 //	spawn COMMAND, escape COMMAND  leave a process behind, in the kernel's group or with a session of its own and no environment
 //	raise NAME VALUE            fail the calculation
 //	exit STATUS, kill SIGNAL    end the process

@@ -334,8 +334,6 @@ func (b *block) run(line string) error {
 		}
 	case "stubborn":
 		b.deafFor(func() { time.Sleep(duration) })
-	case "shell":
-		b.deafFor(func() { exec.Command("sh", "-c", arg).Run() })
 	case "gil":
 		b.mu.Lock()
 		time.Sleep(duration)

@@ -1,0 +1,163 @@
+package kernel_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/kernel"
+)
+
+func TestAStartThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken off")
+	for name, tc := range map[string]struct {
+		change func(*kernel.Spec)
+		want   string
+	}{
+		"no such program":          {func(s *kernel.Spec) { s.Argv = []string{"/no/such/python"} }, "start /no/such/python: no such file or directory"},
+		"no such shim":             {func(s *kernel.Spec) { s.Shim = []string{"/no/such/ergane"} }, "/no/such/ergane"},
+		"a shim that says nothing": {func(s *kernel.Spec) { s.Shim = []string{"true"} }, "the shim says nothing"},
+		"a program that ends at once": {func(s *kernel.Spec) { s.Argv = []string{"/bin/sh", "-c", "echo no module named x >&2; exit 1"} },
+			"the kernel exited with status 1: no module named x"},
+		"a kernel that never listens": {func(s *kernel.Spec) { s.Boot.Env = map[string]string{"STANDIN_START": "mute"} }, broken.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSpec(t)
+			tc.change(&s)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, broken)
+			defer cancel()
+			_, err := kernel.Start(ctx, s)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Start: %v, want %q", err, tc.want)
+			}
+			if left := processesOf(s.Dir); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+			if held, _ := flock.Held(filepath.Join(s.Dir, "lock")); held {
+				t.Error("the session's lock is held")
+			}
+		})
+	}
+}
+
+func TestAStartedFolderIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	s := newSpec(t)
+	startSpec(t, s)
+	if _, err := kernel.Start(patience(t), s); err == nil || !strings.Contains(err.Error(), "started in") {
+		t.Errorf("second Start: %v", err)
+	}
+}
+
+func TestSparksRefusalIsTold(t *testing.T) {
+	t.Parallel()
+	s := newSpec(t)
+	s.Boot.Env = map[string]string{"STANDIN_START": "refuse IllegalArgumentException spark.x must be positive"}
+	k, err := kernel.Start(t.Context(), s)
+	if err == nil { // otherwise Spark was quicker than hello
+		endAfter(t, k)
+		err = k.Ready(patience(t))
+	}
+	refusal, ok := errors.AsType[*kernel.SparkError](err)
+	if !ok || refusal.Name != "IllegalArgumentException" || refusal.Value != "spark.x must be positive" {
+		t.Errorf("Ready: %v", err)
+	}
+}
+
+func TestLongPathsWork(t *testing.T) {
+	t.Parallel()
+	s := newSpec(t)
+	base := filepath.Base(s.Dir)
+	s.Dir = filepath.Join(filepath.Dir(s.Dir), strings.Repeat("long-", 40), strings.Repeat("path-", 40), base)
+	k := startSpec(t, s)
+	if o := run(t, k, "one", "print"); o.State != ergane.CalculationCompleted {
+		t.Errorf("outcome %+v", o)
+	}
+	k.Detach()
+	k, err := kernel.Adopt(patience(t), s.Dir, token, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endAfter(t, k)
+	run(t, k, "two", "print")
+}
+
+func TestTheDriversOutputGoesToTheSessionLog(t *testing.T) {
+	t.Parallel()
+	s := newSpec(t)
+	s.Boot.Env = map[string]string{"STANDIN_START": "log WARN from the driver"}
+	startSpec(t, s)
+	log, err := kernel.OpenLog(s.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	var got bytes.Buffer
+	await(t, "the line is in the log", func() bool {
+		io.Copy(&got, log)
+		return got.String() == "WARN from the driver\n"
+	})
+}
+
+func TestNoSecretIsInAProcessListOrOnDisk(t *testing.T) {
+	t.Parallel()
+	s := newSpec(t)
+	s.Boot.Env = map[string]string{"AWS_SECRET_ACCESS_KEY": "the-secret-key"}
+	k := startSpec(t, s)
+	run(t, k, "one", "print")
+	for _, pid := range []int{k.PID(), shimOf(t, s.Dir)} {
+		for _, f := range []string{"cmdline", "environ"} {
+			b, err := os.ReadFile(filepath.Join("/proc", itoa(int64(pid)), f))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(b, []byte(token)) || bytes.Contains(b, []byte("the-secret-key")) {
+				t.Errorf("a secret is in %s of process %d", f, pid)
+			}
+		}
+	}
+	filepath.WalkDir(s.Dir, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		st, _ := d.Info()
+		if st.Mode().IsRegular() && st.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", name, st.Mode())
+		}
+		if contains(name, token) || contains(name, "the-secret-key") {
+			t.Errorf("a secret is in %s", name)
+		}
+		return nil
+	})
+}
+
+func TestWhatTheServerInheritedDoesNotReachTheKernel(t *testing.T) {
+	// Not parallel: every process that another test starts would inherit it, too.
+	dir := t.TempDir()
+	l, err := flock.Acquire(filepath.Join(dir, "inherited"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Dup(int(l.File().Fd())) // without close-on-exec, as from a careless parent
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, _ := startStandIn(t)
+	l.File().Close()
+	syscall.Close(fd)
+	if held, err := flock.Held(filepath.Join(dir, "inherited")); held || err != nil {
+		t.Errorf("the kernel or its shim holds a lock of the server's: %v, %v", held, err)
+	}
+	_ = k
+}
