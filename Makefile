@@ -8,7 +8,10 @@ ERGANE := $(BUILD)/ergane
 # The tests use an engine of their own folder so that they never touch yours;
 # set ERGANE_ENGINE_DIR to share one.
 export ERGANE_ENGINE_DIR ?= $(CURDIR)/$(BUILD)/engines
-export ERGANE_TEST_PYTHON_BIN := $(CURDIR)/$(VENV)/bin
+BOOT := $(CURDIR)/$(BUILD)/boot.json
+# How the tests find the engine: its Python, and how it starts a kernel.
+WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
+  ERGANE_TEST_PYTHON=$$(sed -n 's/^  "python": "\(.*\)",*$$/\1/p' $(BOOT))
 
 .PHONY: help test lint unit kernel e2e bench setup generate locks clean
 
@@ -25,10 +28,10 @@ lint: $(VENV)/.done ## gofmt, vet, staticcheck, ruff
 	$(VENV)/bin/ruff format --check kernel e2e bench
 
 unit: setup ## Go tests
-	go test ./...
+	$(WITH_ENGINE) go test ./...
 
 kernel: setup ## the kernel's Python tests, with and without Spark
-	$(VENV)/bin/python -m pytest -q kernel/tests
+	cd kernel && $(WITH_ENGINE) ../$(VENV)/bin/python -m pytest -q tests
 
 e2e: setup $(ERGANE) ## boto3 and the aws CLI against the real server with real Spark
 	$(VENV)/bin/python -m pytest -q e2e
@@ -38,6 +41,7 @@ bench: setup $(ERGANE) ## print the figures of docs/performance.md anew
 
 setup: $(ERGANE) $(VENV)/.done ## the engine that the tests use
 	$(ERGANE) setup
+	go run ./internal/testkit/bootdoc $(ERGANE_ENGINE_DIR) $(CURDIR)/$(BUILD)/boot > $(BOOT)
 
 generate: ## regenerate what is generated from the service model and the state tables
 	go generate ./...

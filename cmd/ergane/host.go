@@ -99,13 +99,22 @@ func (h *host) Adopt(ctx context.Context, sessionID string) (session.Kernel, err
 	case errors.Is(err, kernel.ErrNotStarted):
 		return nil, session.ErrNoKernel
 	case errors.Is(err, kernel.ErrRebooted):
-		return nil, errors.New("the machine was restarted, which ended the session's kernel")
+		return nil, &session.ExitError{Exit: ergane.Exit{Detail: "the machine was restarted"}}
 	case errors.As(err, &gone):
-		return nil, &session.ExitError{Exit: gone.Exit}
+		return nil, h.ended(sessionID, gone.Exit)
 	case err != nil:
 		return nil, err
 	}
 	return sessionKernel{k}, nil
+}
+
+// ended is the error for a kernel that has ended; Spark's own refusal says
+// more than the exit status with which the kernel leaves after it.
+func (h *host) ended(sessionID string, exit ergane.Exit) error {
+	if refusal := kernel.ReadRefusal(h.dir(sessionID)); refusal != nil {
+		exit.Detail = refusal.Error()
+	}
+	return &session.ExitError{Exit: exit}
 }
 
 func (h *host) Spool(sessionID string) (session.Spool, error) {

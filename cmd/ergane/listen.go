@@ -26,7 +26,7 @@ func listen(addr, kept string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use by another program; choose another address with --listen, for instance 127.0.0.1:0 for any free port", addr)
+		return nil, inUse(addr, "--listen")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -39,4 +39,8 @@ func listen(addr, kept string) (net.Listener, error) {
 		}
 	}
 	return l, nil
+}
+
+func inUse(addr, flag string) error {
+	return fmt.Errorf("%s is in use by another program; choose another address with %s, for instance 127.0.0.1:0 for any free port", addr, flag)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -49,7 +50,8 @@ func main() {
 		os.Exit(int(code))
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ergane: "+err.Error())
+		// One line, because that is what lastWords looks for; joined errors have several.
+		fmt.Fprintln(os.Stderr, "ergane: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 		os.Exit(1)
 	}
 }

@@ -36,11 +36,22 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
 	srv, err := openServer(ctx, cfg, log)
 	if err != nil {
-		return err
+		return withAdvice(err, cfg.DataDir)
 	}
 	fmt.Printf("ergane is ready: API %s, S3 %s, data in %s\n", srv.info.API, srv.info.S3, cfg.DataDir)
 	err = srv.serve(ctx)
 	return errors.Join(err, srv.close())
+}
+
+// withAdvice says what to do about a full disk, which shows in many ways: as
+// the system's error, as the database's, and as the words of the S3 child.
+func withAdvice(err error, dataDir string) error {
+	text := err.Error()
+	full := strings.Contains(text, "no space left on device") || strings.Contains(text, "is full")
+	if !full || strings.Contains(text, "--data-dir") {
+		return err
+	}
+	return fmt.Errorf("the disk of the data folder %s is full; make space, or name another folder with --data-dir: %w", dataDir, err)
 }
 
 // config is the checked form of the flags.

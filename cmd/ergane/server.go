@@ -159,7 +159,9 @@ func (s *server) openResults(ctx context.Context, keys *credentials.Keyring) (*o
 	if err != nil {
 		return nil, err
 	}
-	if err := sup.Start(ctx); err != nil {
+	if err := sup.Start(ctx); errors.Is(err, gateway.ErrInUse) {
+		return nil, inUse(s.cfg.S3Listen, "--s3-listen")
+	} else if err != nil {
 		return nil, err
 	}
 	s.s3 = sup

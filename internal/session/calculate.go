@@ -1,8 +1,10 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -25,23 +27,31 @@ type run struct {
 	limit    string           // the limit that the calculation broke, in a sentence
 	killed   string           // why we killed the kernel
 	grace    <-chan time.Time // fires when the interrupt has had its time
+	deadline time.Time        // when that is
+	orders   sync.WaitGroup   // interrupt and kill on their way
 }
+
+// byTermination is the reason of what ended because its session did.
+const byTermination = "The calculation was canceled because its session was terminated"
 
 // calculate runs a calculation to its end, or finds the end it came to while
 // nobody looked. It returns early only when the server stops.
 func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c ergane.Calculation) {
 	x := &run{runner: r, k: k, c: c}
-	if c.Status.State == ergane.CalculationCanceling && !k.Has(c.ID) {
-		x.settle(ctx, ending{state: ergane.CalculationCanceled, reason: c.Status.Reason}, s)
+	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating
+	if unwanted && !k.Has(c.ID) {
+		x.settle(ctx, ending{state: ergane.CalculationCanceled, reason: cmp.Or(c.Status.Reason, byTermination)}, x.freed)
 		return
 	}
 	work, cancel := context.WithCancel(ctx)
 	defer cancel()
 	over := make(chan error, 1)
+	taken := make(chan struct{})
 	var out ergane.Outcome
 	go func() {
 		err := k.Exec(work, c.ID, c.Code)
 		if err == nil {
+			close(taken)
 			out, err = k.Wait(work, c.ID)
 		}
 		over <- err
@@ -52,30 +62,36 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 		defer close(watched)
 		r.observe(work, k, c.ID, limits)
 	}()
-	err := x.await(ctx, work, over, limits)
+	err := x.await(ctx, work, taken, over, limits)
 	cancel()
 	<-watched
+	x.orders.Wait()
 	if ctx.Err() != nil {
 		return
 	}
-	x.finish(ctx, out, err)
+	x.finish(ctx, isClosed(taken), out, err)
 }
 
 // await waits for the end of the work, and stops it when it is asked to.
-func (x *run) await(ctx, work context.Context, over <-chan error, limits <-chan string) error {
-	show := time.NewTimer(showRunning)
-	defer show.Stop()
-	if x.c.Status.State != ergane.CalculationCreating {
-		show.Stop()
-	}
-	x.consider(ctx, work)
+func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-chan error, limits <-chan string) error {
+	var show <-chan time.Time
+	var since time.Time
 	driver := x.k.DriverDied()
+	x.consider(ctx, work)
 	for {
 		select {
 		case err := <-over:
 			return err
-		case <-show.C:
-			x.started(ctx)
+		case <-taken:
+			taken, since = nil, time.Now()
+			if x.c.Status.State == ergane.CalculationCreating {
+				show = time.After(showRunning)
+			}
+		case <-show:
+			show = nil
+			if !x.started(ctx, since) {
+				show = time.After(lookAgain)
+			}
 		case <-x.nudges:
 			x.consider(ctx, work)
 		case <-driver:
@@ -87,96 +103,117 @@ func (x *run) await(ctx, work context.Context, over <-chan error, limits <-chan 
 			x.grace = nil
 			x.killed = "the code did not react to the interrupt, so the session's kernel was killed"
 			x.log.Warn("interrupt had no effect; killing the kernel", "calculation", x.c.ID)
-			go x.k.Shutdown(ctx, 0) // its end ends the work
+			x.orders.Go(func() { x.k.Shutdown(ctx, 0) }) // its end ends the work
 		}
 	}
 }
 
-// started shows the calculation RUNNING.
-func (x *run) started(ctx context.Context) {
-	c, _, err := x.m.moveCalculation(ctx, ergane.CalculationStarts(x.c.ID, time.Now()))
+// started shows the calculation RUNNING; false if the store does not take it.
+func (x *run) started(ctx context.Context, since time.Time) bool {
+	c, _, err := x.m.moveCalculation(ctx, ergane.CalculationStarts(x.c.ID, since))
 	if err != nil {
-		x.log.Warn("cannot show that the calculation runs", "error", err)
-		return
+		x.log.Warn("cannot show that the calculation runs; trying again", "error", err)
+		return false
 	}
 	x.c.Status = c.Status
+	return true
 }
 
 // consider looks whether somebody wants the calculation stopped.
 func (x *run) consider(ctx, work context.Context) {
 	s, err := x.m.store.Session(ctx, x.id)
-	if err != nil {
-		return // the next nudge, or the end, looks again
-	}
-	if s.Status.State == ergane.SessionTerminating {
-		c, _, err := x.m.moveCalculation(ctx, ergane.CalculationStopping(x.c.ID, time.Now(), "The calculation was canceled because its session was terminated"))
+	if err == nil && s.Status.State == ergane.SessionTerminating {
+		c, _, err := x.m.moveCalculation(ctx, ergane.CalculationStopping(x.c.ID, time.Now(), byTermination))
 		if err == nil {
 			x.c.Status = c.Status
 		}
-		x.stop(work, terminateGrace)
+		x.stop(work, min(terminateGrace, x.m.cfg.InterruptGrace))
 		return
 	}
-	c, err := x.m.store.Calculation(ctx, x.c.ID)
-	if err == nil && c.Status.State == ergane.CalculationCanceling {
+	c, readErr := x.m.store.Calculation(ctx, x.c.ID)
+	switch {
+	case err != nil || readErr != nil:
+		time.AfterFunc(lookAgain, x.nudge)
+	case c.Status.State == ergane.CalculationCanceling:
 		x.c.Status = c.Status
 		x.stop(work, x.m.cfg.InterruptGrace)
 	}
 }
 
-// stop orders the interrupt, once, and sets the time it has.
+// stop orders the interrupt, once, and sets the time it has, which later
+// orders only shorten.
 func (x *run) stop(work context.Context, grace time.Duration) {
-	if x.stopping && grace >= x.m.cfg.InterruptGrace {
-		return
+	if end := time.Now().Add(grace); !x.stopping || end.Before(x.deadline) {
+		x.deadline, x.grace = end, time.After(grace)
 	}
-	x.grace = time.After(grace)
 	if x.stopping {
 		return
 	}
 	x.stopping = true
-	go func() {
+	x.orders.Go(func() {
 		if err := x.k.Interrupt(work, x.c.ID); err != nil && work.Err() == nil {
 			x.log.Warn("interrupt failed", "calculation", x.c.ID, "error", err)
 		}
-	}()
+	})
 }
 
 // finish turns what the kernel said, or its silence, into the calculation's end.
-func (x *run) finish(ctx context.Context, out ergane.Outcome, err error) {
-	s, readErr := x.m.store.Session(ctx, x.id)
-	if readErr != nil {
-		s = ergane.Session{ID: x.id}
-	}
-	if err != nil && isClosed(x.k.Done()) {
-		reason := x.deathReason(x.k)
-		if x.killed != "" {
-			reason = x.killed
-		}
-		if x.killed == "" && s.Status.State != ergane.SessionTerminating {
-			x.log.Warn("kernel lost", "reason", reason)
-		}
+func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err error) {
+	if x.killed != "" || isClosed(x.k.Done()) {
 		x.k.Shutdown(ctx, 0) // until its descendants are gone its files still grow
+		x.bury(ctx, out, err)
+		return
+	}
+	var e ending
+	switch {
+	case err == nil:
+		e = endingOf(out)
+	case taken:
+		e = x.posthumous(x.c, "the outcome of the code cannot be read: "+err.Error(), false)
+	default:
+		e = ending{state: ergane.CalculationFailed, reason: "the code could not be handed to the session's kernel: " + err.Error()}
+	}
+	x.settle(ctx, x.because(e), x.freed)
+}
+
+// bury ends the calculation of a dead kernel, and its session with it.
+func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
+	reason := cmp.Or(x.killed, x.deathReason(x.k))
+	x.log.Warn("kernel lost", "reason", reason)
+	var e ending
+	switch {
+	case err == nil:
+		e = x.because(endingOf(out))
+	case x.limit != "":
+		e = x.posthumous(x.c, x.limit+"; "+reason, false)
+	default:
 		x.end(ctx, reason)
 		return
 	}
-	if err != nil {
-		x.settle(ctx, ending{state: ergane.CalculationFailed, reason: "the code could not be handed to the session's kernel: " + err.Error()}, s)
-		return
+	x.settle(ctx, e, func(at time.Time) ergane.SessionMove { return ergane.SessionLost(x.id, at, reason) })
+	if ctx.Err() == nil {
+		x.end(ctx, reason)
 	}
-	e := endingOf(out)
+}
+
+// because gives an ending the reason for which the calculation was stopped.
+func (x *run) because(e ending) ending {
 	switch {
 	case x.limit != "":
 		e.state, e.reason = ergane.CalculationFailed, x.limit
 	case e.state == ergane.CalculationCanceled && x.c.Status.Reason != "":
 		e.reason = x.c.Status.Reason
 	}
-	x.settle(ctx, e, s)
+	return e
 }
 
-// settle delivers a calculation's objects and makes its end and the session's
-// freedom one commit.
-func (x *run) settle(ctx context.Context, e ending, s ergane.Session) {
-	x.runner.settle(ctx, x.c, e, func(at time.Time) ergane.SessionMove { return ergane.SessionFreed(x.id, at) })
+// settle delivers the calculation's objects and makes its end and the
+// session's move one commit.
+func (x *run) settle(ctx context.Context, e ending, move func(time.Time) ergane.SessionMove) {
+	x.runner.settle(ctx, x.c, e, move)
 }
+
+func (x *run) freed(at time.Time) ergane.SessionMove { return ergane.SessionFreed(x.id, at) }
 
 // overLimit is the reason of a calculation that printed too much.
 func overLimit(stream string, limit int64) string {

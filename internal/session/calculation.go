@@ -79,7 +79,9 @@ func (m *Manager) StopCalculation(ctx context.Context, id string) (ergane.Calcul
 	}
 	if moved {
 		m.holdFor(id)
-		m.nudge(c.SessionID)
+	}
+	if c.Status.State == ergane.CalculationCanceling {
+		m.nudge(c.SessionID) // a repeated call, too: the answer to the first may have been lost
 	}
 	return c.Status.State, nil
 }

@@ -169,6 +169,23 @@ func TestCodeThatTheKernelRefusesFailsTheCalculationAlone(t *testing.T) {
 	})
 }
 
+// What came before the outcome is kept, although that cannot be believed.
+func TestOutcomeThatCannotBeReadFailsTheCalculationAlone(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.machine.Set(faults{Wait: errors.New("unusable outcome.json: unexpected end of JSON input")})
+		cid := h.submit(sid, "print kept")
+		h.awaitCalculation(cid, ergane.CalculationFailed)
+		h.calculationIs(cid, ergane.CalculationFailed, "the outcome of the code cannot be read: unusable outcome.json: unexpected end of JSON input")
+		h.delivered(cid, "kept\n", "", "")
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.machine.Set(faults{})
+		next := h.submit(sid, "print next")
+		h.awaitCalculation(next, ergane.CalculationCompleted)
+		h.delivered(next, "next\n", "", "")
+	})
+}
+
 func TestOnlySoManyKernelsStartAtOnce(t *testing.T) {
 	inHouse(t, session.Config{Starts: 2}, func(h *house) {
 		h.machine.Set(faults{StartTakes: 100 * time.Millisecond, ReadyTakes: 3 * time.Second})

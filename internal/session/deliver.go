@@ -34,7 +34,7 @@ func (r *runner) deliver(ctx context.Context, spool Spool, c ergane.Calculation,
 		return r.put(ctx, to.StdErr, "text/plain; charset=utf-8", func() (Section, error) { return section(spool, "stderr", e.stderr) })
 	})
 	g.Go(func() error {
-		return r.put(ctx, to.Results, ergane.ResultType, func() (Section, error) { return spool.Outputs(c.ID, e.outputs) })
+		return r.put(ctx, to.Results, ergane.ResultType, func() (Section, error) { return outputs(spool, c.ID, e.outputs) })
 	})
 	return g.Wait()
 }
@@ -47,6 +47,14 @@ func section(spool Spool, stream string, rg ergane.Range) (Section, error) {
 	return spool.Section(stream, rg)
 }
 
+// outputs opens the first n bytes of the rich outputs; none need no file.
+func outputs(spool Spool, id string, n int64) (Section, error) {
+	if n == 0 {
+		return Nothing, nil
+	}
+	return spool.Outputs(id, n)
+}
+
 // Nothing is an empty Section.
 var Nothing Section = nothing{}
 
@@ -56,17 +64,18 @@ func (nothing) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
 func (nothing) Len() int64                        { return 0 }
 func (nothing) Close() error                      { return nil }
 
-// put stores one object and retries while that can help. What is wrong with
-// the spool itself is never retried.
+// put stores one object, no more of it than Config.MaxOutput, and retries while
+// that can help. What is wrong with the spool itself is never retried.
 func (r *runner) put(ctx context.Context, uri, contentType string, open func() (Section, error)) error {
 	body, err := open()
 	if err != nil {
 		return fmt.Errorf("read the spool: %w", err)
 	}
 	defer body.Close()
+	size := min(body.Len(), r.m.cfg.MaxOutput)
 	begun := time.Now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxRetryWait) {
-		err := r.m.objects.Put(ctx, uri, body, body.Len(), contentType)
+		err := r.m.objects.Put(ctx, uri, body, size, contentType)
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrSpool) {
 			return err
 		}

@@ -100,24 +100,40 @@ func TestDamagedSpoolFailsAtOnce(t *testing.T) {
 }
 
 // A block may truncate the file that its own output goes to.
-func TestSpoolThatWasCutShortFails(t *testing.T) {
+func TestSpoolThatIsShorterThanItsOutcomeSaysFails(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		h.bucket.FailTimes(1, fakehost.ErrAway)
-		h.store.Before(func(method string) {
-			if method == "Settle" {
-				h.machine.Truncate(sid, "stdout", 2)
-			}
-		})
-		first := h.submit(sid, "print 12345")
-		h.awaitCalculation(first, ergane.CalculationCompleted)
-		h.store.Before(nil)
-		h.machine.Set(faults{Spool: errors.New("the folder is gone")})
-		second := h.submit(sid, "print lost")
-		c := h.awaitCalculation(second, ergane.CalculationFailed)
-		if c.Result != nil || !strings.Contains(c.Status.Reason, "the folder is gone") {
-			h.Errorf("reason %q, result %v", c.Status.Reason, c.Result)
+		cid := h.at(sid, "door", "print 12345")
+		h.kill()
+		h.machine.Let("door")
+		h.settled()
+		h.machine.Truncate(sid, "stdout", 2)
+		begun := time.Now()
+		h.serve()
+		c := h.awaitCalculation(cid, ergane.CalculationFailed)
+		if took := time.Since(begun); took > time.Second {
+			h.Errorf("took %v", took)
 		}
+		h.calculationIs(cid, ergane.CalculationFailed, "the output could not be stored: read the spool: the spool is damaged: 12 bytes of the output are gone")
+		if c.Result != nil {
+			h.Errorf("result %v", c.Result)
+		}
+		h.sessionIs(sid, ergane.SessionIdle, "")
+	})
+}
+
+func TestSpoolThatCannotBeOpenedFails(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.machine.Set(faults{Spool: errors.New("the folder is gone")})
+		cid := h.submit(sid, "print lost")
+		if c := h.awaitCalculation(cid, ergane.CalculationFailed); c.Result != nil {
+			h.Errorf("result %v", c.Result)
+		}
+		h.calculationIs(cid, ergane.CalculationFailed, "the output could not be stored: the folder is gone")
+		silent := h.submit(sid, "sleep 1ms") // which needs no spool
+		h.awaitCalculation(silent, ergane.CalculationCompleted)
+		h.delivered(silent, "", "", "")
 	})
 }
 

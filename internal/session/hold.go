@@ -78,6 +78,7 @@ func hold[T any](ctx context.Context, m *Manager, key, id string, until time.Tim
 	}
 	defer m.holds.leave(key)
 	moved := m.hub.watch(id)
+	defer func() { m.hub.unwatch(id, moved) }()
 	v, err := read()
 	if err != nil || settled(v) {
 		return v, err

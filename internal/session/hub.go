@@ -9,25 +9,46 @@ import (
 // until when reads of it are worth holding.
 type hub struct {
 	mu      sync.Mutex
-	waiting map[string]chan struct{} // closed by the next move
-	until   map[string]time.Time
+	waiting map[string]*watchers // guarded by mu
+	until   map[string]time.Time // guarded by mu
+}
+
+// watchers are those who wait for the same move.
+type watchers struct {
+	moved chan struct{} // closed by the move
+	n     int
 }
 
 func newHub() *hub {
-	return &hub{waiting: map[string]chan struct{}{}, until: map[string]time.Time{}}
+	return &hub{waiting: map[string]*watchers{}, until: map[string]time.Time{}}
 }
 
-// watch returns a channel that the next move of id closes. Look at the state
-// after watching, not before, or a move in between is missed.
+// watch returns a channel that the next move of id closes, and is followed by
+// unwatch. Look at the state after watching, not before, or a move in between
+// is missed.
 func (h *hub) watch(id string) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ch := h.waiting[id]
-	if ch == nil {
-		ch = make(chan struct{})
-		h.waiting[id] = ch
+	w := h.waiting[id]
+	if w == nil {
+		w = &watchers{moved: make(chan struct{})}
+		h.waiting[id] = w
 	}
-	return ch
+	w.n++
+	return w.moved
+}
+
+// unwatch forgets a watcher: what has ended never moves again.
+func (h *hub) unwatch(id string, moved <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.waiting[id]
+	if w == nil || w.moved != moved {
+		return // it has moved
+	}
+	if w.n--; w.n == 0 {
+		delete(h.waiting, id)
+	}
 }
 
 // moved wakes the watchers of the ids.
@@ -35,8 +56,8 @@ func (h *hub) moved(ids ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range ids {
-		if ch := h.waiting[id]; ch != nil {
-			close(ch)
+		if w := h.waiting[id]; w != nil {
+			close(w.moved)
 			delete(h.waiting, id)
 		}
 	}

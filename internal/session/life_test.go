@@ -90,7 +90,7 @@ func TestAnEndIsNeverSeenBeforeTheObjectsOrWithABusySession(t *testing.T) {
 func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		moves := func(cid string) (n int) {
+		moves := func() (n int) {
 			for _, call := range h.power.Calls() {
 				if call == "MoveCalculation" {
 					n++
@@ -100,7 +100,7 @@ func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
 		}
 		short := h.submit(sid, "sleep 10ms")
 		h.awaitCalculation(short, ergane.CalculationCompleted)
-		if n := moves(short); n != 0 {
+		if n := moves(); n != 0 {
 			h.Errorf("a short one took %d moves beside its end", n)
 		}
 		long := h.at(sid, "gate", "")
@@ -111,6 +111,16 @@ func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
 		}
 		h.machine.Let("gate")
 		h.awaitCalculation(long, ergane.CalculationCompleted)
+	})
+}
+
+// Clients take a cost of 0 for a missing one.
+func TestCompletedCalculationAlwaysCostsSomething(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		cid := h.submit(h.idle(), "timeless\nprint x")
+		if c := h.awaitCalculation(cid, ergane.CalculationCompleted); c.Statistics.DpuMillis != 1 || c.Status.StartedAt.Before(c.Status.SubmittedAt) && !c.Status.StartedAt.IsZero() {
+			h.Errorf("%+v, %+v", c.Statistics, c.Status)
+		}
 	})
 }
 

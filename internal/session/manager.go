@@ -28,7 +28,7 @@ type Config struct {
 	// the primary workgroup.
 	DefaultEngine string
 	// MaxOutput is how many bytes of stdout, or of stderr, a calculation may
-	// write before it is stopped. Default 1 GiB.
+	// write before it is stopped, and how many are delivered at most. Default 1 GiB.
 	MaxOutput int64
 	// InterruptGrace is how long an interrupt may take to have an effect
 	// before the kernel is killed. Default 30 s; on termination 5 s.

@@ -28,23 +28,29 @@ func (m *Manager) Output(ctx context.Context, id, stream string, from int64, wri
 		if c.Status.State.Terminal() {
 			return c, t.stored(ctx, c)
 		}
-		moved := m.hub.watch(id) // a move just before costs one tick, no more
 		more, err := t.spooled(ctx, c)
+		if err == nil && !more {
+			err = m.nextOutput(ctx, id)
+		}
 		if err != nil {
 			return c, err
 		}
-		if more {
-			continue
-		}
-		select {
-		case <-moved:
-		case <-time.After(tailEvery):
-		case <-m.closing:
-			return c, errServerStops
-		case <-ctx.Done():
-			return c, context.Cause(ctx)
-		}
 	}
+}
+
+// nextOutput waits until it is worth looking for output again.
+func (m *Manager) nextOutput(ctx context.Context, id string) error {
+	moved := m.hub.watch(id) // a move just before costs one tick, no more
+	defer m.hub.unwatch(id, moved)
+	select {
+	case <-moved:
+	case <-time.After(tailEvery):
+	case <-m.closing:
+		return errServerStops
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // tail is one reader of a calculation's stream.
@@ -89,8 +95,11 @@ func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) 
 	if c, err := t.m.store.Calculation(ctx, t.id); err != nil || c.Status.State.Terminal() {
 		return err == nil, err
 	}
+	if n == 0 {
+		return false, nil
+	}
 	t.from += int64(n)
-	return n > 0, t.write(t.buf[:n])
+	return true, t.write(t.buf[:n])
 }
 
 // stored writes the remainder from the calculation's object.

@@ -3,6 +3,8 @@ package session
 import (
 	"errors"
 	"time"
+
+	"github.com/ergane-dev/ergane"
 )
 
 // reapEvery is how often leftovers are looked for.
@@ -34,12 +36,16 @@ func (m *Manager) reap(owned map[string]bool) {
 
 func (m *Manager) reapSession(id string) {
 	s, err := m.store.Session(m.ctx, id)
-	if err == nil && !s.Status.State.Ended() {
+	switch {
+	case err != nil && ergane.CodeOf(err) != ergane.CodeInvalid:
+		return // not being able to look is no licence to kill
+	case err == nil && !s.Status.State.Ended():
 		return // it began while we looked
 	}
 	if k, err := m.host.Adopt(m.ctx, id); err == nil {
 		m.log.Warn("ending a kernel that belongs to no live session", "session", id)
 		k.Shutdown(m.ctx, 0)
+		k.Detach()
 	} else if e := new(ExitError); !errors.As(err, &e) && !errors.Is(err, ErrNoKernel) {
 		m.log.Warn("cannot reach a kernel that belongs to no live session", "session", id, "error", err)
 		return

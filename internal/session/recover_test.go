@@ -105,8 +105,8 @@ func TestAdoption(t *testing.T) {
 		},
 		"the disk was lost": {
 			"print x\nat door", faults{}, true, func(h *house, sid, _ string) { h.machine.Lose(sid) },
-			want{ergane.CalculationFailed, "the calculation never started: nothing is left of the session's kernel on this machine",
-				ergane.SessionFailed, "nothing is left of the session's kernel on this machine", 1, ""},
+			want{ergane.CalculationFailed, "nothing is left of the session's kernel on this machine",
+				ergane.SessionFailed, "nothing is left of the session's kernel on this machine", 1, ""}, // what it printed is lost
 		},
 		"the driver died": {
 			"print x\nat door", faults{}, true, func(h *house, sid, _ string) {

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -22,6 +21,8 @@ type runner struct {
 
 	// kernel is set once by the runner, and read by API calls.
 	kernel atomic.Pointer[Kernel]
+	// astray says that a kernel may live that cannot be reached. The runner's own.
+	astray bool
 }
 
 // nudge makes the runner look at the store; it never blocks.
@@ -35,99 +36,20 @@ func (r *runner) nudge() {
 // run lives as long as the session, or until the server stops (ctx).
 func (r *runner) run(ctx context.Context) {
 	k, err := r.obtain(ctx)
-	if ctx.Err() != nil {
-		if k != nil {
-			k.Detach()
-		}
-		return
+	if k != nil {
+		defer k.Detach()
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
 		if k != nil {
 			k.Shutdown(ctx, 0)
 		}
 		r.end(ctx, err.Error())
-		return
-	}
-	for r.live(ctx, k) {
-	}
-	k.Detach()
-}
-
-// obtain gets the session its kernel. A TerminateSession that comes meanwhile
-// ends the attempt.
-func (r *runner) obtain(ctx context.Context) (Kernel, error) {
-	type attempt struct {
-		k   Kernel
-		err error
-	}
-	starting, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	got := make(chan attempt, 1)
-	go func() {
-		k, err := r.attach(starting)
-		got <- attempt{k, err}
-	}()
-	for {
-		select {
-		case a := <-got:
-			return a.k, a.err
-		case <-r.nudges:
-			if s, err := r.m.store.Session(ctx, r.id); err == nil && s.Status.State == ergane.SessionTerminating {
-				cancel(errors.New(terminatedByRequest))
-			}
+	default:
+		for r.live(ctx, k) {
 		}
 	}
-}
-
-// attach adopts the session's kernel or starts it, and waits until it is ready.
-// The kernel comes back with the error if there is one already.
-func (r *runner) attach(ctx context.Context) (Kernel, error) {
-	s, err := r.m.store.Session(ctx, r.id)
-	if err != nil {
-		return nil, err
-	}
-	k, err := r.kernelOf(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	r.kernel.Store(&k)
-	if s.Status.State != ergane.SessionCreating {
-		return k, nil
-	}
-	if err := r.saveOwn(ctx, ergane.ExecutorCreating); err != nil {
-		return k, err
-	}
-	if err := k.Ready(ctx); err != nil {
-		return k, err
-	}
-	if err := r.saveOwn(ctx, ergane.ExecutorRegistered); err != nil {
-		return k, err
-	}
-	_, _, err = r.m.moveSession(ctx, ergane.SessionReady(r.id, time.Now()))
-	return k, err // a lost move is a TerminateSession, which live() sees
-}
-
-func (r *runner) kernelOf(ctx context.Context, s ergane.Session) (Kernel, error) {
-	if r.adopt {
-		k, err := r.m.host.Adopt(ctx, r.id)
-		if err == nil || !errors.Is(err, ErrNoKernel) {
-			return k, err
-		}
-		if s.Status.State != ergane.SessionCreating {
-			return nil, errors.New("nothing is left of the session's kernel on this machine")
-		}
-	}
-	select {
-	case r.m.starts <- struct{}{}:
-		defer func() { <-r.m.starts }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	k, err := r.m.host.Start(ctx, s)
-	if err != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("the session's kernel did not start: %w", err)
-	}
-	return k, err
 }
 
 // live does the next thing that a session with a kernel needs, or waits for
@@ -236,40 +158,4 @@ func (r *runner) look(ctx context.Context) (ergane.Session, []ergane.Calculation
 // deathReason says in a sentence how the kernel ended.
 func (r *runner) deathReason(k Kernel) string {
 	return (&ExitError{k.Exit()}).Error()
-}
-
-// persist repeats a write until it succeeds or the server stops: a runner has
-// nobody to hand an error to, and the store comes back or the server ends.
-func (r *runner) persist(ctx context.Context, what string, write func() error) {
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := write()
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		r.log.Error("cannot "+what+"; trying again", "error", err, "wait", wait)
-		if !pause(ctx, wait) {
-			return
-		}
-	}
-}
-
-// pause waits; false when ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func isClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
 }

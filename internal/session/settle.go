@@ -18,6 +18,9 @@ type ending struct {
 	outputs int64
 }
 
+// empty reports whether there is nothing to deliver but empty objects.
+func (e ending) empty() bool { return e.stdout.Len() == 0 && e.stderr.Len() == 0 && e.outputs == 0 }
+
 func endingOf(o ergane.Outcome) ending {
 	e := ending{state: o.State, started: o.StartedAt, ended: o.EndedAt, stdout: o.Stdout, stderr: o.Stderr, outputs: o.Outputs}
 	switch {
@@ -32,10 +35,16 @@ func endingOf(o ergane.Outcome) ending {
 // settle stores the objects of a calculation that has ended, then makes its
 // end and its session's move one commit.
 func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, move func(time.Time) ergane.SessionMove) {
-	spool, err := r.m.host.Spool(r.id)
+	var spool Spool
+	var err error
+	if !e.empty() {
+		spool, err = r.m.host.Spool(r.id)
+	}
 	if err == nil {
-		defer spool.Close()
 		err = r.deliver(ctx, spool, c, e)
+	}
+	if spool != nil {
+		defer spool.Close()
 	}
 	if ctx.Err() != nil {
 		return // the server stops; the next one delivers
@@ -50,6 +59,9 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 			record.Reason += "; the calculation had ended with: " + e.reason
 		}
 	}
+	if stream := r.tooLong(e); stream != "" && e.state == ergane.CalculationCompleted {
+		e.state, record.Reason = ergane.CalculationFailed, overLimit(stream, r.m.cfg.MaxOutput)
+	}
 	var mv ergane.CalculationMove
 	switch e.state {
 	case ergane.CalculationCompleted:
@@ -61,6 +73,7 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 	}
 	mv.StartedAt = e.started
 	mv.Reason = clip(mv.Reason)
+	settled := false
 	r.persist(ctx, "settle the calculation", func() error {
 		s := move(mv.At)
 		s.Reason = clip(s.Reason)
@@ -68,13 +81,26 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 		if err != nil {
 			return err
 		}
+		settled = true
 		r.m.hub.moved(c.ID, r.id)
 		r.log.Info("calculation settled", "calculation", c.ID, "state", got.Status.State, "session_state", now.Status.State, "moved", moved)
 		return nil
 	})
-	if err == nil && spool != nil {
-		release(spool, e)
+	if settled && err == nil && spool != nil {
+		release(spool, e) // not before: until the end is recorded, the next server may have to deliver again
 	}
+}
+
+// tooLong names a stream that is longer than what is delivered of it. Code
+// that prints is stopped at the limit, but a file grows without printing, too,
+// faster than anybody watches.
+func (r *runner) tooLong(e ending) string {
+	for stream, rg := range map[string]ergane.Range{"stdout": e.stdout, "stderr": e.stderr} {
+		if rg.Len() > r.m.cfg.MaxOutput {
+			return stream
+		}
+	}
+	return ""
 }
 
 // release gives the disk space of delivered output back.
@@ -89,103 +115,11 @@ func release(s Spool, e ending) {
 // dpuMillis is what the calculation used: its duration times the coordinator
 // and the workers, at least 1 for anything that ran.
 func (r *runner) dpuMillis(ctx context.Context, e ending) int64 {
-	if e.started.IsZero() {
-		return 0
+	switch {
+	case !e.started.IsZero():
+		return max(1, e.ended.Sub(e.started).Milliseconds()) * int64(1+r.workers(ctx))
+	case e.state == ergane.CalculationCompleted:
+		return 1 // it ran, but its kernel names no time that can be believed
 	}
-	return max(1, e.ended.Sub(e.started).Milliseconds()) * int64(1+r.workers(ctx))
-}
-
-// end settles what is open of a session whose kernel is gone, and moves the
-// session to its last state: TERMINATED if that was asked for, FAILED with the
-// reason otherwise.
-func (r *runner) end(ctx context.Context, reason string) {
-	var s ergane.Session
-	var open []ergane.Calculation
-	r.persist(ctx, "read the session", func() (err error) {
-		s, open, err = r.look(ctx)
-		return err
-	})
-	if ctx.Err() != nil {
-		return
-	}
-	terminating := s.Status.State == ergane.SessionTerminating
-	for _, c := range open {
-		r.settle(ctx, c, r.posthumous(c, reason, terminating), func(at time.Time) ergane.SessionMove {
-			return ergane.SessionLost(r.id, at, reason)
-		})
-		if ctx.Err() != nil {
-			return
-		}
-	}
-	r.persist(ctx, "end the session", func() error {
-		at := time.Now()
-		state := ergane.ExecutorTerminated
-		if !terminating {
-			state = ergane.ExecutorFailed
-		}
-		if err := r.m.store.EndExecutors(ctx, r.id, state, at); err != nil {
-			return err
-		}
-		_, moved, err := r.m.moveSession(ctx, ergane.SessionStopped(r.id, at))
-		if err != nil || moved {
-			return err
-		}
-		_, _, err = r.m.moveSession(ctx, ergane.SessionLost(r.id, at, reason))
-		return err
-	})
-	if ctx.Err() != nil {
-		return
-	}
-	r.m.hub.moved(r.id)
-	if err := r.m.host.Discard(r.id); err != nil {
-		r.log.Warn("cannot remove the session's files", "error", err)
-	}
-}
-
-// posthumous is the end of a calculation whose kernel is dead: what the
-// kernel recorded, or else what its death means for it.
-func (r *runner) posthumous(c ergane.Calculation, reason string, terminating bool) ending {
-	canceled := terminating || c.Status.State == ergane.CalculationCanceling
-	e := ending{state: ergane.CalculationFailed, reason: reason}
-	if canceled {
-		e.state = ergane.CalculationCanceled
-		if c.Status.Reason != "" {
-			e.reason = c.Status.Reason
-		}
-		if reason != "" && reason != e.reason {
-			e.reason += " (" + reason + ")"
-		}
-	}
-	spool, err := r.m.host.Spool(r.id)
-	if err != nil {
-		return e
-	}
-	defer spool.Close()
-	if out, ok := spool.Outcome(c.ID); ok {
-		return endingOf(out)
-	}
-	at, stdout, stderr, ok := spool.Started(c.ID)
-	if !ok {
-		if !canceled {
-			e.reason = "the calculation never started: " + reason
-		}
-		return e
-	}
-	e.started, e.ended = at, time.Now()
-	e.stdout = rest(spool, "stdout", stdout)
-	e.stderr = rest(spool, "stderr", stderr)
-	e.outputs = allOutputs
-	return e
-}
-
-// allOutputs delivers whatever there is of the rich outputs.
-const allOutputs = -1
-
-// rest is the range from an offset to the present end of a stream.
-func rest(s Spool, stream string, from int64) ergane.Range {
-	size, err := s.Size(stream)
-	if err != nil || size < from {
-		return ergane.Range{Start: from, End: from}
-	}
-	return ergane.Range{Start: from, End: size}
+	return 0
 }

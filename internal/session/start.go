@@ -146,7 +146,9 @@ func (m *Manager) TerminateSession(ctx context.Context, id string) (ergane.Sessi
 	}
 	if moved {
 		m.holdFor(id)
-		m.nudge(id)
+	}
+	if s.Status.State == ergane.SessionTerminating {
+		m.nudge(id) // a repeated call, too: the answer to the first may have been lost
 	}
 	return s.Status.State, nil
 }

@@ -153,11 +153,24 @@ func TestOutputLimitStopsTheCalculationAndSaysSo(t *testing.T) {
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because it wrote more than 1000 bytes to stdout")
 		h.sessionIs(sid, ergane.SessionIdle, "")
-		if out, _ := h.bucket.Object(h.calculation(cid).Result.StdOut); len(out) != 1001 {
+		if out, _ := h.bucket.Object(h.calculation(cid).Result.StdOut); len(out) != 1000 {
 			h.Errorf("%d bytes were kept", len(out))
 		}
 		within := h.submit(sid, "fill 1000\nsleep 10s") // the limit is each calculation's own
 		h.awaitCalculation(within, ergane.CalculationCompleted)
+	})
+}
+
+func TestOutputThatGrowsTooFastToBeStoppedFailsTheCalculation(t *testing.T) {
+	inHouse(t, session.Config{MaxOutput: 1000}, func(h *house) {
+		sid := h.idle()
+		cid := h.submit(sid, "fill 1001")
+		h.awaitCalculation(cid, ergane.CalculationFailed)
+		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because it wrote more than 1000 bytes to stdout")
+		if out, _ := h.bucket.Object(h.calculation(cid).Result.StdOut); len(out) != 1000 {
+			h.Errorf("%d bytes were delivered", len(out))
+		}
+		h.sessionIs(sid, ergane.SessionIdle, "")
 	})
 }
 

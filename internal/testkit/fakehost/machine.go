@@ -30,10 +30,12 @@ type Faults struct {
 	Refusal string
 	// Unready ends kernels in this way instead of their being ready.
 	Unready *ergane.Exit
-	// Adopt is the answer of Host.Adopt, Spool of Host.Spool, Sessions of Host.Sessions.
-	Adopt, Spool, Sessions error
+	// Adopt is the answer of Host.Adopt, Spool of Host.Spool.
+	Adopt, Spool error
 	// Exec is the answer of Kernel.Exec; nothing runs.
 	Exec error
+	// Wait is what Kernel.Wait answers at the end of the code, while the kernel lives.
+	Wait error
 	// Deaf kernels take no code and answer nothing, but live.
 	Deaf bool
 	// Untaken ends a kernel in this way when it gets code, before the code starts.
@@ -169,8 +171,7 @@ func (m *Machine) Released(session string) int64 {
 	return p.released
 }
 
-// Started counts the kernels that were ever started, Crowd the most that were
-// on their way from start to ready at once.
+// Started counts the kernels that were ever started.
 func (m *Machine) Started() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -22,13 +22,12 @@ var (
 type Bucket struct {
 	mu      sync.Mutex
 	objects map[string][]byte      // by address; guarded by mu
-	puts    map[string]int         // attempts, by address; guarded by mu
 	fault   func(uri string) error // guarded by mu
 	hung    chan struct{}          // Puts wait for its close; guarded by mu
 }
 
 // NewBucket makes an empty result store.
-func NewBucket() *Bucket { return &Bucket{objects: map[string][]byte{}, puts: map[string]int{}} }
+func NewBucket() *Bucket { return &Bucket{objects: map[string][]byte{}} }
 
 // Fail makes every Put fail for which the function returns an error, which may be nil.
 func (b *Bucket) Fail(fault func(uri string) error) {
@@ -65,13 +64,6 @@ func (b *Bucket) Object(uri string) (string, bool) {
 	return string(o), ok
 }
 
-// Puts counts the attempts to store an object.
-func (b *Bucket) Puts(uri string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.puts[uri]
-}
-
 // Objects is the bucket for a server that runs on the power given.
 func (b *Bucket) Objects(power *Power) *Objects { return &Objects{b, power} }
 
@@ -87,7 +79,6 @@ var _ session.Objects = (*Objects)(nil)
 func (o *Objects) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string) error {
 	return o.power.call(ctx, "Put", func(ctx context.Context) error {
 		o.b.mu.Lock()
-		o.b.puts[uri]++
 		var err error
 		if o.b.fault != nil {
 			err = o.b.fault(uri)

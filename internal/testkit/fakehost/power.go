@@ -19,8 +19,9 @@ type Power struct {
 
 	mu    sync.Mutex
 	calls []string // so far; guarded by mu
-	at    int      // the call that the power does not outlast; guarded by mu
-	after bool     // it is made, but its answer is lost; guarded by mu
+	at    int      // the call that something happens at; guarded by mu
+	act   func()   // before it, if not nil; guarded by mu
+	after func()   // after it, if not nil; guarded by mu
 }
 
 // NewPower is the power of a new server.
@@ -32,18 +33,28 @@ func NewPower() *Power {
 // Cut ends the server.
 func (p *Power) Cut() { p.off(ErrCut) }
 
-// CutAt ends the server at its n-th call, counted from 1: before the call has
-// an effect, or after it, so that only the answer is lost.
+// CutAt ends the server at its n-th call from now on: before the call has an
+// effect, or after it, so that only the answer is lost.
 func (p *Power) CutAt(n int, after bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.at, p.after = n, after
+	p.at, p.act, p.after = len(p.calls)+n, p.Cut, nil
+	if after {
+		p.act, p.after = nil, p.Cut
+	}
+}
+
+// At calls a function before the server's n-th call from now on.
+func (p *Power) At(n int, act func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.act, p.after = len(p.calls)+n, act, nil
 }
 
 // Gone is closed once the power is cut.
 func (p *Power) Gone() <-chan struct{} { return p.ctx.Done() }
 
-// Calls are the names of the calls so far that cutting the power can come between.
+// Calls are the names of the calls so far.
 func (p *Power) Calls() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,10 +65,13 @@ func (p *Power) Calls() []string {
 func (p *Power) call(ctx context.Context, name string, do func(context.Context) error) error {
 	p.mu.Lock()
 	p.calls = append(p.calls, name)
-	here, after := p.at == len(p.calls), p.after
+	var act, after func()
+	if p.at == len(p.calls) {
+		act, after = p.act, p.after
+	}
 	p.mu.Unlock()
-	if here && !after {
-		p.Cut()
+	if act != nil {
+		act()
 	}
 	if p.ctx.Err() != nil {
 		return ErrCut
@@ -66,8 +80,8 @@ func (p *Power) call(ctx context.Context, name string, do func(context.Context) 
 	defer cancel(nil)
 	defer context.AfterFunc(p.ctx, func() { cancel(ErrCut) })()
 	err := do(ctx)
-	if here {
-		p.Cut()
+	if after != nil {
+		after()
 	}
 	if p.ctx.Err() != nil {
 		return ErrCut

@@ -172,9 +172,12 @@ func (p *process) run(b *block) {
 	}
 	out := &ergane.Outcome{
 		State: v.state, ErrorName: v.name, ErrorValue: v.value, StartedAt: b.started, EndedAt: time.Now(),
-		Stdout:  ergane.Range{Start: b.stdout, End: int64(len(p.streams["stdout"]))},
-		Stderr:  ergane.Range{Start: b.stderr, End: int64(len(p.streams["stderr"]))},
+		Stdout:  ergane.Range{Start: b.stdout, End: max(b.stdout, int64(len(p.streams["stdout"])))},
+		Stderr:  ergane.Range{Start: b.stderr, End: max(b.stderr, int64(len(p.streams["stderr"])))},
 		Outputs: int64(len(b.outputs)),
+	}
+	if v.timeless {
+		out.StartedAt, out.EndedAt = time.Time{}, time.Time{}
 	}
 	p.current = nil
 	if v.unrecorded != "" {

@@ -24,12 +24,14 @@ import (
 //	kill SIGNAL        ends the kernel by a signal
 //	driver             ends the Spark driver
 //	unrecorded WHY     the outcome cannot be written to disk
+//	timeless           the outcome will name no times that can be believed
 
 // verdict is how a script ended.
 type verdict struct {
 	state       ergane.CalculationState
 	name, value string
 	unrecorded  string
+	timeless    bool
 }
 
 type interpreter struct {
@@ -44,9 +46,13 @@ func (i *interpreter) run() verdict {
 	for text := range strings.Lines(i.b.code) {
 		i.line++
 		verb, arg, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
-		if verb == "unrecorded" {
+		switch verb {
+		case "unrecorded":
 			v.unrecorded = arg
 			return v
+		case "timeless":
+			v.timeless = true
+			continue
 		}
 		if end := i.step(verb, arg); end != nil {
 			return *end

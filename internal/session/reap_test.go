@@ -1,0 +1,110 @@
+package session_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+const orphan = "019a0000-0000-7000-8000-0000000000ff"
+
+func TestKernelOfNoSessionIsEndedAndForgotten(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		h.stop()
+		h.machine.Orphan(orphan)
+		h.serve()
+		h.settled()
+		if h.machine.Alive(orphan) {
+			h.Error("it lives")
+		}
+		if files, logs := h.machine.Has(orphan); files || logs {
+			h.Errorf("files %t, logs %t", files, logs)
+		}
+	})
+}
+
+func TestKernelOfASessionThatHasEndedIsEnded(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.kill()
+		h.movedSession(ergane.SessionLost(sid, time.Now(), "lost"))
+		h.serve()
+		h.settled()
+		if h.machine.Alive(sid) {
+			h.Error("it lives")
+		}
+		if files, logs := h.machine.Has(sid); files || !logs {
+			h.Errorf("files %t, logs %t", files, logs)
+		}
+	})
+}
+
+func TestLogsOfAnEndedSessionStayForTheirTime(t *testing.T) {
+	inHouse(t, session.Config{LogsFor: 48 * time.Hour}, func(h *house) {
+		sid := h.idle()
+		h.ends(sid, time.Second)
+		time.Sleep(47 * time.Hour)
+		if _, logs := h.machine.Has(sid); !logs {
+			h.Error("the logs are gone too early")
+		}
+		time.Sleep(3 * time.Hour)
+		if _, logs := h.machine.Has(sid); logs {
+			h.Error("the logs are still there")
+		}
+	})
+}
+
+func TestReaperLeavesLiveSessionsAlone(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idleFor(24 * time.Hour)
+		h.stop()
+		h.serve()
+		time.Sleep(5 * time.Hour)
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
+	})
+}
+
+// A store that does not answer says nothing of whose a kernel is.
+func TestReaperEndsNothingWhileItCannotReadTheStore(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.ends(sid, time.Second)
+		h.stop()
+		h.machine.Orphan(sid)
+		h.build()
+		h.store.Fail("Session", 1<<30)
+		h.must(h.m.Start(h.ctx))
+		time.Sleep(2 * time.Hour)
+		if !h.machine.Alive(sid) {
+			h.Error("the kernel was ended")
+		}
+		h.store.Fail("Session", 0)
+		time.Sleep(2 * time.Hour)
+		if h.machine.Alive(sid) {
+			h.Error("the kernel lives")
+		}
+	})
+}
+
+// Where a kernel that lived could not be reached, its session has failed. The
+// reaper ends it as soon as it can.
+func TestKernelThatWasGivenUpIsEndedOnceItIsFound(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		h.kill()
+		h.machine.Set(faults{Adopt: errors.New("too many open files")})
+		h.serve()
+		h.awaitSession(sid, ergane.SessionFailed)
+		time.Sleep(2 * time.Hour)
+		if files, _ := h.machine.Has(sid); !files || !h.machine.Alive(sid) {
+			h.Errorf("alive %t, files %t", h.machine.Alive(sid), files)
+		}
+		h.machine.Set(faults{})
+		time.Sleep(time.Hour)
+		h.gone(sid)
+	})
+}
