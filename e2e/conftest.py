@@ -48,6 +48,19 @@ def clean_env(home: Path) -> dict[str, str]:
     return env
 
 
+def processes_at(folder: Path) -> set[int]:
+    """Every process that has the folder on its command line, or works or has a file open in it."""
+    found = set()
+    for proc in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if proc.name.isdigit() and int(proc.name) != os.getpid():
+                text = (proc / "cmdline").read_bytes().decode(errors="replace") + os.readlink(proc / "cwd")
+                text += "".join(os.readlink(fd) for fd in (proc / "fd").iterdir())
+                if str(folder) in text:
+                    found.add(int(proc.name))
+    return found
+
+
 class Server:
     """`ergane serve` on a data dir of its own."""
 
@@ -61,8 +74,10 @@ class Server:
         self.args = list(args) or self.args
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [ERGANE, "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"]
-                + ["--data-dir", str(self.data_dir), *self.args],
+                [
+                    *(ERGANE, "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"),
+                    *("--data-dir", str(self.data_dir), *self.args),
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=clean_env(self.data_dir.parent),
@@ -108,16 +123,17 @@ class Server:
         )
 
     def session_processes(self) -> list[int]:
-        """Every process that has the data dir on its command line or as its folder, but for the server."""
-        found = []
-        for proc in Path("/proc").iterdir():
-            if not proc.name.isdigit() or (self.process and int(proc.name) == self.process.pid):
-                continue
-            with contextlib.suppress(OSError):
-                text = (proc / "cmdline").read_bytes() + os.readlink(proc / "cwd").encode()
-                if str(self.data_dir).encode() in text:
-                    found.append(int(proc.name))
-        return found
+        """Every process but the server that has the data dir on its command line, as its folder or open."""
+        found = processes_at(self.data_dir)
+        if self.process is not None:
+            found.discard(self.process.pid)
+        return sorted(found)
+
+
+def never_5xx(response_dict: dict[str, Any] | None, **_: Any) -> None:
+    """Seen before botocore retries, so that it cannot hide one."""
+    if response_dict is not None and response_dict["status_code"] >= 500:
+        raise AssertionError(f"the server answers {response_dict['status_code']}: {response_dict['body']!r}")
 
 
 class Athena:
@@ -125,6 +141,7 @@ class Athena:
 
     def __init__(self, server: Server, **config: Any) -> None:
         self.api = server.client("athena", **config)
+        self.api.meta.events.register("response-received.athena", never_5xx)
         self.s3 = server.client("s3")
 
     def start(self, **kwargs: Any) -> str:

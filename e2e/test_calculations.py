@@ -27,7 +27,8 @@ def test_blocks_share_variables_and_spark(athena: Athena, session: str) -> None:
 def test_a_python_error_reads_as_on_athena(athena: Athena, session: str) -> None:
     got = athena.run(session, "\nfoobar")
     assert got.state == "FAILED"
-    assert got.stderr.decode().strip() == 'File "<stdin>", line 2, in <module>\nNameError: name \'foobar\' is not defined'
+    text = "File \"<stdin>\", line 2, in <module>\nNameError: name 'foobar' is not defined"
+    assert got.stderr.decode().strip() == text
     assert got.reason == "NameError: name 'foobar' is not defined"
     assert athena.status(session)["State"] == "IDLE"
 

@@ -72,7 +72,9 @@ func (in *installation) makeArchive(ctx context.Context) error {
 // train runs a driver through what sessions do first, recording its classes.
 func (in *installation) train(ctx context.Context, e *Engine, key string) (archive, error) {
 	folder, tmp := in.path("archive"), in.path("tmp", "train")
-	if err := errors.Join(os.RemoveAll(folder), os.RemoveAll(tmp), os.MkdirAll(folder, 0o755), os.MkdirAll(filepath.Join(tmp, "tmp"), 0o755)); err != nil {
+	err := errors.Join(os.RemoveAll(folder), os.RemoveAll(tmp), os.MkdirAll(folder, 0o755),
+		os.MkdirAll(filepath.Join(tmp, "tmp"), 0o755), os.MkdirAll(filepath.Join(tmp, scratchDir), 0o755))
+	if err != nil {
 		return archive{}, err
 	}
 	e.made.Archive = archive{}

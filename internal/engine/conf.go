@@ -39,7 +39,7 @@ func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 		// where a type does not allow it.
 		"spark.sql.execution.arrow.pyspark.enabled": "true",
 	}
-	for key, value := range s3aConf(spec.S3, filepath.Join(spec.WorkDir, "tmp", "s3a")) {
+	for key, value := range s3aConf(spec.S3, filepath.Join(spec.WorkDir, scratchDir, "s3a")) {
 		conf["spark.hadoop."+key] = value
 	}
 	return conf

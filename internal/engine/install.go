@@ -188,8 +188,11 @@ func (in *installation) settled(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if _, err := probePython(ctx, e.python()); err != nil {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
 		in.Log.Warn("the engine's Python does not run any more: installing anew", keyEngine, in.Spec.ID(), keyError, err)
-		return false, ctx.Err()
+		return false, nil
 	}
 	in.made = e.made
 	java, err := probeJava(ctx, e.made.Java.Path)
@@ -219,7 +222,7 @@ func (in *installation) finish(ctx context.Context) error {
 	if err := in.makeArchive(ctx); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(in.path("tmp")); err != nil {
+	if err := errors.Join(os.RemoveAll(in.path("tmp")), syncTree(in.dir)); err != nil {
 		return explain("finish", "", err)
 	}
 	in.made.InstalledAt = time.Now().UTC().Truncate(time.Second)

@@ -47,7 +47,7 @@ func extractKernel(source fs.FS, dir string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(staging)
-	if err := errors.Join(os.Chmod(staging, 0o755), os.CopyFS(staging, source), syncTree(dir)); err != nil {
+	if err := errors.Join(os.Chmod(staging, 0o755), os.CopyFS(staging, source)); err != nil {
 		return "", fmt.Errorf("unpack the kernel's source: %w", err)
 	}
 	// Another process may have been faster: its folder has the same content.

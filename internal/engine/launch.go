@@ -19,8 +19,9 @@ type S3 struct {
 
 // LaunchSpec says for whom a kernel and its JVM are started.
 type LaunchSpec struct {
-	// WorkDir is the kernel's folder of the session. WorkDir/tmp, which must
-	// exist, is its working directory and holds Spark's scratch files.
+	// WorkDir is the kernel's folder of the session. WorkDir/tmp is its working
+	// directory and WorkDir/java has the driver's own files, out of the way of
+	// code that empties its folder; both must exist.
 	WorkDir string
 	// Home is the process's home folder; empty: that of this process.
 	Home string
@@ -62,6 +63,9 @@ type JavaLaunch struct {
 	Env  map[string]string `json:"env"`
 }
 
+// scratchDir is the folder of Spark's and Java's scratch files below WorkDir.
+const scratchDir = "java"
+
 // systemPath is where programs of the system are; the user's own PATH is not
 // handed on, so that a session does not depend on the shell that started the server.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -79,7 +83,7 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
-	tmp := filepath.Join(spec.WorkDir, "tmp")
+	tmp, scratch := filepath.Join(spec.WorkDir, "tmp"), filepath.Join(spec.WorkDir, scratchDir)
 	home := spec.Home
 	if home == "" {
 		if home, err = os.UserHomeDir(); err != nil {
@@ -107,7 +111,7 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	java["SPARK_ENV_LOADED"] = "1"
 	// A setting of the context could be overridden by the environment, and
 	// Spark says so in the log of every session.
-	java["SPARK_LOCAL_DIRS"] = tmp
+	java["SPARK_LOCAL_DIRS"] = scratch
 	maps.Copy(java, spec.Environment)
 
 	base := e.baseConf(spec, memory)
@@ -123,7 +127,7 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	if len(submit) > 0 && spec.S3.Endpoint != "" {
 		java["AWS_ACCESS_KEY_ID"], java["AWS_SECRET_ACCESS_KEY"] = spec.S3.AccessKeyID, spec.S3.Secret
 	}
-	argv := append(e.javaCommand(heap, tmp), sparkMain)
+	argv := append(e.javaCommand(heap, scratch), sparkMain)
 	argv = append(append(argv, submit...), pysparkShell)
 	return Launch{
 		Argv:      []string{e.python(), "-s", "-X", "utf8", e.path(e.made.Kernel)},

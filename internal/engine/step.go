@@ -19,6 +19,10 @@ type marker struct {
 	Version int       `json:"v"`
 	Key     string    `json:"key"`
 	At      time.Time `json:"at"`
+	// Boot is the machine's boot id: a power cut can lose files that the
+	// marker outlives, so after one the step is done again. A complete engine
+	// needs no markers; it was made durable before it was declared complete.
+	Boot string `json:"boot"`
 }
 
 // step runs do unless an earlier run finished it with the same key. do must
@@ -26,7 +30,7 @@ type marker struct {
 func (in *installation) step(ctx context.Context, name, key string, do func(context.Context) error) error {
 	path := in.path("steps", name+".json")
 	var was marker
-	if readJSON(path, &was) == nil && was.Key == key {
+	if readJSON(path, &was) == nil && was.Key == key && was.Boot == bootID() {
 		return nil
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -36,12 +40,8 @@ func (in *installation) step(ctx context.Context, name, key string, do func(cont
 	if err := do(ctx); err != nil {
 		return err
 	}
-	// The marker must not outlive a power cut that its step's files do not.
-	if err := syncTree(in.dir); err != nil {
-		return explain(name, "", err)
-	}
 	in.Log.Info("setup step done", keyEngine, in.Spec.ID(), keyStep, name, keyTook, time.Since(began))
-	if err := writeJSON(path, marker{Version: 1, Key: key, At: began.UTC()}); err != nil {
+	if err := writeJSON(path, marker{Version: 1, Key: key, At: began.UTC(), Boot: bootID()}); err != nil {
 		return explain(name, "", err)
 	}
 	return nil

@@ -50,6 +50,21 @@ func whyGone(s *Spool, exit ergane.Exit) error {
 	return &GoneError{Exit: exit}
 }
 
+// ReadRefusal is what Spark said when it refused to start in the kernel of a
+// session folder; nil where it did not, or nothing can be read.
+func ReadRefusal(dir string) *SparkError {
+	spool, err := OpenSpool(dir)
+	if err != nil {
+		return nil
+	}
+	defer spool.Close()
+	refusal, err := readDocument(spool.root, "ready.json", parseReady)
+	if err != nil {
+		return nil
+	}
+	return refusal
+}
+
 func (k *Kernel) gone() bool {
 	select {
 	case <-k.done:

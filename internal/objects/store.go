@@ -79,7 +79,9 @@ func New(cfg Config) (*Store, error) {
 		ReadBufferSize:        64 << 10,
 	}
 	s := &Store{idle: transport, cfg: cfg, base: time.Minute, rate: 128 << 10}
+	backoff := 2 * time.Second
 	if cfg.Embedded {
+		backoff = 200 * time.Millisecond
 		transport.ResponseHeaderTimeout = 20 * time.Second
 		s.base, s.rate = 20*time.Second, 4<<20
 	}
@@ -92,7 +94,7 @@ func New(cfg Config) (*Store, error) {
 			return key, nil
 		}),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts, o.MaxBackoff = 3, 2*time.Second
+			o.MaxAttempts, o.MaxBackoff = 3, backoff
 		}),
 		// Checksums beyond what the operation needs are refused by some stores.
 		RequestChecksumCalculation:                aws.RequestChecksumCalculationWhenRequired,

@@ -19,6 +19,19 @@ from typing import Any
 SOURCE = Path(__file__).parent.parent / "src"
 TOKEN = "0123456789abcdef" * 4
 DEADLINE = 60.0
+ENGINE_VARIABLE = "ERGANE_TEST_JAVA_BOOT"
+
+
+def engine() -> dict[str, Any]:
+    """The engine under test, {python, java: {argv, env}, spark: {conf}}, from the file that the variable names."""
+    path = os.environ.get(ENGINE_VARIABLE)
+    assert path, f"{ENGINE_VARIABLE} is not set: these tests need an engine (make test gives one)"
+    return json.loads(Path(path).read_text())
+
+
+def python() -> str:
+    """The interpreter of kernels: the engine's where there is one, else our own."""
+    return engine()["python"] if ENGINE_VARIABLE in os.environ else sys.executable
 
 
 class Ended(Exception):
@@ -29,9 +42,7 @@ class Kernel:
     """Starts a kernel in a fresh session folder. Use as a context manager: it ends the process and its children."""
 
     def __init__(self, engine: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> None:
-        """engine has `java` and `spark` of the boot document, and `python`, the interpreter that has PySpark."""
-        engine = dict(engine or {})
-        python = engine.pop("python", sys.executable)
+        """engine has members of the boot document: `java` and `spark` for a kernel with Spark."""
         self.session = Path(tempfile.mkdtemp(prefix="ergane-kernel-"))
         self.work = self.session / "work"
         (self.work / "tmp").mkdir(parents=True)
@@ -41,13 +52,13 @@ class Kernel:
             "session": str(uuid.uuid4()),
             "dir": str(self.work),
             "env": env or {},
-            **engine,
+            **(engine or {}),
         }
         self._log_read, log_write = os.pipe()
         boot_read, boot_write = os.pipe()
         with open(self.session / "spawn.log", "wb") as spawn_log:
             self.process = subprocess.Popen(
-                [python, "-I", "-X", "utf8", str(SOURCE)],
+                [python(), "-I", "-X", "utf8", str(SOURCE)],
                 stdin=subprocess.DEVNULL,
                 stdout=spawn_log,
                 stderr=spawn_log,
@@ -98,6 +109,16 @@ class Kernel:
         assert answer["pid"] == self.process.pid
         return server
 
+    def reconnect(self) -> None:
+        """After a block that closed the kernel's descriptors."""
+        self._server = self.until(self._welcomed, "a new socket")
+
+    def _welcomed(self) -> Server | None:
+        try:
+            return self.connect()
+        except (EOFError, OSError):
+            return None
+
     def dial(self) -> Server:
         path = str(self.work / "kernel.sock")
 
@@ -114,12 +135,14 @@ class Kernel:
 
     # ---- calculations ----
 
-    def submit(self, code: str | bytes) -> Calculation:
+    def submit(self, code: str | bytes, answered: bool = True) -> Calculation:
+        """Orders code to run. answered=False: the kernel may be dead before it has answered."""
         calculation = Calculation(self, str(uuid.uuid4()))
         calculation.folder.mkdir(parents=True)
         (calculation.folder / "code.py").write_bytes(code if isinstance(code, bytes) else code.encode())
-        answer = self.server.ask(op="exec", id=calculation.id)
-        assert answer.get("state") == "accepted", answer
+        n = self.server.send(op="exec", id=calculation.id)
+        if answered:
+            assert self.server.answer(n).get("state") == "accepted"
         return calculation
 
     def run(self, code: str | bytes) -> Calculation:

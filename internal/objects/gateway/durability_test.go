@@ -175,6 +175,37 @@ func TestLeftOversOfACompletedUploadGo(t *testing.T) {
 	}
 }
 
+func TestUploadsDoNotOutliveTheMachine(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	sup := s.start(t, nil)
+	c := s.client(t, sup.Endpoint(), nil)
+	if err := put(t, c, "bucket", "key", "x"); err != nil {
+		t.Fatal(err)
+	}
+	complete, _ := upload(t, c, "bucket", "large")
+	restart(t, s, sup, func() {
+		path := filepath.Join(s.dir, "s3.json")
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = bytes.Replace(raw, bytes.TrimSpace(id), []byte("another"), 1)
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_, err := c.CompleteMultipartUpload(t.Context(), complete)
+	wantError(t, err, 404, "NoSuchUpload")
+	if got, err := get(t, c, "bucket", "key"); got != "x" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestUnknownUploadIsNotTakenForTheObjectOfThatName(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

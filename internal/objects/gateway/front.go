@@ -30,7 +30,7 @@ func (f *front) handler() fiber.Handler {
 		if err := checkNames(c); err != nil {
 			return err
 		}
-		if writesObject(c) {
+		if writesObject(c) || sparkLists(c) {
 			c.Locals(makesBucket{}, true)
 		}
 		return f.settle(c)
@@ -77,6 +77,14 @@ func target(c fiber.Ctx) (bucket, key string, err error) {
 	}
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return bucket, key, nil
+}
+
+// sparkLists is Spark looking whether a path exists, as it does before it
+// writes there: in a bucket that does not exist it would give up.
+func sparkLists(c fiber.Ctx) bool {
+	bucket, key, err := target(c)
+	return err == nil && bucket != "" && key == "" && c.Method() == http.MethodGet &&
+		c.Query("list-type") == "2" && strings.HasPrefix(c.Get("User-Agent"), "Hadoop ")
 }
 
 // writesObject tells PutObject, CopyObject and CreateMultipartUpload from the

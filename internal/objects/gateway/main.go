@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// memoryLimit makes the garbage collector give back what a burst of requests
-// took; the live heap of an idle store is a few MiB.
-const memoryLimit = 48 << 20
+// memoryLimit is far above what requests need; beyond it the garbage collector
+// works harder. The live heap of an idle store is a few MiB.
+const memoryLimit = 256 << 20
 
 // Main is the body of `ergane s3`. args are what stands behind the subcommand;
 // the result is the exit status. SIGTERM and SIGINT end it in good order.

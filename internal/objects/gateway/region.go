@@ -52,13 +52,23 @@ func (f *front) settle(c fiber.Ctx) error {
 	if region == Region && !located {
 		return nil
 	}
-	var secret string
-	var err error
-	if presigned {
-		secret, err = f.verifyPresigned(c, region, parts[0])
-	} else {
-		secret, err = f.verifyHeader(c, region)
+	secret, err := f.secret(parts[0])
+	if err != nil {
+		return err
 	}
+	// versitygw verifies requests whose path it has decoded, later on.
+	sent := string(c.Request().URI().PathOriginal())
+	path, err := url.PathUnescape(sent)
+	if err != nil {
+		return s3err.GetAPIError(s3err.ErrInvalidURI)
+	}
+	c.Path(path)
+	if presigned {
+		err = f.verifyPresigned(c, region)
+	} else {
+		err = f.verifyHeader(c, region)
+	}
+	c.Path(sent)
 	if err != nil {
 		return err
 	}
@@ -67,7 +77,7 @@ func (f *front) settle(c fiber.Ctx) error {
 			return err
 		}
 	}
-	return resign(c, aws.Credentials{AccessKeyID: parts[0], SecretAccessKey: secret})
+	return resign(c, path, aws.Credentials{AccessKeyID: parts[0], SecretAccessKey: secret})
 }
 
 // scope is the Credential of a request, and whether it stands in the query.
@@ -98,35 +108,31 @@ func (f *front) secret(access string) (string, error) {
 	return a.Secret, nil
 }
 
-func (f *front) verifyHeader(c fiber.Ctx, region string) (secret string, err error) {
+func (f *front) verifyHeader(c fiber.Ctx, region string) error {
 	data, err := utils.ParseAuthorization(c.Get("Authorization"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	date := c.Get("X-Amz-Date", c.Get("Date"))
 	at, err := time.Parse(amzTime, date)
 	if err != nil {
-		return "", s3err.GetAPIError(s3err.ErrMissingDateHeader)
+		return s3err.GetAPIError(s3err.ErrMissingDateHeader)
 	}
 	if err := utils.ValidateDate(at); err != nil {
-		return "", err
+		return err
 	}
 	if date[:8] != data.Date {
-		return "", s3err.MalformedAuth.DateMismatch()
-	}
-	secret, err = f.secret(data.Access)
-	if err != nil {
-		return "", err
+		return s3err.MalformedAuth.DateMismatch()
 	}
 	key, err := f.signingKey(data.Access, c.Get("X-Amz-Security-Token"), data.Date, region)
 	if err != nil {
-		return "", err
+		return err
 	}
 	length, _ := strconv.ParseInt(c.Get("Content-Length"), 10, 64)
 	payload := c.Get("X-Amz-Content-Sha256")
 	canonical, err := utils.CheckValidSignature(c, data, key, payload, at, length)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if utils.IsStreamingPayload(payload) && !utils.IsUnsignedStreamingPayload(payload) {
 		// Each chunk is signed for the same region: the body is verified as it
@@ -137,24 +143,20 @@ func (f *front) verifyHeader(c fiber.Ctx, region string) (secret string, err err
 		}
 		chunks, err := utils.NewChunkReader(c, body, data, canonical, key, at)
 		if err != nil {
-			return "", err
+			return err
 		}
 		utils.ContextKeyBodyReader.Set(c, chunks)
 		c.Request().Header.Set("X-Amz-Content-Sha256", unsignedPayload)
 	}
-	return secret, nil
+	return nil
 }
 
 // verifyPresigned also takes the signature out of the query, for it to become
 // one in the header.
-func (f *front) verifyPresigned(c fiber.Ctx, region, access string) (secret string, err error) {
-	secret, err = f.secret(access)
-	if err != nil {
-		return "", err
-	}
+func (f *front) verifyPresigned(c fiber.Ctx, region string) error {
 	verify := middlewares.VerifyPresignedV4Signature(f.root, f.accounts, region, false)
 	if err := verify(c); err != nil {
-		return "", err
+		return err
 	}
 	utils.ContextKeyAuthenticated.Delete(c)
 	query := c.Request().URI().QueryArgs()
@@ -166,7 +168,7 @@ func (f *front) verifyPresigned(c fiber.Ctx, region, access string) (secret stri
 	if c.Get("X-Amz-Content-Sha256") == "" {
 		header.Set("X-Amz-Content-Sha256", unsignedPayload)
 	}
-	return secret, nil
+	return nil
 }
 
 func (f *front) signingKey(access, token, date, region string) ([]byte, error) {
@@ -185,7 +187,7 @@ func (f *front) signingKey(access, token, date, region string) ([]byte, error) {
 
 // resign replaces the request's signature by one for Region. It covers what
 // versitygw wants to see covered: the host and every x-amz-* header.
-func resign(c fiber.Ctx, key aws.Credentials) error {
+func resign(c fiber.Ctx, path string, key aws.Credentials) error {
 	header := &c.Request().Header
 	date := c.Get("X-Amz-Date")
 	if date == "" {
@@ -204,7 +206,7 @@ func resign(c fiber.Ctx, key aws.Credentials) error {
 		URL: &url.URL{
 			Scheme:   "http",
 			Host:     host,
-			Opaque:   "//" + host + string(c.Request().URI().PathOriginal()),
+			Opaque:   "//" + host + path, // the signer encodes it, once
 			RawQuery: c.Request().URI().QueryArgs().String(),
 		},
 	}
@@ -214,9 +216,7 @@ func resign(c fiber.Ctx, key aws.Credentials) error {
 		}
 	}
 	payload := c.Get("X-Amz-Content-Sha256")
-	err = v4.NewSigner().SignHTTP(context.Background(), key, r, payload, "s3", Region, at, func(o *v4.SignerOptions) {
-		o.DisableURIPathEscaping = true // S3 paths are encoded once
-	})
+	err = v4.NewSigner().SignHTTP(context.Background(), key, r, payload, "s3", Region, at)
 	if err != nil {
 		return err
 	}

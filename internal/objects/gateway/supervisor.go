@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -21,10 +19,6 @@ const (
 	// steadyAfter is the life after which a death is a new one and not the
 	// next of a series.
 	steadyAfter = 30 * time.Second
-	// Ports for "any free one" are taken below the range from which systems
-	// give ports to outgoing connections, so that one of those does not sit on
-	// the data dir's port at the next start.
-	lowestPort, ports = 20_000, 10_000
 )
 
 // SupervisorConfig is what a Supervisor needs to know.
@@ -165,92 +159,6 @@ func (s *Supervisor) release() *child {
 	c := s.child
 	s.child, s.bad = nil, errors.New("the store is not kept any more")
 	return c
-}
-
-// adopt finds a living process that may stay, and ends one that may not.
-func (s *Supervisor) adopt(ctx context.Context) (*child, error) {
-	c, err := find(ctx, s.cfg.DataDir)
-	if c == nil || err != nil {
-		return nil, err
-	}
-	why := s.unfit(ctx, c)
-	if why == nil {
-		return c, nil
-	}
-	if ctx.Err() != nil {
-		c.letGo()
-		return nil, context.Cause(ctx)
-	}
-	s.cfg.Log.Warn("store is replaced", "pid", c.PID, "reason", why)
-	defer c.letGo()
-	return nil, c.end(ctx)
-}
-
-func (s *Supervisor) unfit(ctx context.Context, c *child) error {
-	if c.Build != s.cfg.Build {
-		return errors.New("it is of another build")
-	}
-	if host, port := s.split(); c.Addr != s.cfg.Listen && port != "0" || !sameHost(c.Addr, host) {
-		return fmt.Errorf("it listens on %s and not on %s", c.Addr, s.cfg.Listen)
-	}
-	var err error
-	for range maxProbeFailures {
-		if err = probe(ctx, c.Addr, c.PID, s.cfg.ProbeTimeout); err == nil {
-			break
-		}
-	}
-	return err
-}
-
-func (s *Supervisor) split() (host, port string) {
-	host, port, _ = net.SplitHostPort(s.cfg.Listen) // checked by NewSupervisor
-	return host, port
-}
-
-func sameHost(addr, host string) bool {
-	h, _, err := net.SplitHostPort(addr)
-	return err == nil && h == host
-}
-
-// first starts the first process of this server, on the configured address, or
-// on the port that the data dir has had so far, or on any free one.
-func (s *Supervisor) first(ctx context.Context) (*child, error) {
-	host, port := s.split()
-	if port != "0" {
-		c, err := s.start(ctx, s.cfg.Listen)
-		if errors.Is(err, ErrInUse) {
-			return nil, fmt.Errorf("cannot serve S3: %w; end that program, or give S3 another address", err)
-		}
-		return c, err
-	}
-	if h, err := readHandle(s.cfg.DataDir); err == nil && sameHost(h.Addr, host) {
-		c, err := s.start(ctx, h.Addr)
-		if !errors.Is(err, ErrInUse) {
-			return c, err
-		}
-		s.cfg.Log.Warn("store moves to another port", "error", err)
-	}
-	for range 20 {
-		addr := net.JoinHostPort(host, strconv.Itoa(lowestPort+rand.IntN(ports)))
-		if c, err := s.start(ctx, addr); !errors.Is(err, ErrInUse) {
-			return c, err
-		}
-	}
-	return s.start(ctx, s.cfg.Listen)
-}
-
-func (s *Supervisor) start(ctx context.Context, addr string) (*child, error) {
-	c, err := start(ctx, s.cfg.Command, Config{
-		DataDir: s.cfg.DataDir, Listen: addr, DeadMan: s.cfg.DeadMan, Build: s.cfg.Build,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := probe(ctx, c.Addr, c.PID, s.cfg.ProbeTimeout); err != nil {
-		defer c.letGo()
-		return nil, errors.Join(err, c.kill())
-	}
-	return c, nil
 }
 
 // keep watches c and its successors until ctx ends. It is the only one that

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from os import _exit
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any, NoReturn
 
 from . import PROTOCOL
@@ -71,7 +73,7 @@ class Kernel:
         from .spool import Spool
 
         interrupts = Interrupts()
-        interrupts.install()
+        interrupts.enter()
         spool = Spool(self._boot.dir)
         shell = make_shell(f"{self._tmp}/.ipython", spool.stderr.write)
         sys.argv = [""]
@@ -118,13 +120,13 @@ class Kernel:
         """Ends the process, Spark first. From any thread; whoever comes second waits for the first."""
         self._ending.acquire()
         if status == 0:
-            deadline = time.monotonic() + RECORD_SECONDS
-            while self._desk.recording and time.monotonic() < deadline:
-                time.sleep(POLL_SECONDS)
+            deadline = monotonic() + RECORD_SECONDS
+            while self._desk.recording and monotonic() < deadline:
+                sleep(POLL_SECONDS)
             self._stop_spark()
         if self._driver is not None:
             self._driver.end(DRIVER_SECONDS)
-        os._exit(status)
+        _exit(status)
 
     def _stop_spark(self) -> None:
         if self._service.jobs is not None and self._driver is not None and self._driver.alive:

@@ -32,13 +32,12 @@ class BlockRunner:
     def run(self, calculation: Calculation, source: str, outputs: Outputs) -> dict[str, str] | None:
         """Runs source to its end, on the main thread. Returns how it failed; the traceback is in the spool."""
         self._state.repair()
-        self._interrupts.install()
         self._shell.outputs = outputs
+        self._interrupts.enter()
         try:
             return self._run(calculation, source)
         finally:
-            self._interrupts.disarm()
-            self._interrupts.install()
+            self._interrupts.leave()
             self._shell.outputs = None
 
     def _run(self, calculation: Calculation, source: str) -> dict[str, str] | None:
@@ -63,9 +62,10 @@ class BlockRunner:
     def _report(self, failure: BaseException | None) -> dict[str, str] | None:
         if failure is None:
             return None
+        error = tracebacks.describe(failure)  # first: an exception's text may be code that is to be stopped
         self._spool.flush()
         self._spool.stderr.write(tracebacks.text(failure))
-        return tracebacks.describe(failure)
+        return error
 
     def _leave_child(self, failure: BaseException | None) -> NoReturn:
         """The block forked, and the child fell out of it: it ends here, as a script would, and is no second kernel."""
@@ -84,5 +84,7 @@ def _flush_user_streams() -> None:
     for name in ("stdout", "stderr"):
         try:
             getattr(sys, name).flush()
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             pass  # None, closed, or hostile: then there is nothing to have

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from os.path import exists
 
+from .files import exists
 from .threads import Latch
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")

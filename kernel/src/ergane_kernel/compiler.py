@@ -3,7 +3,7 @@
 from __future__ import annotations
 import __future__
 
-import ast
+from ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST, expr
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType
@@ -26,26 +26,19 @@ class Compiler:
 
     def __init__(self, transform: Callable[[str], str]) -> None:
         self._transform = transform
-        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        self._flags = PyCF_ALLOW_TOP_LEVEL_AWAIT
 
     def compile(self, source: str) -> Program:
         """Raises what Python's compiler raises: SyntaxError, ValueError, MemoryError, …"""
         source, module = self._parse(source)
-        last: ast.expr | None = None
-        if module.body and isinstance(module.body[-1], ast.Expr):
-            expression = module.body.pop()
-            assert isinstance(expression, ast.Expr)
-            last = expression.value
-        quiet = last is not None and _ends_with_semicolon(source, last)
-        if quiet and last is not None:
-            module.body.append(ast.copy_location(ast.Expr(last), last))
+        last: expr | None = None
+        if module.body and isinstance(module.body[-1], Expr) and not _ends_with_semicolon(source, module.body[-1]):
+            last = module.body.pop().value  # type: ignore[attr-defined]
         body = self._code(module, "exec")
         self._flags |= body.co_flags & _FUTURE
-        if last is None or quiet:
-            return Program(body, None)
-        return Program(body, self._code(ast.Expression(last), "eval"))
+        return Program(body, self._code(Expression(last), "eval") if last is not None else None)
 
-    def _parse(self, source: str) -> tuple[str, ast.Module]:
+    def _parse(self, source: str) -> tuple[str, Module]:
         error: SyntaxError
         try:
             return source, self._tree(source)
@@ -71,17 +64,17 @@ class Compiler:
         leading = next((n for n, line in enumerate(lines) if line.strip()), 0)
         return "\n" * leading + result
 
-    def _tree(self, source: str) -> ast.Module:
-        tree = compile(source, USER_FILE, "exec", self._flags | ast.PyCF_ONLY_AST, dont_inherit=True)
-        assert isinstance(tree, ast.Module)
+    def _tree(self, source: str) -> Module:
+        tree = compile(source, USER_FILE, "exec", self._flags | PyCF_ONLY_AST, dont_inherit=True)
+        assert isinstance(tree, Module)
         return tree
 
-    def _code(self, tree: ast.Module | ast.Expression, mode: str) -> CodeType:
+    def _code(self, tree: Module | Expression, mode: str) -> CodeType:
         code: CodeType = compile(tree, USER_FILE, mode, self._flags, dont_inherit=True)
         return code
 
 
-def _ends_with_semicolon(source: str, last: ast.expr) -> bool:
+def _ends_with_semicolon(source: str, last: Expr) -> bool:
     assert last.end_lineno is not None
     assert last.end_col_offset is not None
     line = source.replace("\r\n", "\n").split("\n")[last.end_lineno - 1].encode()[last.end_col_offset :]

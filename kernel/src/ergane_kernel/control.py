@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 from collections.abc import Callable
+from hmac import compare_digest
+from json import dumps, loads
 from os import O_DIRECTORY, O_RDONLY, chmod, close, open, unlink  # noqa: A004
 from selectors import EVENT_READ, PollSelector
 from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
@@ -37,7 +37,7 @@ class Connection:
         self._lock = Lock()
 
     def send(self, message: Message) -> None:
-        data = (json.dumps(message) + "\n").encode()
+        data = (dumps(message) + "\n").encode()
         try:
             with self._lock:
                 self.peer.sendall(data)
@@ -166,7 +166,7 @@ class Control:
 
     def _take(self, connection: Connection, frame: bytes) -> None:
         try:
-            message = json.loads(frame)
+            message = loads(frame.decode())
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
@@ -188,7 +188,7 @@ class Control:
 
     def _greet(self, connection: Connection, message: Message, reply: Reply) -> None:
         token = str(message.get("token", "")).encode("utf-8", "replace")
-        if message.get("op") != "hello" or not hmac.compare_digest(token, self._token):
+        if message.get("op") != "hello" or not compare_digest(token, self._token):
             self._drop(connection)
             return
         epoch = message.get("epoch")

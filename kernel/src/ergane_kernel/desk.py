@@ -70,7 +70,7 @@ class Desk:
     def free(self) -> bool:
         """Whether no block runs or waits, so that the main thread can help out with something else."""
         with self._lock:
-            return self._ready and self._current is None
+            return self._ready and (self._current is None or self._current.finishing)
 
     @property
     def recording(self) -> bool:

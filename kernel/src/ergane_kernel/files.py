@@ -19,11 +19,20 @@ from os import (
     posix_fallocate,
     pwrite,
     rename,
+    stat,
     write,
 )
 from typing import Any
 
 OUTCOME_BYTES = 8192
+
+
+def exists(path: str) -> bool:
+    try:
+        stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -72,9 +81,8 @@ class Slot:
 
     def commit(self, value: dict[str, Any]) -> None:
         """Makes value durable under its name. Raises OSError where the folder or the file is gone."""
-        status = fstat(self._fd)
-        if (status.st_dev, status.st_ino) != self._inode:
-            # User code closed our descriptor; its number belongs to something else now.
+        if not self._is_ours():
+            # User code closed our descriptor; its number may belong to something else now.
             write_json(self._directory, self._name, value, durable=True)
             return
         data = dumps(value).encode()
@@ -86,9 +94,12 @@ class Slot:
         sync_directory(self._directory)
 
     def release(self) -> None:
+        if self._is_ours():
+            close(self._fd)
+
+    def _is_ours(self) -> bool:
         try:
             status = fstat(self._fd)
-            if (status.st_dev, status.st_ino) == self._inode:
-                close(self._fd)
         except OSError:
-            pass
+            return False
+        return (status.st_dev, status.st_ino) == self._inode

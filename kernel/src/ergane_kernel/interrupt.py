@@ -6,8 +6,20 @@ unlinks the file has taken the order, so a signal that comes late finds none.
 
 from __future__ import annotations
 
+# The C functions: their wrappers in `signal` lean on names that user code may have broken.
+from _signal import (
+    ITIMER_REAL,
+    NSIG,
+    SIG_BLOCK,
+    SIG_UNBLOCK,
+    SIGINT,
+    default_int_handler,
+    getsignal,
+    pthread_sigmask,
+    setitimer,
+    signal,
+)
 from os import getpid, unlink
-from signal import SIG_UNBLOCK, SIGINT, default_int_handler, getsignal, pthread_sigmask, signal
 from types import FrameType
 
 from .calculation import Calculation
@@ -19,24 +31,26 @@ class Interrupts:
     def __init__(self) -> None:
         self._pid = getpid()
         self._armed: Calculation | None = None
+        self._held: set[int] = set()
 
-    def install(self) -> None:
-        """Before and after each block: user code may have put a handler of its own, or blocked the signal."""
-        if getsignal(SIGINT) != self._on_signal:
-            signal(SIGINT, self._on_signal)
-        pthread_sigmask(SIG_UNBLOCK, {SIGINT})
+    def enter(self) -> None:
+        """Before a block: the handler is ours, and signals come through."""
+        signal(SIGINT, self._on_signal)
+        pthread_sigmask(SIG_UNBLOCK, {SIGINT, *self._held})
+        self._held = set()
 
     def arm(self, calculation: Calculation) -> None:
         """From here on signals count. Raises KeyboardInterrupt at once where the order came before."""
         self._armed = calculation
         self._take()
 
-    def disarm(self) -> None:
-        while self._armed is not None:
-            try:
-                self._armed = None
-            except KeyboardInterrupt:
-                continue
+    def leave(self) -> None:
+        """After a block: handlers of user code must not raise between blocks, nor its alarm in the next one."""
+        self._armed = None
+        setitimer(ITIMER_REAL, 0)
+        signal(SIGINT, self._on_signal)
+        self._held = {number for number in range(1, NSIG) if callable(getsignal(number))}
+        pthread_sigmask(SIG_BLOCK, self._held)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if getpid() != self._pid:

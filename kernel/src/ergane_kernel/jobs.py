@@ -6,8 +6,8 @@ stopped or broken whatever PySpark holds in this process.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from json import loads
 from time import monotonic
 from typing import Any
 
@@ -92,7 +92,7 @@ class Jobs:
                     "host_port": executor["hostPort"],
                     "removed_reason": executor.get("removeReason") or "",
                 }
-                for executor in json.loads(self._json(context.statusStore().executorList(False)))
+                for executor in loads(self._json(context.statusStore().executorList(False)))
             ]
 
     def stop(self) -> None:
@@ -108,14 +108,14 @@ class Jobs:
         return active.get() if active.isDefined() else None
 
     def _job(self, context: Any, job: int) -> tuple[int, int]:
-        data = json.loads(self._json(context.statusStore().job(job)))
+        data = loads(self._json(context.statusStore().job(job)))
         count = (data["numTasks"], data["numCompletedTasks"] + data["numSkippedTasks"])
         if data.get("completionTime") is not None:
             self._ended[job] = count
         return count
 
     def _group(self, context: Any, job: int) -> str | None:
-        group: str | None = json.loads(self._json(context.statusStore().job(job))).get("jobGroup")
+        group: str | None = loads(self._json(context.statusStore().job(job))).get("jobGroup")
         return group
 
     def _streams(self) -> set[str]:

@@ -65,6 +65,7 @@ class Keeper:
         except Exception as error:
             # Trouble around the block, not in it: a full disk, code that is no text, a spool that cannot be opened.
             verdict["state"], verdict["error"] = "FAILED", tracebacks.describe(error)
+            calculation.ended.set()
         self._desk.finish(calculation)
         try:
             slot.commit(verdict)
@@ -78,11 +79,11 @@ class Keeper:
         """The whole way of a block. Fills verdict step by step, so that what is known survives an error."""
         stdout, stderr = self._spool.stdout, self._spool.stderr
         source = _read(f"{calculation.folder}/code.py")
-        outputs = Outputs(f"{calculation.folder}/outputs.ndjson")
         self._spool.repair()
         out, err = stdout.size(), stderr.size()
         verdict["stdout"], verdict["stderr"] = [out, out], [err, err]
         started = {"v": PROTOCOL, "id": calculation.id, "t": verdict["start"], "stdout": out, "stderr": err}
+        outputs = Outputs(f"{calculation.folder}/outputs.ndjson")
         write_json(calculation.folder, "started.json", started)
         try:
             error = self._main.call(lambda: self._runner.run(calculation, source, outputs))

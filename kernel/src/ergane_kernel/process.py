@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from os import chdir, getcwd, makedirs
-from sys import getrecursionlimit, setrecursionlimit
+from sys import getrecursionlimit, modules, setrecursionlimit
 
 RECURSION_LIMIT = 1000  # Python's own; with less, not even the next block's error could be told
 
@@ -15,12 +15,15 @@ class SharedState:
         self._directory = directory
         self._builtins = vars(builtins)
         self._original = dict(self._builtins)
+        self._modules = dict(modules)
 
     def repair(self) -> None:
         """Gives back what is missing; what user code replaced on purpose stays."""
         for name, value in self._original.items():  # first, and without a builtin: all that follows needs them
             if name not in self._builtins:
                 self._builtins[name] = value
+        if "sys" not in modules:  # cleared: a second `sys` would not be the interpreter's
+            modules.update({**self._modules, **modules})
         if getrecursionlimit() < RECURSION_LIMIT:
             setrecursionlimit(RECURSION_LIMIT)
         try:

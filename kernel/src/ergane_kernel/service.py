@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from _queue import SimpleQueue
 from collections.abc import Callable
+from os import getpid
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .calculation import valid_id
@@ -47,7 +47,7 @@ class Service:
         }
 
     def hello(self) -> Message:
-        return {"pid": os.getpid(), "current": self._desk.current, "ready": self._desk.ready}
+        return {"pid": getpid(), "current": self._desk.current, "ready": self._desk.ready}
 
     def _exec(self, message: Message, reply: Reply) -> None:
         calculation = message.get("id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from os import getpid
+from subprocess import call
 from typing import Any
 
 from IPython.core.displaypub import DisplayPublisher
@@ -58,7 +59,9 @@ class Shell(InteractiveShell):
     def enable_gui(self, gui: Any = None) -> None:
         """There is no screen."""
 
-    system = InteractiveShell.system_raw  # `!cmd` writes straight to the spool
+    def system(self, command: str) -> None:
+        """`!cmd`: writes straight to the spool, and does not swallow an interrupt as IPython's own does."""
+        self.user_ns["_exit_code"] = call(self.var_expand(command, depth=1), shell=True)
 
     # ---- one block ----
 
@@ -159,5 +162,7 @@ def make_shell(directory: str, write_error: Callable[[str], None]) -> Shell:
     shell = Shell.instance(ipython_dir=directory, config=config)
     assert isinstance(shell, Shell)
     shell.write_error = write_error
+    for name in ("exit", "quit"):
+        shell.builtin_trap.auto_builtins.pop(name, None)  # it would hide Python's own, which raise SystemExit
     shell.builtin_trap.__enter__()  # get_ipython() is there for modules, too, for good
     return shell

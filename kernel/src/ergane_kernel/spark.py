@@ -119,7 +119,9 @@ def _silence() -> None:
 
 
 def _sentence(error: BaseException) -> SparkError:
-    java = getattr(error, "java_exception", None)
-    if java is not None:
-        return SparkError(java.getClass().getSimpleName(), str(java.getMessage()))
-    return SparkError(type(error).__name__, str(error))
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)  # of py4j, of PySpark
+    if java is None:
+        return SparkError(type(error).__name__, str(error))
+    while (cause := java.getCause()) is not None and cause.getMessage():
+        java = cause  # what is around it tells of Spark's own ways: "Error while instantiating ..."
+    return SparkError(java.getClass().getSimpleName(), str(java.getMessage()))

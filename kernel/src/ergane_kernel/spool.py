@@ -21,9 +21,13 @@ from os import (
     dup2,
     fdatasync,
     fstat,
+    lstat,
     open,  # noqa: A004
+    rename,
     stat,
 )
+from stat import S_ISREG
+from time import time_ns
 
 from .files import write_all
 
@@ -44,6 +48,7 @@ class SpoolFile:
     def repair(self) -> None:
         """Makes fd the file again, appending, whatever was closed, redirected or deleted."""
         if not self._is_ours(self._keep) or not self._is_in_place():
+            self._clear_place()
             self._keep = open(self._path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
             status = fstat(self._keep)
             self._inode = (status.st_dev, status.st_ino)
@@ -52,6 +57,15 @@ class SpoolFile:
         flags = fcntl(self._fd, F_GETFL)
         if not flags & O_APPEND:
             fcntl(self._fd, F_SETFL, flags | O_APPEND)
+
+    def _clear_place(self) -> None:
+        """Moves what user code put in the file's place (a link, a pipe, a folder) out of the way."""
+        try:
+            mode = lstat(self._path).st_mode
+        except OSError:
+            return
+        if not S_ISREG(mode):
+            rename(self._path, f"{self._path}.{time_ns()}")
 
     def size(self) -> int:
         """The bytes written so far; of the path where user code closed every descriptor of the file."""

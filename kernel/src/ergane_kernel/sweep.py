@@ -8,10 +8,10 @@ seen any more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from os.path import exists
 from time import monotonic, sleep
 
 from .calculation import Calculation
+from .files import exists
 from .jobs import Jobs, JobsError
 
 POLL_SECONDS = 0.05
@@ -33,6 +33,7 @@ class Sweep:
     def run(self) -> None:
         """The life of a thread of its own; sets calculation.swept at the end."""
         try:
+            self._stop_children()
             while not self._calculation.ended.is_set():
                 self._stop_jobs()
                 self._stop_children()

@@ -6,10 +6,10 @@ itself stay what they are.
 
 from __future__ import annotations
 
+from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from os import _exit, dup, fdopen
-from signal import SIG_BLOCK, SIGINT, pthread_sigmask
 from traceback import print_exc
 from typing import Any
 
@@ -50,10 +50,12 @@ class Threads:
         start_new_thread(self._run, (function,))
 
     def _run(self, function: Callable[[], Any]) -> None:
-        # A signal must end a wait of the main thread, not one of ours.
-        pthread_sigmask(SIG_BLOCK, {SIGINT})
+        # Signals are for the main thread: SIGINT must end its wait, and what it holds back must not come in here.
+        pthread_sigmask(SIG_BLOCK, valid_signals())
         try:
             function()
         except BaseException:
-            print_exc(file=self._log)
-            _exit(BROKEN_STATUS)
+            try:
+                print_exc(file=self._log)
+            finally:
+                _exit(BROKEN_STATUS)

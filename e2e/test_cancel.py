@@ -1,0 +1,248 @@
+"""StopCalculationExecution and TerminateSession against code that does not want to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Athena, Result, Server, wait_for
+from faults import await_nothing_left, errors, family
+
+STOPPED = "The calculation was stopped per request"
+ENDED = "The calculation was canceled because its session was terminated"
+# The kernel is killed 30 s after an order to stop that nothing obeyed: what is stopped by then obeyed.
+STOP_LIMIT = 20
+EARLY_ROUNDS = 5
+WRITE_ROUNDS = 3
+# Its 30 s go by while the other tests run.
+pytestmark = pytest.mark.usefixtures("deaf")
+
+
+@pytest.fixture(scope="module")
+def sessions(athena: Athena, shared_server: Server) -> Iterator[list[str]]:
+    sids: list[str] = []
+    yield sids
+    for sid in sids:
+        athena.api.terminate_session(SessionId=sid)
+        athena.await_session(sid, leave="TERMINATING")
+        await_nothing_left(shared_server, sid)
+
+
+@pytest.fixture
+def session(athena: Athena, sessions: list[str]) -> str:
+    """One session for all that is stopped; another one only where a test failed."""
+    if not sessions or athena.status(sessions[-1])["State"] != "IDLE":
+        sessions.append(athena.session())
+    return sessions[-1]
+
+
+@pytest.fixture(autouse=True)
+def _no_errors(shared_server: Server) -> Iterator[None]:
+    before = len(errors(shared_server))
+    yield
+    assert errors(shared_server)[before:] == []
+
+
+@pytest.fixture(scope="module")
+def deaf(athena: Athena, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A session and its calculation, which goes on after the interrupt that it was ordered to get."""
+    sid = athena.session()
+    going = tmp_path_factory.mktemp("deaf") / "going"
+    code = f"""
+import time
+while True:
+    try:
+        open({str(going)!r}, "w").close()
+        time.sleep(3600)
+    except KeyboardInterrupt:
+        print("caught", flush=True)
+"""
+    cid = athena.submit(sid, code)
+    wait_for("code that is going", 60, lambda: True if going.exists() else None)
+    athena.api.stop_calculation_execution(CalculationExecutionId=cid)
+    return sid, cid
+
+
+Begin = Callable[[str, str], str]
+
+
+@pytest.fixture
+def begin(athena: Athena, tmp_path: Path) -> Begin:
+    """Submits code that says `going()` and returns when it has."""
+
+    def begin(sid: str, code: str) -> str:
+        going = tmp_path / "going"
+        going.unlink(missing_ok=True)
+        cid = athena.submit(sid, f"def going(): open({str(going)!r}, 'w').close()\n{code}")
+        wait_for("code that is going", 60, lambda: True if going.exists() else None)
+        return cid
+
+    return begin
+
+
+def stop(athena: Athena, cid: str) -> Result:
+    """Stops a calculation and returns its end."""
+    assert athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"] in ("CANCELING", "CANCELED")
+    return Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
+
+
+SLOW_SQL = "spark.range(10**12).selectExpr('sum(hash(id))').collect()"
+
+STUBBORN = {
+    "a loop": "going()\nwhile True: pass",
+    "a sleep": "import time\ngoing()\ntime.sleep(3600)",
+    "a subprocess": "import subprocess\ngoing()\nsubprocess.run(['sleep', '3600'])",
+    "a shell": "import os\ngoing()\nos.system('sleep 3600')",
+    "a thread pool": """
+import concurrent.futures, threading
+over = threading.Event()
+pool = concurrent.futures.ThreadPoolExecutor(4)
+jobs = [pool.submit(over.wait) for _ in range(4)]
+try:
+    going()
+    concurrent.futures.wait(jobs)
+finally:
+    over.set()
+    pool.shutdown()
+""",
+    "a join": """
+import threading, time
+over = threading.Event()
+thread = threading.Thread(target=over.wait, daemon=True)
+thread.start()
+going()
+thread.join()
+""",
+    "a pool of processes": """
+import multiprocessing, time
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    going()
+    pool.map(time.sleep, [3600, 3600])
+""",
+    "a regular expression": "import re\ngoing()\nre.fullmatch('(a+)+b', 'a' * 60)",
+    "a socket": """
+import socket
+one, other = socket.socketpair()
+going()
+one.recv(1)
+""",
+    "a Spark query": f"going()\n{SLOW_SQL}",
+    "Spark queries without end": "going()\nwhile True: spark.range(1000).count()",
+    "a Python function in Spark": """
+import time
+going()
+sc.parallelize(range(4), 4).map(lambda i: time.sleep(3600)).collect()
+""",
+    "Spark queries in threads": f"""
+import concurrent.futures
+with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    jobs = [pool.submit(lambda: {SLOW_SQL}) for _ in range(2)]
+    going()
+    [job.result() for job in jobs]
+""",
+    "a streaming query": """
+query = spark.readStream.format("rate").load().writeStream.format("noop").start()
+going()
+query.awaitTermination()
+""",
+}
+
+NEXT = """
+running = [job for job in sc.statusTracker().getActiveJobsIds() if not spark.streams.active]
+print(precious, running, spark.range(5).count())
+for query in spark.streams.active: query.stop()
+"""
+
+
+@pytest.mark.parametrize("name", STUBBORN)
+def test_stopped_at_once_with_its_session_unharmed(athena: Athena, session: str, begin: Begin, name: str) -> None:
+    cid = begin(session, f"precious = {name!r}\nprint('kept')\n{STUBBORN[name]}")
+    got = stop(athena, cid)
+    assert (got.state, got.reason) == ("CANCELED", STOPPED)
+    assert got.stdout.startswith(b"kept\n")
+    assert b"py4j" not in got.stderr
+    after = athena.run(session, NEXT)
+    assert (after.state, after.stdout.decode()) == ("COMPLETED", f"{name} [] 5\n"), after.stderr
+    # What is over stays as it is.
+    assert athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"] == "CANCELED"
+    completed = after.raw["CalculationExecutionId"]
+    assert athena.api.stop_calculation_execution(CalculationExecutionId=completed)["State"] == "COMPLETED"
+    assert athena.status(session)["State"] == "IDLE"
+
+
+def test_stopped_before_its_first_line(athena: Athena, session: str) -> None:
+    for _ in range(EARLY_ROUNDS):
+        cid = athena.submit(session, "import time\ntime.sleep(3600)")
+        assert stop(athena, cid).state == "CANCELED"
+        assert athena.run(session, "print('next')").stdout == b"next\n"
+
+
+def test_a_stopped_write_never_commits(athena: Athena, session: str, begin: Begin) -> None:
+    paths = [f"e2e-cancel/{n}" for n in range(WRITE_ROUNDS)]
+
+    def committed(path: str) -> list[str]:
+        bucket, _, prefix = path.partition("/")
+        keys = [o["Key"] for o in athena.s3.list_objects_v2(Bucket=bucket, Prefix=prefix + "/").get("Contents", [])]
+        return [key for key in keys if "_temporary" not in key and not key.endswith("/")]
+
+    athena.run(session, "import boto3; boto3.client('s3').create_bucket(Bucket='e2e-cancel')")
+    for n, path in enumerate(paths):
+        # Each gets further than the one before: its tasks have begun, some of them have ended.
+        rows = f"spark.range(0, {2_000_000 * n or 1000}, 1, 8).selectExpr('id', 'sha2(string(id), 512) as hash')"
+        writes = f"while True: {rows}.write.mode('overwrite').parquet('s3://{path}/' + str(next(n)))"
+        cid = begin(session, f"import itertools\nn = itertools.count()\n{rows}.count()\ngoing()\n{writes}")
+        assert stop(athena, cid).state == "CANCELED"
+        seen = committed(path)
+        assert athena.run(session, f"print({rows}.count() > 0)").stdout == b"True\n"
+        assert committed(path) == seen
+    for path in paths:
+        done = {key.rpartition("/")[0] for key in committed(path) if key.endswith("_SUCCESS")}
+        assert {key.rpartition("/")[0] for key in committed(path)} == done
+
+
+def test_a_stop_that_comes_too_late_leaves_the_code_its_own_end(athena: Athena, session: str) -> None:
+    cid = athena.submit(session, "print('quick')")
+    state = athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"]
+    got = Result(athena, athena.await_calculation(cid))
+    assert state in ("CANCELING", "COMPLETED")
+    assert (got.state, got.stdout) in [("COMPLETED", b"quick\n"), ("CANCELED", b""), ("CANCELED", b"quick\n")]
+    assert athena.run(session, "print('next')").stdout == b"next\n"
+
+
+TERMINATED_DURING = {"a loop": "going()\nwhile True: pass", "a Spark query": f"going()\n{SLOW_SQL}"}
+
+
+@pytest.mark.parametrize("name", TERMINATED_DURING)
+def test_a_session_is_terminated_during(
+    athena: Athena, shared_server: Server, deaf: tuple[str, str], begin: Begin, name: str
+) -> None:
+    sid = athena.session()
+    cid = begin(sid, "print('kept')\n" + TERMINATED_DURING[name])
+    assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
+    got = Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
+    assert (got.state, got.reason, got.stdout) == ("CANCELED", ENDED, b"kept\n")
+    status = athena.await_session(sid, leave="TERMINATING", limit=STOP_LIMIT)
+    assert (status["State"], status["StateChangeReason"]) == ("TERMINATED", "Session was terminated per request")
+    await_nothing_left(shared_server, sid)
+
+
+def test_a_session_is_terminated_during_its_start(athena: Athena, shared_server: Server) -> None:
+    sid = athena.start()
+    wait_for("a process of the session", 30, lambda: family(shared_server, sid) or None)
+    assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
+    status = athena.await_session(sid, leave="TERMINATING", limit=STOP_LIMIT)
+    assert (status["State"], status["StateChangeReason"]) == ("TERMINATED", "Session was terminated per request")
+    await_nothing_left(shared_server, sid)
+
+
+def test_code_that_goes_on_after_the_interrupt_is_killed_and_the_session_says_so(
+    athena: Athena, shared_server: Server, deaf: tuple[str, str]
+) -> None:
+    sid, cid = deaf
+    why = "the code did not react to the interrupt, so the session's kernel was killed"
+    got = Result(athena, athena.await_calculation(cid, limit=60))
+    assert (got.state, got.reason, got.stdout) == ("CANCELED", f"{STOPPED} ({why})", b"caught\n")
+    status = athena.await_session(sid, leave="BUSY")
+    assert (status["State"], status["StateChangeReason"]) == ("FAILED", why)
+    await_nothing_left(shared_server, sid)

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// Ports for "any free one" are taken below the range from which systems give
+// ports to outgoing connections, so that one of those does not sit on the data
+// dir's port at the next start.
+const lowestPort, ports = 20_000, 10_000
+
+// adopt finds a living process that may stay, and ends one that may not.
+func (s *Supervisor) adopt(ctx context.Context) (*child, error) {
+	c, err := find(ctx, s.cfg.DataDir)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	if why := s.unfit(c); why != "" {
+		s.cfg.Log.Warn("store is replaced", "pid", c.PID, "reason", why)
+		defer c.letGo()
+		return nil, c.end(ctx)
+	}
+	for range maxProbeFailures {
+		if err = probe(ctx, c.Addr, c.PID, s.cfg.ProbeTimeout); err == nil {
+			return c, nil
+		}
+	}
+	defer c.letGo()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	s.cfg.Log.Warn("store hangs and is killed", "pid", c.PID, "error", err)
+	return nil, c.kill()
+}
+
+// unfit says why a living process is not the one that is wanted, if so.
+func (s *Supervisor) unfit(c *child) string {
+	host, port := s.split()
+	switch {
+	case c.Build != s.cfg.Build:
+		return "it is of another build"
+	case port != "0" && c.Addr != s.cfg.Listen, !sameHost(c.Addr, host):
+		return fmt.Sprintf("it listens on %s and not on %s", c.Addr, s.cfg.Listen)
+	}
+	return ""
+}
+
+func (s *Supervisor) split() (host, port string) {
+	host, port, _ = net.SplitHostPort(s.cfg.Listen) // checked by NewSupervisor
+	return host, port
+}
+
+func sameHost(addr, host string) bool {
+	h, _, err := net.SplitHostPort(addr)
+	return err == nil && h == host
+}
+
+// first starts the first process of this server, on the configured address, or
+// on the port that the data dir has had so far, or on any free one.
+func (s *Supervisor) first(ctx context.Context) (*child, error) {
+	host, port := s.split()
+	if port != "0" {
+		c, err := s.start(ctx, s.cfg.Listen)
+		if errors.Is(err, ErrInUse) {
+			return nil, fmt.Errorf("cannot serve S3: %w; end that program, or give S3 another address", err)
+		}
+		return c, err
+	}
+	if h, err := readHandle(s.cfg.DataDir); err == nil && sameHost(h.Addr, host) {
+		c, err := s.start(ctx, h.Addr)
+		if !errors.Is(err, ErrInUse) {
+			return c, err
+		}
+		s.cfg.Log.Warn("store moves to another port", "error", err)
+	}
+	for range 20 {
+		addr := net.JoinHostPort(host, strconv.Itoa(lowestPort+rand.IntN(ports)))
+		if c, err := s.start(ctx, addr); !errors.Is(err, ErrInUse) {
+			return c, err
+		}
+	}
+	return s.start(ctx, s.cfg.Listen)
+}
+
+func (s *Supervisor) start(ctx context.Context, addr string) (*child, error) {
+	c, err := start(ctx, s.cfg.Command, Config{
+		DataDir: s.cfg.DataDir, Listen: addr, DeadMan: s.cfg.DeadMan, Build: s.cfg.Build,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := probe(ctx, c.Addr, c.PID, s.cfg.ProbeTimeout); err != nil {
+		defer c.letGo()
+		return nil, errors.Join(err, c.kill())
+	}
+	return c, nil
+}

@@ -1,0 +1,247 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/objects/gateway"
+)
+
+// gone waits for the end of a process that this one may have to reap: to a
+// supervisor that has let go it is a stranger, here it is a child.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	eventually(t, "the process ends", func() bool {
+		var status syscall.WaitStatus
+		if reaped, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); err == nil && reaped == pid {
+			return true
+		}
+		return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+	})
+}
+
+func TestTheNextServerAdoptsTheStore(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	first := s.supervisor(t, nil)
+	if err := first.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := s.client(t, first.Endpoint(), nil)
+	if err := put(t, c, "bucket", "key", "x"); err != nil {
+		t.Fatal(err)
+	}
+	pid := s.handle(t).PID
+	first.Detach()
+	if first.Healthy() == nil {
+		t.Error("a store that is not kept is called healthy")
+	}
+	if err := put(t, c, "bucket", "key", "without a server"); err != nil {
+		t.Error(err)
+	}
+	second := s.start(t, nil)
+	if now := s.handle(t).PID; now != pid {
+		t.Errorf("process %d was replaced by %d", pid, now)
+	}
+	if second.Endpoint() != first.Endpoint() {
+		t.Errorf("the endpoint moved from %s to %s", first.Endpoint(), second.Endpoint())
+	}
+}
+
+func TestAKilledStoreComesBackAtItsAddress(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	sup := s.start(t, nil)
+	c := s.client(t, sup.Endpoint(), nil)
+	if err := put(t, c, "bucket", "key", "x"); err != nil {
+		t.Fatal(err)
+	}
+	before := s.handle(t)
+	s.signal(t, syscall.SIGKILL)
+	eventually(t, "another process serves", func() bool { return s.handle(t).PID != before.PID && sup.Healthy() == nil })
+	if now := s.handle(t).Addr; now != before.Addr {
+		t.Errorf("the address moved from %s to %s", before.Addr, now)
+	}
+	if got, err := get(t, c, "bucket", "key"); got != "x" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestAnAdoptedStoreIsWatchedToo(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	first := s.supervisor(t, nil)
+	if err := first.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first.Detach()
+	sup := s.start(t, nil)
+	pid := s.handle(t).PID
+	s.signal(t, syscall.SIGKILL)
+	eventually(t, "another process serves", func() bool { return s.handle(t).PID != pid && sup.Healthy() == nil })
+	gone(t, pid)
+}
+
+func TestAStoreThatHangsIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	sup := s.start(t, func(c *gateway.SupervisorConfig) {
+		c.ProbeEvery, c.ProbeTimeout = 20*time.Millisecond, 100*time.Millisecond
+	})
+	pid := s.handle(t).PID
+	s.signal(t, syscall.SIGSTOP)
+	eventually(t, "the store is said to be unhealthy", func() bool { return sup.Healthy() != nil })
+	eventually(t, "another process serves", func() bool { return s.handle(t).PID != pid && sup.Healthy() == nil })
+	if err := put(t, s.client(t, sup.Endpoint(), nil), "bucket", "key", "x"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAHungStoreIsNotAdopted(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	first := s.supervisor(t, nil)
+	if err := first.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first.Detach()
+	pid := s.handle(t).PID
+	s.signal(t, syscall.SIGSTOP)
+	s.start(t, func(c *gateway.SupervisorConfig) { c.ProbeTimeout = 100 * time.Millisecond })
+	if s.handle(t).PID == pid {
+		t.Error("it was adopted")
+	}
+	gone(t, pid)
+}
+
+func TestAStoreOfAnotherBuildOrAddressIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	first := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.Build = "old" })
+	if err := first.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	old := s.handle(t)
+	first.Detach()
+	second := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.Build = "new" })
+	if err := second.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, old.PID)
+	if now := s.handle(t); now.Build != "new" || now.Addr != old.Addr {
+		t.Errorf("%+v after %+v", now, old)
+	}
+	replaced := s.handle(t)
+	second.Detach()
+	addr := freeAddr(t)
+	third := s.start(t, func(c *gateway.SupervisorConfig) { c.Build, c.Listen = "new", addr })
+	gone(t, replaced.PID)
+	if third.Endpoint() != "http://"+addr {
+		t.Errorf("it is at %s", third.Endpoint())
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestAnyFreePortIsKeptForTheDataDirsLife(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	first := s.supervisor(t, nil)
+	if err := first.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if h := s.handle(t); !h.Clean {
+		t.Error("it did not end in good order")
+	}
+	if second := s.start(t, nil); second.Endpoint() != first.Endpoint() {
+		t.Errorf("the endpoint moved from %s to %s", first.Endpoint(), second.Endpoint())
+	}
+}
+
+func TestAnAddressInUseIsSaidInOneSentence(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	sup := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.Listen = l.Addr().String() })
+	err = sup.Start(t.Context())
+	if !errors.Is(err, gateway.ErrInUse) || !strings.Contains(err.Error(), l.Addr().String()) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error is %v", err)
+	}
+	if held, err := flock.Held(filepath.Join(s.dir, "s3.lock")); held || err != nil {
+		t.Errorf("a process is left: %v, %v", held, err)
+	}
+}
+
+func TestAProgramThatIsNoStoreIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	sup := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.Command = []string{"/bin/false"} })
+	if err := sup.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "s3.log") {
+		t.Errorf("error is %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	sup = s.supervisor(t, func(c *gateway.SupervisorConfig) { c.Command = []string{"/bin/sh", "-c", "sleep 1000", "sh"} })
+	if err := sup.Start(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestTheStoreEndsWhenNobodyIsLeft(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	sup := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.DeadMan = 300 * time.Millisecond })
+	if err := sup.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pid := s.handle(t).PID
+	sup.Detach()
+	session := filepath.Join(s.dir, "sessions", "some-session")
+	if err := os.MkdirAll(session, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	kernel, err := flock.Acquire(filepath.Join(session, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	// It stays for the kernel: longer than it would without one.
+	c := s.client(t, sup.Endpoint(), nil)
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		if err := put(t, c, "bucket", "key", "x"); err != nil {
+			t.Fatal("it ended while a kernel lived: ", err)
+		}
+	}
+	if err := kernel.Release(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, pid)
+	if !s.handle(t).Clean {
+		t.Error("it did not end in good order")
+	}
+}
