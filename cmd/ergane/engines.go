@@ -138,11 +138,12 @@ func describe(p engine.Progress) (what, detail string) {
 		return "looking for the engine", ""
 	}
 	what = p.What
-	if p.TotalBytes > 0 {
-		detail = size(p.DoneBytes) + " of " + size(p.TotalBytes)
+	if p.TotalBytes == 0 || p.DoneBytes >= p.TotalBytes*99/100 { // nothing is left to download that counts
+		return what, fmt.Sprintf("(%s so far)", p.Elapsed.Round(time.Second))
 	}
+	detail = size(p.DoneBytes) + " of " + size(p.TotalBytes)
 	if p.Left > 0 {
-		detail += fmt.Sprintf(", about %s left", p.Left.Round(time.Second))
+		detail += fmt.Sprintf(", about %s left", p.Left)
 	}
 	return what, detail
 }
