@@ -151,8 +151,8 @@ def row(what: str, values: list[float], unit: str, tail: bool = False) -> None:
 
 def describe_machine() -> None:
     version = subprocess.run([ERGANE, "version"], check=True, capture_output=True, text=True).stdout.strip()
-    cpus = os.cpu_count()
-    print(f"{version} on {platform.system()} {platform.release()}, {cpus} processors, Python {platform.python_version()}")
+    system = f"{platform.system()} {platform.release()}, {os.cpu_count()} processors"
+    print(f"{version} on {system}, Python {platform.python_version()}")
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def test_stopped_at_once_with_its_session_unharmed(athena: Athena, session: str,
     got = stop(athena, cid)
     assert (got.state, got.reason) == ("CANCELED", STOPPED)
     assert got.stdout.startswith(b"kept\n")
-    assert b"py4j" not in got.stderr
+    assert b"while sending command" not in got.stderr  # py4j's own words on an interrupted call
     after = athena.run(session, NEXT)
     assert (after.state, after.stdout.decode()) == ("COMPLETED", f"{name} [] 5\n"), after.stderr
     # What is over stays as it is.

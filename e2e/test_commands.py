@@ -135,10 +135,8 @@ def test_run_refuses_what_is_no_code_before_it_starts_anything(tmp_path: Path) -
     assert sentence(done.stderr) == f"{latin} is not UTF-8 text"
     missing = tmp_path / "missing.py"
     done = ergane("run", missing, home=tmp_path)
-    assert done.returncode != 0
-    assert str(missing) in done.stderr
-    assert "no such file" in done.stderr
-    assert "panic" not in done.stderr
+    assert done.returncode == 1
+    assert sentence(done.stderr).startswith(f"<file>: stat {missing}: no such file or directory")
     assert not (tmp_path / ".local").exists()
 
 
@@ -249,7 +247,7 @@ def test_serve_says_that_the_disk_is_full_and_starts_when_it_is_not(tmp_path: Pa
     data_dir.mkdir(mode=0o700)
     serve = [str(ERGANE), "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--data-dir", str(data_dir)]
     script = f"""
-mount -t tmpfs -o size=1m,mode=0700 none {data_dir} || exit 77
+mount -t tmpfs -o size=1m,mode=0700 none {data_dir}
 head -c {(1024 - free) * 1024} /dev/zero > {data_dir}/filler
 "$@"; echo "status $?"
 rm {data_dir}/filler
@@ -257,6 +255,8 @@ mount -o remount,size=64m {data_dir}
 exec "$@"
 """
     own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*own, "mount", "-t", "tmpfs", "none", data_dir], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets its user mount nothing, so there is no disk to fill")
     pipe = subprocess.PIPE
     run = subprocess.Popen(
         [*own, "sh", "-c", script, "sh", *serve], stdout=pipe, stderr=pipe, text=True, env=clean_env(tmp_path)
@@ -355,6 +355,16 @@ def test_doctor_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
     bad = [f for f in json.loads(done.stdout) if not f["ok"] and f["name"] != "sandbox"]
     assert [f["name"] for f in bad] == ["engine"]
     assert bad[0]["advice"] == "run: ergane setup"
+
+
+def test_a_wrong_command_line_gets_a_sentence_and_none_gets_help(tmp_path: Path) -> None:
+    for args in (["frobnicate"], ["serve", "--hold", "x"], ["run"]):
+        done = ergane(*args, home=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert sentence(done.stderr).endswith("; ergane --help tells what there is")
+    done = ergane(home=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Run a Python file as a calculation in a fresh session." in done.stdout
 
 
 def test_version(tmp_path: Path) -> None:

@@ -191,6 +191,20 @@ def test_a_refused_property_is_named(athena: Athena, key: str) -> None:
     assert f'"{key}"' in said
 
 
+def test_a_refused_property_is_found_wherever_it_stands(athena: Athena) -> None:
+    master = {"spark.master": "local"}
+    for engine in (
+        {"AdditionalConfigs": master},
+        {"Classifications": [{"Name": "spark-defaults", "Properties": master}]},
+    ):
+        assert '"spark.master"' in refusal(athena.start, EngineConfiguration=engine)
+
+
+def test_a_notebook_needs_its_version(athena: Athena) -> None:
+    said = refusal(athena.start, EngineConfiguration={"AdditionalConfigs": {"NotebookId": str(uuid.uuid4())}})
+    assert said == "NotebookVersion is required when NotebookId is provided."
+
+
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [

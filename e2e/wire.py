@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -45,12 +46,13 @@ class Wire:
         headers: dict[str, str | None] | None = None,
         unsigned: dict[str, str] | None = None,
         sign: bool = True,
-        instead: bytes | None = None,
+        instead: bytes | Iterator[bytes] | None = None,
         method: str = "POST",
         path: str = "/",
     ) -> Answer:
         """headers are signed, and take one away that is None; unsigned are added behind the signature;
-        instead is the body that is sent where another one was signed; only the path / can be signed."""
+        instead is the body that is sent where another one was signed, in chunks if it comes so; only the path
+        / can be signed."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         at = urlsplit(self.endpoint)
         sent: dict[str, str | None] = {

@@ -38,10 +38,16 @@ func main() {
 		kong.Name("ergane"),
 		kong.Description("Amazon Athena for Apache Spark that you run yourself: every AWS client works, on real PySpark."),
 		kong.Configuration(kong.JSON),
-		kong.UsageOnError(),
 	)
-	command, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "ergane: %v; ergane --help tells what there is\n", err)
+		os.Exit(1)
+	}
 	ctx, stop := signalContext()
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run()

@@ -48,10 +48,11 @@ func TestAnEnginesFolderChangesWithItsLockFiles(t *testing.T) {
 		must(t, err)
 		return table.Engines[0].ID()
 	}
-	if id("one") == id("two") {
+	one, two, again := id("one"), id("two"), id("one")
+	if one == two {
 		t.Error("two lock files, one folder")
 	}
-	if id("one") != id("one") {
+	if one != again {
 		t.Error("one lock file, two folders")
 	}
 }

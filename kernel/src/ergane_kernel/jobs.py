@@ -6,6 +6,7 @@ stopped or broken whatever PySpark holds in this process.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from json import loads
 from time import monotonic
@@ -13,6 +14,8 @@ from typing import Any
 
 CALL_SECONDS = 5.0
 PROGRESS_SECONDS = 2.0
+
+_STREAM_WAIT = re.compile(r'"await(Any)?Termination"')
 
 
 class JobsError(Exception):
@@ -53,10 +56,14 @@ class Jobs:
             return found
 
     def busy(self, thread: int) -> bool:
-        """Whether the JVM's thread still works on a call, although the caller may have given up on it."""
+        """Whether the JVM's thread still works on a call, although the caller may have given up on it.
+
+        One that only waits for a streaming query starts nothing any more.
+        """
         with _Guard():
             info = self._jvm.java.lang.management.ManagementFactory.getThreadMXBean().getThreadInfo(thread, 200)
-            return info is not None and "py4j.commands." in self._json(info.getStackTrace())
+            stack = self._json(info.getStackTrace()) if info is not None else ""
+            return "py4j.commands." in stack and not _STREAM_WAIT.search(stack)
 
     def progress(self, calculation: str) -> tuple[int, int]:
         """The tasks of the calculation's jobs, and how many of them are done."""
