@@ -28,11 +28,9 @@ type client struct {
 	http   *http.Client
 }
 
-func newClient(info serverInfo, key credentials.Key) *client {
-	return &client{info: info, key: key, signer: v4.NewSigner(), http: &http.Client{Transport: &http.Transport{
-		Proxy:               nil, // the server is on this machine
-		MaxIdleConnsPerHost: 8,
-	}}}
+func newClient(info serverInfo, key credentials.Key) (*client, error) {
+	hc, err := info.httpClient()
+	return &client{info: info, key: key, signer: v4.NewSigner(), http: hc}, err
 }
 
 // apiError is an error that the server answered.

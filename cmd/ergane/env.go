@@ -52,7 +52,7 @@ func (c *envCmd) Run() error {
 
 // clientEnv is the environment in which AWS clients find the server.
 func clientEnv(info serverInfo, key credentials.Key) []string {
-	return []string{
+	env := []string{
 		"AWS_ENDPOINT_URL_ATHENA=" + info.API,
 		"AWS_ENDPOINT_URL_S3=" + info.S3,
 		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID,
@@ -60,6 +60,10 @@ func clientEnv(info serverInfo, key credentials.Key) []string {
 		"AWS_REGION=" + info.Region,
 		"AWS_DEFAULT_REGION=" + info.Region,
 	}
+	if info.CertFile != "" {
+		env = append(env, "AWS_CA_BUNDLE="+info.CertFile)
+	}
+	return env
 }
 
 // cutEnv splits NAME=value.

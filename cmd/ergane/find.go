@@ -57,7 +57,7 @@ func findServer(ctx context.Context, d dirs, say *speaker) (*client, error) {
 				if err != nil {
 					return nil, err
 				}
-				return newClient(info, keys.Root()), nil
+				return newClient(info, keys.Root())
 			default:
 				say.progress(ready.What, ready.Detail)
 			}
@@ -96,7 +96,12 @@ func askReady(ctx context.Context, info serverInfo) (readiness, error) {
 	if err != nil {
 		return r, err
 	}
-	res, err := http.DefaultClient.Do(req)
+	hc, err := info.httpClient()
+	if err != nil {
+		return r, err
+	}
+	defer hc.CloseIdleConnections()
+	res, err := hc.Do(req)
 	if err != nil {
 		return r, err
 	}

@@ -82,9 +82,11 @@ type serverInfo struct {
 	Files string `json:"files"`
 	// ExternalS3 says that S3 is not ours: its key pair, which the operator
 	// has in ERGANE_S3_*, then serves for the API as well.
-	ExternalS3 bool   `json:"external_s3,omitzero"`
-	ExitsIdle  bool   `json:"exits_idle,omitzero"`
-	Version    string `json:"version"`
+	ExternalS3 bool `json:"external_s3,omitzero"`
+	ExitsIdle  bool `json:"exits_idle,omitzero"`
+	// CertFile is the API's certificate where it is self-signed.
+	CertFile string `json:"cert_file,omitzero"`
+	Version  string `json:"version"`
 }
 
 func serverInfoPath(dataDir string) string { return filepath.Join(dataDir, "server.json") }

@@ -64,6 +64,10 @@ func (c *serveCmd) config() (serverConfig, error) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return cfg, errors.New("--tls-cert and --tls-key go together")
 	}
+	var err error
+	if cfg.SelfSigned, err = certificate(c.TLSCert, c.TLSKey); err != nil {
+		return cfg, err
+	}
 	for _, f := range []struct{ flag, addr string }{{"--listen", c.Listen}, {"--s3-listen", c.S3Listen}} {
 		loopback, err := isLoopback(f.addr)
 		if err != nil {
@@ -78,7 +82,6 @@ func (c *serveCmd) config() (serverConfig, error) {
 		if !strings.HasPrefix(c.Results, "s3://") {
 			return cfg, fmt.Errorf("--results %s is not an s3:// address", c.Results)
 		}
-		var err error
 		if cfg.External, err = externalFromEnv(); err != nil {
 			return cfg, err
 		}

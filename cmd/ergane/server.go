@@ -39,6 +39,7 @@ type serverConfig struct {
 	External           externalS3
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
+	SelfSigned         string // TLSCert's path, if it is self-signed
 }
 
 // A server is everything that `ergane serve` runs, from open to close.
@@ -82,7 +83,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	}
 	s.info = serverInfo{
 		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion, Files: "s3://ergane-files",
-		ExitsIdle: cfg.ExitIdle > 0, Version: build(),
+		ExitsIdle: cfg.ExitIdle > 0, CertFile: cfg.SelfSigned, Version: build(),
 	}
 	results, err := s.openResults(ctx, keys)
 	if err != nil {

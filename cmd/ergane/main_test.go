@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ergane-dev/ergane/internal/engine"
+)
+
+// selfSigned writes a certificate for 127.0.0.1 and its key.
+func selfSigned(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+func TestOurOwnClientTrustsASelfSignedServer(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile := selfSigned(t)
+	trusted, err := certificate(certFile, keyFile)
+	if err != nil || trusted != certFile {
+		t.Fatalf("certificate = %q, %v; want %q", trusted, err, certFile)
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(readiness{Ready: true})
+	}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	srv.StartTLS()
+	defer srv.Close()
+	if r, err := askReady(context.Background(), serverInfo{API: srv.URL, CertFile: trusted}); err != nil || !r.Ready {
+		t.Errorf("with the certificate: %+v, %v", r, err)
+	}
+	if _, err := askReady(context.Background(), serverInfo{API: srv.URL}); err == nil {
+		t.Error("a stranger's certificate is trusted")
+	}
+}
+
+func TestServeRefusesWhatIsNotSafeOrNotWhole(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile := selfSigned(t)
+	loopback := "127.0.0.1:0"
+	for name, c := range map[string]struct {
+		cmd  serveCmd
+		want string // of the error; empty for none
+	}{
+		"loopback":                       {serveCmd{Listen: loopback, S3Listen: "localhost:0"}, ""},
+		"IPv6 loopback":                  {serveCmd{Listen: "[::1]:0", S3Listen: loopback}, ""},
+		"every address":                  {serveCmd{Listen: "0.0.0.0:0", S3Listen: loopback}, "--listen 0.0.0.0:0 is open to other machines without TLS"},
+		"no host":                        {serveCmd{Listen: ":7480", S3Listen: loopback}, "--listen :7480 is open to other machines without TLS"},
+		"a name":                         {serveCmd{Listen: "example.org:1", S3Listen: loopback}, "is open to other machines"},
+		"every address with TLS":         {serveCmd{Listen: "0.0.0.0:0", S3Listen: loopback, TLSCert: certFile, TLSKey: keyFile}, ""},
+		"S3 for all, with the API's TLS": {serveCmd{Listen: loopback, S3Listen: "0.0.0.0:0", TLSCert: certFile, TLSKey: keyFile}, "--s3-listen 0.0.0.0:0 is open"},
+		"told so":                        {serveCmd{Listen: "0.0.0.0:0", S3Listen: "0.0.0.0:0", Insecure: true}, ""},
+		"no address":                     {serveCmd{Listen: "here", S3Listen: loopback}, "not an address of the form host:port"},
+		"half of TLS":                    {serveCmd{Listen: loopback, S3Listen: loopback, TLSCert: certFile}, "go together"},
+		"a key that is none":             {serveCmd{Listen: loopback, S3Listen: loopback, TLSCert: certFile, TLSKey: certFile}, "--tls-key"},
+		"results that are no address":    {serveCmd{Listen: loopback, S3Listen: loopback, Results: "/tmp/x"}, "--results /tmp/x is not an s3:// address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := c.cmd.config()
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("config: %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestPortZeroIsKeptForTheDataFolder(t *testing.T) {
+	t.Parallel()
+	kept := filepath.Join(t.TempDir(), "listen")
+	first, err := listen("127.0.0.1:0", kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := first.Addr().String()
+	first.Close()
+	second, err := listen("127.0.0.1:0", kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if second.Addr().String() != addr {
+		t.Errorf("listens on %s, then on %s", addr, second.Addr())
+	}
+	if _, err := listen(addr, kept); err == nil || !strings.Contains(err.Error(), "in use by another program") {
+		t.Errorf("an address in use: %v", err)
+	}
+}
+
+func TestAServerThatExitsIdleWaitsForClientsAndSessions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var a activity
+		free := false
+		ended := make(chan struct{})
+		began := time.Now()
+		go func() {
+			a.awaitIdle(t.Context(), 3*time.Second, func() bool { return free })
+			close(ended)
+		}()
+		time.Sleep(time.Minute) // a session is live
+		free = true
+		a.add(1) // a client is there
+		time.Sleep(time.Minute)
+		select {
+		case <-ended:
+			t.Fatal("it ended under a client's hands")
+		default:
+		}
+		a.add(-1)
+		<-ended
+		if took := time.Since(began); took < 2*time.Minute+3*time.Second || took > 2*time.Minute+5*time.Second {
+			t.Errorf("it ended after %s", took)
+		}
+	})
+}
+
+func TestTheLastWordsOfAServerAreItsError(t *testing.T) {
+	t.Parallel()
+	for log, want := range map[string]string{
+		"time=… msg=x\nergane: the disk is full\n":                   "the disk is full",
+		"ergane: first\nergane: " + alreadyServed + "/d (process 1)": "",
+		"panic: …\n": "the server ended without a word; see LOG",
+	} {
+		if got := lastWords(strings.NewReader(log), "LOG"); got != want {
+			t.Errorf("%q: %q, want %q", log, got, want)
+		}
+	}
+}
+
+func TestProgressSaysWhatHowMuchAndHowLong(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		p            engine.Progress
+		what, detail string
+	}{
+		{engine.Progress{}, "looking for the engine", ""},
+		{engine.Progress{Step: "pyspark", What: "downloading PySpark", DoneBytes: 100e6, TotalBytes: 450e6, Left: 20 * time.Second}, "downloading PySpark", "100 MB of 450 MB, about 20s left"},
+		{engine.Progress{Step: "archive", What: "starting Spark", DoneBytes: 449e6, TotalBytes: 450e6, Elapsed: 61 * time.Second}, "starting Spark", "(1m1s so far)"},
+	} {
+		if what, detail := describe(c.p); what != c.what || detail != c.detail {
+			t.Errorf("%+v: %q %q", c.p, what, detail)
+		}
+	}
+}
+
+func TestEnvIsSafeForAShell(t *testing.T) {
+	t.Parallel()
+	if got, want := quote(`a'b $(c)`), `'a'\''b $(c)'`; got != want {
+		t.Errorf("quote = %s, want %s", got, want)
+	}
+}
