@@ -2,6 +2,7 @@ package ergane
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -74,10 +75,16 @@ type Classification struct {
 const SparkDefaults = "spark-defaults"
 
 // Properties returns every Spark property the configuration asks for. Where a
-// key stands in several places, the later of SparkProperties and the
-// spark-defaults classifications, in their order, wins.
+// key stands in several places, the later of AdditionalConfigs (which carries
+// the notebook's id, too), SparkProperties and the spark-defaults
+// classifications, in their order, wins.
 func (c EngineConfiguration) Properties() map[string]string {
 	all := map[string]string{}
+	for k, v := range c.AdditionalConfigs {
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(k)), "spark.") {
+			all[k] = v
+		}
+	}
 	for k, v := range c.SparkProperties {
 		all[k] = v
 	}

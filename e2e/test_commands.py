@@ -10,7 +10,7 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,9 +26,23 @@ def ergane(*args: str | Path, home: Path, env: dict[str, str] | None = None) -> 
     )
 
 
-def begin(*args: str | Path, home: Path) -> subprocess.Popen[str]:
+def begin(*args: str | Path, home: Path, under: Sequence[str] = ()) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
-    return subprocess.Popen([ERGANE, *args], stdout=pipe, stderr=pipe, text=True, env=clean_env(home), cwd=home)
+    argv = [*under, ERGANE, *args]
+    run = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, env=clean_env(home), cwd=home)
+    begun.append(run)
+    return run
+
+
+begun: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_process_of_a_failed_test() -> Iterator[None]:
+    yield
+    while begun:
+        with begun.pop() as run:
+            run.kill()
 
 
 def sentence(stderr: str) -> str:
@@ -245,7 +259,6 @@ def test_serve_says_that_the_disk_is_full_and_starts_when_it_is_not(tmp_path: Pa
     """On a disk with so many kB free: too few for the probe, the port, the store, or the database."""
     data_dir = tmp_path / "data"
     data_dir.mkdir(mode=0o700)
-    serve = [str(ERGANE), "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--data-dir", str(data_dir)]
     script = f"""
 mount -t tmpfs -o size=1m,mode=0700 none {data_dir}
 head -c {(1024 - free) * 1024} /dev/zero > {data_dir}/filler
@@ -257,10 +270,8 @@ exec "$@"
     own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
     if subprocess.run([*own, "mount", "-t", "tmpfs", "none", data_dir], capture_output=True).returncode != 0:
         pytest.skip("this machine lets its user mount nothing, so there is no disk to fill")
-    pipe = subprocess.PIPE
-    run = subprocess.Popen(
-        [*own, "sh", "-c", script, "sh", *serve], stdout=pipe, stderr=pipe, text=True, env=clean_env(tmp_path)
-    )
+    serve = ("serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0", "--data-dir", data_dir)
+    run = begin(*serve, home=tmp_path, under=[*own, "sh", "-c", script, "sh"])
     assert run.stdout is not None
     first = run.stdout.readline()
     assert first == "status 1\n", run.communicate(timeout=60)

@@ -16,7 +16,7 @@ from faults import alive, await_nothing_left, errors, family, folder, kernel_pid
 
 ROUNDS = 15
 # Long enough for a round to die anywhere between the arrival of the call and the end of the code.
-LONGEST_DELAY = 0.04
+LONGEST_DELAY = 0.015
 START_DELAYS = [0.0, 0.8]
 
 

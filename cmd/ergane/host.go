@@ -153,7 +153,7 @@ func (k sessionKernel) Has(id string) bool {
 		return true
 	}
 	_, ok, err := k.Kernel.Spool().Outcome(id)
-	return ok || err != nil
+	return ok || err != nil || k.Runs(context.Background(), id)
 }
 
 func (k sessionKernel) Progress(ctx context.Context, id string) (done, total int, err error) {

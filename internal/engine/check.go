@@ -37,7 +37,7 @@ func (e *Engine) checkPython(ctx context.Context) Finding {
 		f.OK, f.Detail = true, "Python "+info.Version+" ("+e.made.Python.Path+")"
 	}
 	if f.OK && slices.Contains(e.spec.PartlyOn, info.Minor) {
-		f.Advice = fmt.Sprintf("pyspark.pandas cannot be imported on Python %s: for it, install the engine into another --engine-dir with ERGANE_PYTHON naming an older one", info.Minor)
+		f.Advice = fmt.Sprintf("pyspark.pandas and parts of pyspark.mllib do not work on Python %s: for them, install the engine into another --engine-dir with ERGANE_PYTHON naming an older one", info.Minor)
 	}
 	return f
 }

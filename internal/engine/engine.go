@@ -49,6 +49,10 @@ type Engine struct {
 // Open opens the engine that was installed in a folder of engines. An error
 // that is ErrNotInstalled is cured by Install.
 func Open(dir string, spec Spec) (*Engine, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the engine folder: %w", err)
+	}
 	e := &Engine{spec: spec, dir: filepath.Join(dir, spec.ID())}
 	if err := readJSON(e.path(manifestFile), &e.made); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotInstalled, err)

@@ -52,6 +52,12 @@ func Install(ctx context.Context, o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	// Everything is recorded by its absolute path.
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the engine folder: %w", err)
+	}
+	o.Dir = dir
 	in := &installation{Options: o, dir: filepath.Join(o.Dir, o.Spec.ID()), report: newReporter(o.Progress)}
 	if err := in.makeFolders(); err != nil {
 		return nil, err

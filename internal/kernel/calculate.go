@@ -142,7 +142,7 @@ func (k *Kernel) Wait(ctx context.Context, id string) (ergane.Outcome, error) {
 			return o, nil
 		case gone:
 			return k.lastWord(id)
-		case err != nil && !k.runs(ctx, id):
+		case err != nil && !k.Runs(ctx, id):
 			if o, ok, err := k.spool.Outcome(id); ok || err != nil {
 				return o, err
 			}
@@ -153,8 +153,9 @@ func (k *Kernel) Wait(ctx context.Context, id string) (ergane.Outcome, error) {
 	}
 }
 
-// runs asks the kernel; one that does not answer is taken to run it still.
-func (k *Kernel) runs(ctx context.Context, id string) bool {
+// Runs reports whether the kernel has taken the calculation and not ended it.
+// One that does not answer within a second, deep in C code, may well run it.
+func (k *Kernel) Runs(ctx context.Context, id string) bool {
 	limited, cancel := context.WithTimeout(ctx, rereadEvery)
 	defer cancel()
 	f, err := k.call(limited, map[string]any{"op": "ping"})

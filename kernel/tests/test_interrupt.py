@@ -103,6 +103,13 @@ def test_code_that_ends_by_itself_when_asked_has_completed(kernel: Kernel) -> No
     assert (outcome["state"], outcome["error"]) == ("COMPLETED", None)
 
 
+def test_a_block_that_took_the_interrupt_before_the_order_was_heard_is_canceled(kernel: Kernel) -> None:
+    calculation = kernel.submit("import time\nprint('on'); time.sleep(1000)")
+    calculation.await_stdout("on")
+    calculation.strike()
+    assert calculation.await_outcome()["state"] == "CANCELED"
+
+
 def test_a_signal_without_an_order_is_nothing(kernel: Kernel) -> None:
     calculation = kernel.submit("import time\nprint('on')\nfor _ in range(100): time.sleep(0.001)\nprint('through')")
     calculation.await_stdout("on")

@@ -87,10 +87,18 @@ class Desk:
         return self._orders.get()
 
     def close(self, calculation: Calculation) -> bool:
-        """The block has ended, an order to stop it comes too late from now on. Tells whether one came before."""
+        """The block has ended, an order to stop it comes too late from now on. Tells whether one came before.
+
+        Code that keeps the interpreter to itself (a regular expression) takes the signal before the control thread
+        gets to hear of the order: it counts all the same.
+        """
         with self._lock:
             calculation.closed = True
-            return calculation.interrupted
+            unheard = calculation.struck and not calculation.interrupted
+            calculation.interrupted |= unheard
+        if unheard:
+            self._on_interrupt(calculation)
+        return calculation.interrupted
 
     def finish(self, calculation: Calculation) -> None:
         """Its outcome is about to appear: who reads it may order the next at once."""
