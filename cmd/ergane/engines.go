@@ -62,6 +62,7 @@ func (e *engines) check(s ergane.Session) error {
 func (e *engines) run(ctx context.Context) {
 	spec, _, err := e.table.Resolve(engine.Auto)
 	for err == nil {
+		e.begin()
 		var got *engine.Engine
 		got, err = engine.Install(ctx, engine.Options{Dir: e.dir, Spec: spec, KernelFS: e.kernel, Progress: e.report, Log: e.log})
 		if ctx.Err() != nil {
@@ -87,6 +88,13 @@ func (e *engines) report(p engine.Progress) {
 	e.progress = p
 }
 
+// begin starts an attempt: until it ends, sessions wait for it.
+func (e *engines) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.err, e.progress = nil, engine.Progress{}
+}
+
 func (e *engines) finish(got *engine.Engine, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -95,14 +103,14 @@ func (e *engines) finish(got *engine.Engine, err error) {
 	e.changed = make(chan struct{})
 }
 
-// wait returns the engine, after the attempt that is under way. If that fails,
-// its error says what to do.
+// wait returns the engine, after the attempt that is under way, if one is. The
+// error of a failed attempt says what to do.
 func (e *engines) wait(ctx context.Context) (*engine.Engine, error) {
 	e.mu.Lock()
-	got, changed := e.engine, e.changed
+	got, err, changed := e.engine, e.err, e.changed
 	e.mu.Unlock()
-	if got != nil {
-		return got, nil
+	if got != nil || err != nil {
+		return got, err
 	}
 	select {
 	case <-changed:

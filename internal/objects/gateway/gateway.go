@@ -123,7 +123,9 @@ func Serve(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("listen on %s: %w", self.Addr, err)
 	}
 	if err := self.write(cfg.DataDir); err != nil {
-		return errors.Join(err, srv.ShutDown(), <-served)
+		err = errors.Join(err, srv.ShutDown())
+		<-served
+		return err
 	}
 	cfg.Log.Info("store is listening", "addr", self.Addr, "pid", self.PID)
 	if cfg.Ready != nil {
