@@ -133,7 +133,7 @@ func (c *doctorCmd) safety() []finding {
 	return []finding{
 		{Name: "loopback", OK: true, Detail: "the API and S3 listen on this machine alone, unless serve is told otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
-		{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it"},
+		{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it; until then it reaches every bucket of the embedded S3"},
 		{Name: "sandbox", Detail: "none: code in a session runs as this user and can read this user's files, the keys of the data folder included",
 			Advice: "run only code that you would run yourself, or run Ergane as a user of its own"},
 	}

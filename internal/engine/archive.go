@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -72,12 +73,17 @@ func (in *installation) makeArchive(ctx context.Context) error {
 // train runs a driver through what sessions do first, recording its classes.
 func (in *installation) train(ctx context.Context, e *Engine, key string) (archive, error) {
 	folder, tmp := in.path("archive"), in.path("tmp", "train")
-	err := errors.Join(os.RemoveAll(folder), os.RemoveAll(tmp), os.MkdirAll(folder, 0o755),
+	err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(folder, 0o755),
 		os.MkdirAll(filepath.Join(tmp, "tmp"), 0o755), os.MkdirAll(filepath.Join(tmp, scratchDir), 0o755))
 	if err != nil {
 		return archive{}, err
 	}
 	e.made.Archive = archive{}
+	// An older archive stays as long as sessions may be started with it.
+	older, err := filepath.Glob(filepath.Join(folder, "*.jsa"))
+	if err != nil {
+		return archive{}, err
+	}
 	top := filepath.Join(folder, key[:8]+".jsa")
 	options := []string{"-XX:ArchiveClassesAtExit=" + top}
 	files := []string{top}
@@ -119,7 +125,12 @@ func (in *installation) train(ctx context.Context, e *Engine, key string) (archi
 		}
 		made.Files, made.Bytes = append(made.Files, filepath.Base(file)), made.Bytes+st.Size()
 	}
-	return made, nil
+	for _, file := range older {
+		if !slices.Contains(files, file) {
+			err = errors.Join(err, os.Remove(file))
+		}
+	}
+	return made, err
 }
 
 // withoutBaseArchive reports whether a JVM lacks the archive of the JDK's own

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"os"
 	"strconv"
 	"strings"
 )
@@ -61,8 +62,16 @@ func (e *Engine) archiveOptions() []string {
 		return nil
 	}
 	var files []string
+	var bytes int64
 	for _, name := range e.made.Archive.Files {
 		files = append(files, e.path("archive", name))
+		if st, err := os.Stat(e.path("archive", name)); err == nil {
+			bytes += st.Size()
+		}
+	}
+	// The JVM checks the head of the file only and crashes on a cut one.
+	if bytes != e.made.Archive.Bytes {
+		return nil
 	}
 	return []string{"-Xshare:auto", "-Xlog:disable", "-XX:SharedArchiveFile=" + strings.Join(files, ":")}
 }

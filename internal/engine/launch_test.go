@@ -77,7 +77,7 @@ func TestLaunchTakesTheHeapFromTheDriversMemory(t *testing.T) {
 			t.Errorf("%s gives %s", memory, launch.Java.Argv[1])
 		}
 	}
-	for memory, want := range map[string]string{"much": "Failed to parse byte string: much", "1.5g": "Fractional values are not supported. Input was: 1.5g",
+	for memory, want := range map[string]string{"much": "Failed to parse byte string: much", "1.5g": "Fractional values are not supported. Input was: 1.5",
 		"1x": `Invalid suffix: "x"`, "-1g": "Failed to parse byte string: -1g", "": "-Xmx1024m", "99999999999999999999g": "For input string", "9000000000000p": "For input string"} {
 		_, err := e.Launch(engine.LaunchSpec{WorkDir: t.TempDir(), Properties: map[string]string{"spark.driver.memory": memory}})
 		if memory == "" {

@@ -11,7 +11,7 @@ import (
 
 var (
 	memorySize     = regexp.MustCompile(`^([0-9]+)([a-z]+)?$`)
-	memoryFraction = regexp.MustCompile(`^[0-9]+\.[0-9]+([a-z]+)?$`)
+	memoryFraction = regexp.MustCompile(`^([0-9]+\.[0-9]+)([a-z]+)?$`)
 	memoryShift    = map[string]uint{"b": 0, "k": 10, "kb": 10, "": 20, "m": 20, "mb": 20, "g": 30, "gb": 30, "t": 40, "tb": 40, "p": 50, "pb": 50}
 )
 
@@ -25,7 +25,7 @@ func parseMemory(text string) (bytes int64, err error) {
 	m := memorySize.FindStringSubmatch(lower)
 	switch {
 	case memoryFraction.MatchString(lower):
-		why = "Fractional values are not supported. Input was: " + lower
+		why = "Fractional values are not supported. Input was: " + memoryFraction.FindStringSubmatch(lower)[1]
 	case m == nil:
 		why = "Failed to parse byte string: " + text
 	default:

@@ -28,7 +28,7 @@ def start(java: dict) -> subprocess.Popen:
     return driver
 
 
-def exercise(spark) -> None:  # noqa: ANN001 (pyspark must not be imported before start)
+def exercise(spark) -> None:
     from pyspark.sql import functions
 
     spark.sql("select 1").collect()

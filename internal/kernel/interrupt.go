@@ -14,14 +14,17 @@ import (
 const (
 	orderLimit  = time.Second            // for the answer to an interrupt order
 	signalEvery = 100 * time.Millisecond // while the marker exists
+	// strikeAgain is how long code that has taken an interrupt may go on, to
+	// clean up, before it gets another one.
+	strikeAgain = 8 * time.Second
 )
 
 // Interrupt stops a calculation and returns nil once its outcome is there,
 // whatever it is. Until ctx ends it orders the kernel to cancel what the
 // calculation has Spark and child processes do, and signals the kernel while
-// the calculation has not taken the interrupt (its marker exists); code that
-// has taken it is not interrupted again. A calculation that has not started yet
-// is stopped at its start.
+// the calculation has not taken the interrupt (its marker exists). Code that has
+// taken it and goes on gets the next one after strikeAgain. A calculation that
+// has not started yet is stopped at its start.
 func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	if err := validID(id); err != nil {
 		return err
@@ -29,7 +32,8 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
 	marker := calcFile(id, "interrupt")
-	ordered, marked := false, false
+	ordered := false
+	var marked time.Time
 	for {
 		woken := k.pulse.next()
 		if _, ok, _ := k.spool.Outcome(id); ok {
@@ -42,11 +46,11 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 		if !ordered {
 			ordered = k.orderInterrupt(ctx, id)
 		}
-		if !marked {
+		if marked.IsZero() || time.Since(marked) > strikeAgain {
 			if err := k.mark(marker); err != nil {
 				return fmt.Errorf("interrupt: %w", err)
 			}
-			marked = true
+			marked = time.Now()
 		}
 		if _, err := k.spool.root.Lstat(marker); err == nil {
 			k.proc.signal(syscall.SIGINT)

@@ -16,9 +16,10 @@ import json
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+
+import tomllib
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 BOOTSTRAP = ("pip", "setuptools")
@@ -50,9 +51,9 @@ def best(package: dict, python: str, machine: str) -> dict:
             continue
         if abi == f"cp{minor}":
             candidates.append((2, wheel))
-        elif abi == "none" and interpreter.startswith("py"):
-            candidates.append((1, wheel))
-        elif abi == "abi3" and int(interpreter.removeprefix("cp")) <= int(minor):
+        elif (abi == "none" and interpreter.startswith("py")) or (
+            abi == "abi3" and int(interpreter.removeprefix("cp")) <= int(minor)
+        ):
             candidates.append((1, wheel))
     if candidates:
         return max(candidates, key=lambda c: c[0])[1]
@@ -82,9 +83,7 @@ def write(
         sys.exit(f"{path}: the machines need different versions of one package")
     lines = []
     for (name, version), hashes in sorted(packages.items()):
-        lines.append(
-            f"{name}=={version}" + "".join(f" \\\n    --hash=sha256:{h}" for h in sorted(hashes))
-        )
+        lines.append(f"{name}=={version}" + "".join(f" \\\n    --hash=sha256:{h}" for h in sorted(hashes)))
     head = ["# Written by relock.py; do not edit."]
     head += [f"# download {machine} {size}" for machine, size in total.items()]
     path.write_text("\n".join([*head, *lines]) + "\n")
