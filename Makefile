@@ -13,12 +13,12 @@ BOOT := $(CURDIR)/$(BUILD)/boot.json
 WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
   ERGANE_TEST_PYTHON=$$(sed -n 's/^  "python": "\(.*\)",*$$/\1/p' $(BOOT))
 
-.PHONY: help test lint unit kernel e2e bench setup generate locks clean
+.PHONY: help test lint unit kernel e2e bench bench-short setup generate locks clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
 
-test: lint unit kernel e2e ## everything: format, lint, unit, kernel and end-to-end tests
+test: lint unit kernel e2e bench-short ## everything: format, lint, unit, kernel and end-to-end tests
 
 lint: $(VENV)/.done ## gofmt, vet, staticcheck, ruff
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt these: $$out"; exit 1; fi
@@ -38,6 +38,9 @@ e2e: setup $(ERGANE) ## boto3 and the aws CLI against the real server with real 
 
 bench: setup $(ERGANE) ## print the figures of docs/performance.md anew
 	$(VENV)/bin/python bench/run.py
+
+bench-short: setup $(ERGANE) ## a few rounds of bench, to see that it works
+	$(VENV)/bin/python bench/run.py --short
 
 setup: $(ERGANE) $(VENV)/.done ## the engine that the tests use
 	$(ERGANE) setup

@@ -24,7 +24,7 @@ func pythonSpec(t testing.TB, s kernel.Spec) kernel.Spec {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Argv = []string{python, "-I", "-X", "utf8", src}
+	s.Argv = []string{python, "-s", "-X", "utf8", src}
 	s.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(s.Dir)}
 	return s
 }

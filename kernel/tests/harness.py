@@ -58,11 +58,11 @@ class Kernel:
         boot_read, boot_write = os.pipe()
         with open(self.session / "spawn.log", "wb") as spawn_log:
             self.process = subprocess.Popen(
-                [python(), "-I", "-X", "utf8", str(SOURCE)],
+                [python(), "-s", "-X", "utf8", str(SOURCE)],
                 stdin=subprocess.DEVNULL,
                 stdout=spawn_log,
                 stderr=spawn_log,
-                env={"PATH": os.environ["PATH"], "HOME": str(self.session), "LANG": "C.UTF-8"},
+                env={"PATH": os.environ["PATH"], "HOME": str(self.session), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
                 cwd=self.work / "tmp",
                 # The fds of the contract: 3 is the boot document, 4 the session log; ours close themselves at exec.
                 preexec_fn=lambda: _arrange(boot_read, log_write),

@@ -37,8 +37,10 @@ func run(engineDir, workDir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(workDir, "tmp"), 0o700); err != nil {
-		return err
+	for _, sub := range []string{"tmp", "java"} { // as a kernel's start makes them
+		if err := os.MkdirAll(filepath.Join(workDir, sub), 0o700); err != nil {
+			return err
+		}
 	}
 	launch, err := e.Launch(engine.LaunchSpec{WorkDir: workDir})
 	if err != nil {
