@@ -12,15 +12,30 @@ type activity struct {
 	mu     sync.Mutex
 	inside int
 	last   time.Time
+	closed bool // nobody is let in any more
 }
 
 // count makes every request count as activity while it lasts.
 func (a *activity) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.add(1)
+		if !a.enter() {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "the server is on its way out", http.StatusServiceUnavailable)
+			return
+		}
 		defer a.add(-1)
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (a *activity) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return false
+	}
+	a.inside++
+	return true
 }
 
 func (a *activity) add(n int) {
@@ -30,17 +45,20 @@ func (a *activity) add(n int) {
 	a.last = time.Now()
 }
 
-// idle is how long no client has been there.
-func (a *activity) idle() time.Duration {
+// closeIdle closes the door if no client has been there for d and free holds;
+// a client that comes later is told so, and finds or brings another server.
+func (a *activity) closeIdle(d time.Duration, free func() bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.inside > 0 {
-		return 0
+	if a.inside > 0 || !free() {
+		a.last = time.Now()
 	}
-	return time.Since(a.last)
+	a.closed = time.Since(a.last) > d
+	return a.closed
 }
 
-// awaitIdle returns when no client was there and free held for d, or ctx ended.
+// awaitIdle returns when no client was there and free held for d, and closes
+// the door; or when ctx ended.
 func (a *activity) awaitIdle(ctx context.Context, d time.Duration, free func() bool) {
 	a.add(0) // the start counts
 	tick := time.NewTicker(min(d/4+time.Millisecond, time.Second))
@@ -50,9 +68,7 @@ func (a *activity) awaitIdle(ctx context.Context, d time.Duration, free func() b
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if !free() {
-				a.add(0)
-			} else if a.idle() > d {
+			if a.closeIdle(d, free) {
 				return
 			}
 		}

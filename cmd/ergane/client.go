@@ -95,6 +95,9 @@ func (c *client) send(req *http.Request, body []byte) (*http.Response, error) {
 		return res, nil
 	}
 	defer res.Body.Close()
+	if res.StatusCode == http.StatusServiceUnavailable {
+		return nil, fmt.Errorf("%w: it is on its way out", errUnreachable)
+	}
 	answer := &apiError{Type: res.Status}
 	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(answer) // the status is left where it is no JSON
 	return nil, answer

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ import (
 
 // exitIdle is how long a server that `run` started waits for another client.
 const exitIdle = 3 * time.Second
+
+// answerWithin is how long a server may keep silent before it is given up.
+const answerWithin = 30 * time.Second
 
 // self is this very program, even after its file is gone: `go run` deletes it.
 const self = "/proc/self/exe"
@@ -38,18 +42,34 @@ func findServer(ctx context.Context, d dirs, say *speaker) (*client, error) {
 		return nil, err
 	}
 	var child *exited
+	var silent time.Time // since when the server that holds the lock does not answer
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		held, err := flock.Held(lockPath(d.DataDir))
+		if err != nil {
+			return nil, fmt.Errorf("look for a server: %w", err)
 		}
 		info, ok, err := readServerInfo(d.DataDir)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
+		if held && ok { // what a dead server left says nothing
 			ready, err := askReady(ctx, info)
+			if err == nil {
+				silent = time.Time{}
+			}
 			switch {
-			case err != nil: // it is on its way out, or died; the lock will tell
+			case errors.As(err, new(*tls.CertificateVerificationError)):
+				return nil, fmt.Errorf("the server's certificate is not trusted for %s: %w", info.API, err)
+			case err != nil: // it is on its way out, or hangs
+				if silent.IsZero() {
+					silent = time.Now()
+				}
+				if time.Since(silent) > answerWithin {
+					return nil, fmt.Errorf("process %d serves the data folder but does not answer at %s: %w", info.PID, info.API, err)
+				}
 			case ready.Error != "":
 				return nil, errors.New(ready.Error)
 			case ready.Ready:
@@ -61,10 +81,6 @@ func findServer(ctx context.Context, d dirs, say *speaker) (*client, error) {
 			default:
 				say.progress(ready.What, ready.Detail)
 			}
-		}
-		held, err := flock.Held(lockPath(d.DataDir))
-		if err != nil {
-			return nil, fmt.Errorf("look for a server: %w", err)
 		}
 		switch {
 		case held: // a server runs, or comes, or goes

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // watchGoRun calls stop when the `go run` that started this program is gone: a
@@ -12,6 +14,9 @@ func watchGoRun(stop func()) {
 	exe, err := os.Executable()
 	if err != nil || !strings.Contains(exe, "/go-build") {
 		return
+	}
+	if sid, err := unix.Getsid(0); err != nil || sid == os.Getpid() {
+		return // a server that was started to outlive its starter
 	}
 	parent := os.Getppid()
 	go func() {

@@ -84,6 +84,9 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		Log:        h.log,
 	})
 	if err != nil {
+		if ctx.Err() != nil { // else the next server would take the traces for a kernel that died
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
 		return nil, err
 	}
 	return sessionKernel{k}, nil

@@ -21,9 +21,11 @@ import (
 
 // A job is what `ergane run` does on a server: one session, one file.
 type job struct {
+	dirs      dirs
 	client    *client
 	say       *speaker
 	workGroup string
+	id        string // of the run: where its files are, and the token of its session
 	session   string
 	begun     time.Time // of the session, then of the file's calculation
 }
@@ -39,17 +41,29 @@ func (j *job) start(ctx context.Context) error {
 		WorkGroup:                   &j.workGroup,
 		EngineConfiguration:         &athena.EngineConfiguration{},
 		Description:                 new("ergane run"),
-		ClientRequestToken:          new(uuid.NewString()),
+		ClientRequestToken:          new("ergane-run-" + j.id),
 		SessionIdleTimeoutInMinutes: new(1), // should this process die without ending it
 	}
 	var out athena.StartSessionResponse
-	if err := j.client.call(ctx, "StartSession", in, &out); err != nil {
-		return err
+	for {
+		// Not cut short by Ctrl-C: a session whose id is lost cannot be ended.
+		begin, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		err := j.client.call(begin, "StartSession", in, &out)
+		cancel()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errUnreachable) || ctx.Err() != nil {
+			return err
+		}
+		if j.client, err = findServer(ctx, j.dirs, j.say); err != nil { // that one was on its way out
+			return err
+		}
 	}
 	j.session = *out.SessionId
 	for {
 		var got athena.GetSessionStatusResponse
-		if err := j.client.call(ctx, "GetSessionStatus", athena.GetSessionStatusRequest{SessionId: &j.session}, &got); err != nil {
+		if err := j.ask(ctx, "GetSessionStatus", athena.GetSessionStatusRequest{SessionId: &j.session}, &got); err != nil {
 			return err
 		}
 		switch state := ergane.SessionState(*got.Status.State); {
@@ -67,8 +81,31 @@ func (j *job) start(ctx context.Context) error {
 	}
 }
 
-// files is the s3:// address for the session's files.
-func (j *job) files() string { return j.client.info.Files + "/" + j.session }
+// awayFor is how long the server may be away, for instance to be restarted.
+const awayFor = 15 * time.Second
+
+// ask repeats a call that may be repeated to a server that is away for a while.
+func (j *job) ask(ctx context.Context, operation string, in, out any) error {
+	for begun := time.Now(); ; {
+		err := j.client.call(ctx, operation, in, out)
+		if !errors.Is(err, errUnreachable) || time.Since(begun) > awayFor {
+			return err
+		}
+		if err := sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// files is the s3:// address for the run's files.
+func (j *job) files() string { return j.client.info.Files + "/" + j.id }
+
+// stay keeps a server that ends by itself from doing so, until ctx ends.
+func (j *job) stay(ctx context.Context) {
+	for sleep(ctx, exitIdle/3) == nil {
+		_, _ = askReady(ctx, j.client.info)
+	}
+}
 
 // upload copies a folder to S3 and returns its address.
 func (j *job) upload(ctx context.Context, dir string) (string, error) {
@@ -79,6 +116,9 @@ func (j *job) upload(ctx context.Context, dir string) (string, error) {
 		return "", err
 	}
 	defer store.Close()
+	staying, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go j.stay(staying)
 	var copied int64
 	err = store.PutTree(ctx, at, dir, func(f objects.Stored) {
 		if f.Skipped != "" {
@@ -164,7 +204,7 @@ func (j *job) byReference(ctx context.Context, code string) (string, error) {
 func (j *job) submit(ctx context.Context, code string) (string, error) {
 	in := athena.StartCalculationExecutionRequest{SessionId: &j.session, CodeBlock: &code, ClientRequestToken: new(uuid.NewString())}
 	var out athena.StartCalculationExecutionResponse
-	if err := j.client.call(ctx, "StartCalculationExecution", in, &out); err != nil {
+	if err := j.ask(ctx, "StartCalculationExecution", in, &out); err != nil {
 		return "", err
 	}
 	return *out.CalculationExecutionId, nil
@@ -174,7 +214,7 @@ func (j *job) submit(ctx context.Context, code string) (string, error) {
 func (j *job) wait(ctx context.Context, id string) (finished, error) {
 	for {
 		var got athena.GetCalculationExecutionResponse
-		err := j.client.call(ctx, "GetCalculationExecution", athena.GetCalculationExecutionRequest{CalculationExecutionId: &id}, &got)
+		err := j.ask(ctx, "GetCalculationExecution", athena.GetCalculationExecutionRequest{CalculationExecutionId: &id}, &got)
 		if err != nil {
 			return finished{}, err
 		}
@@ -195,17 +235,19 @@ func (j *job) wait(ctx context.Context, id string) (finished, error) {
 // connection is taken up where it broke.
 func (j *job) stream(ctx context.Context, id, name string, w *os.File) {
 	var from int64
-	for {
+	for away := time.Now(); ; {
 		n, err := j.client.output(ctx, id, name, from, w)
-		from += n
+		if from += n; !errors.Is(err, errUnreachable) {
+			away = time.Now() // it was there until now
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if errors.As(err, new(*apiError)) {
+		if errors.As(err, new(*apiError)) || time.Since(away) > awayFor {
 			j.say.say("cannot show %s: %v", name, err)
 			return
 		}
-		if sleep(ctx, time.Second) != nil {
+		if sleep(ctx, pollEvery) != nil {
 			return
 		}
 	}

@@ -143,7 +143,9 @@ func TestAServerThatExitsIdleWaitsForClientsAndSessions(t *testing.T) {
 		}()
 		time.Sleep(time.Minute) // a session is live
 		free = true
-		a.add(1) // a client is there
+		if !a.enter() { // a client is there
+			t.Error("the door is closed too early")
+		}
 		time.Sleep(time.Minute)
 		select {
 		case <-ended:
@@ -152,6 +154,9 @@ func TestAServerThatExitsIdleWaitsForClientsAndSessions(t *testing.T) {
 		}
 		a.add(-1)
 		<-ended
+		if a.enter() {
+			t.Error("a client is let in by a server that ends")
+		}
 		if took := time.Since(began); took < 2*time.Minute+3*time.Second || took > 2*time.Minute+5*time.Second {
 			t.Errorf("it ended after %s", took)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/ergane-dev/ergane"
 )
 
@@ -47,24 +49,23 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	j := &job{client: cl, say: say, workGroup: c.WorkGroup}
-	err = j.start(ctx)
-	// From here on a session exists: it is ended whatever happens.
-	defer func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-		defer cancel()
-		j.end(end)
-	}()
-	if err != nil {
-		return interrupted(ctx, err)
-	}
+	j := &job{dirs: c.dirs, client: cl, say: say, workGroup: c.WorkGroup, id: uuid.NewString()}
 	argv := []string{filepath.Base(c.File)}
-	if c.Files != "" {
+	if c.Files != "" { // before there is a session, which would count as idle meanwhile
 		at, err := j.upload(ctx, c.Files)
 		if err != nil {
 			return interrupted(ctx, err)
 		}
 		argv = append(argv, at)
+	}
+	// From here on a session may exist: it is ended whatever happens.
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+		j.end(end)
+	}()
+	if err := j.start(ctx); err != nil {
+		return interrupted(ctx, err)
 	}
 	done, err := j.run(ctx, string(code), append(argv, c.Args...))
 	if err != nil {

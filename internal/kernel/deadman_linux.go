@@ -9,8 +9,17 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
+// hardLimit is how long even a calculation may run without a server: a day, or
+// a minute where the limit is so short that no next server is expected.
+func hardLimit(limit time.Duration) time.Duration {
+	if limit < time.Minute {
+		return 6 * limit
+	}
+	return max(24*time.Hour, limit)
+}
+
 // watchServer is the dead-man switch: it ends a kernel that no server has been
-// there for longer than the time set, unless a calculation runs.
+// there for longer than the time set, or the hard limit while a calculation runs.
 func (s *shim) watchServer() {
 	limit := time.Duration(s.in.DeadManSeconds * float64(time.Second))
 	if limit <= 0 || s.in.ServerLock == "" {
@@ -26,7 +35,7 @@ func (s *shim) watchServer() {
 			seen = time.Now()
 			continue
 		}
-		if time.Since(seen) > limit && !s.calculating() {
+		if away := time.Since(seen); away > limit && !s.calculating() || away > hardLimit(limit) {
 			s.end(fmt.Sprintf("no server came for it within %v", limit))
 			return
 		}

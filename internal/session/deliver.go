@@ -84,7 +84,7 @@ func (r *runner) put(ctx context.Context, uri, contentType string, open func() (
 			limit = min(limit, deniedFor)
 		}
 		if s, err := r.m.store.Session(ctx, r.id); err == nil && s.Status.State == ergane.SessionTerminating {
-			limit = min(limit, terminatedFor)
+			limit = min(limit, max(0, s.Status.ModifiedAt.Sub(begun))+terminatedFor)
 		}
 		if time.Since(begun)+wait > limit {
 			return err

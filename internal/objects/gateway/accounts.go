@@ -10,6 +10,7 @@ import (
 	"github.com/versity/versitygw/auth"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/flock"
 )
 
 const (
@@ -66,8 +67,9 @@ func (a *accounts) sessionAlive(id string) bool {
 	fi, err := os.Stat(dir)
 	alive := err == nil && fi.IsDir()
 	if alive {
-		_, err := os.Lstat(filepath.Join(dir, "exit.json"))
-		alive = errors.Is(err, os.ErrNotExist)
+		// Taken before the kernel starts, and held by its shim to the end.
+		alive, err = flock.Held(filepath.Join(dir, "lock"))
+		alive = alive && err == nil
 	}
 	a.alive[id] = verdict{alive, now.Add(verdictFor)}
 	return alive

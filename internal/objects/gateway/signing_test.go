@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/flock"
 )
 
 func TestAnyRegionMaySign(t *testing.T) {
@@ -246,13 +247,15 @@ func TestASessionsKeyIsGoodAsLongAsTheSession(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		lock, err := flock.Acquire(filepath.Join(dir, "lock")) // as a session's shim holds it
+		if err != nil {
+			t.Fatal(err)
+		}
 		eventually(t, "the session's key is taken", func() bool { return put(t, session, "warehouse", "key", "x") == nil })
 		if got, err := get(t, s.client(t, sup.Endpoint(), nil), "warehouse", "key"); got != "x" || err != nil {
 			t.Errorf("the root key sees %q, %v", got, err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "exit.json"), []byte("{}"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		lock.Release()
 		eventually(t, "the ended session's key is refused", func() bool {
 			_, err := get(t, session, "warehouse", "key")
 			return err != nil && strings.Contains(err.Error(), "InvalidAccessKeyId")

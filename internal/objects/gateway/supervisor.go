@@ -75,9 +75,14 @@ func NewSupervisor(cfg SupervisorConfig) (*Supervisor, error) {
 			cfg.Build = fmt.Sprintf("%x-%x", fi.Size(), fi.ModTime().UnixNano())
 		}
 	}
-	if _, _, err := net.SplitHostPort(cfg.Listen); err != nil {
+	addr, err := net.ResolveTCPAddr("tcp", cfg.Listen)
+	if err != nil {
 		return nil, fmt.Errorf("S3 address %q: %w", cfg.Listen, err)
 	}
+	if addr.IP == nil {
+		addr.IP = net.IPv6unspecified
+	}
+	cfg.Listen = addr.String() // as the handle has it: a name would never compare equal
 	cfg.DeadMan = cmp.Or(cfg.DeadMan, defaultDeadMan)
 	cfg.ProbeEvery = cmp.Or(cfg.ProbeEvery, 5*time.Second)
 	cfg.ProbeTimeout = cmp.Or(cfg.ProbeTimeout, 3*time.Second)

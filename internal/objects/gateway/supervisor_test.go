@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -105,6 +106,19 @@ func TestAStoreThatHangsIsReplaced(t *testing.T) {
 	}
 }
 
+// stopped reports whether every thread of a process is: a signal takes a while
+// to reach them all.
+func stopped(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, path := range threads {
+		stat, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(stat), ") T ") {
+			return false
+		}
+	}
+	return len(threads) > 0
+}
+
 func TestAHungStoreIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -115,6 +129,7 @@ func TestAHungStoreIsNotAdopted(t *testing.T) {
 	first.Detach()
 	pid := s.handle(t).PID
 	s.signal(t, syscall.SIGSTOP)
+	eventually(t, "all threads have stopped", func() bool { return stopped(pid) })
 	s.start(t, func(c *gateway.SupervisorConfig) { c.ProbeTimeout = 100 * time.Millisecond })
 	if s.handle(t).PID == pid {
 		t.Error("it was adopted")
