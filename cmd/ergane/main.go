@@ -13,8 +13,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// cli is the command line. Every flag is also a key of the --config file and
-// an ERGANE_* variable.
+// cli is the command line. Every flag is also a key of the --config file, and
+// what configures a server or its folders an ERGANE_* variable.
 type cli struct {
 	Config kong.ConfigFlag `help:"JSON file with flag values." placeholder:"FILE" env:"ERGANE_CONFIG"`
 
