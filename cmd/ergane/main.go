@@ -16,7 +16,7 @@ import (
 // cli is the command line. Every flag is also a key of the --config file, and
 // what configures a server or its folders an ERGANE_* variable.
 type cli struct {
-	Config kong.ConfigFlag `help:"JSON file with flag values." placeholder:"FILE" env:"ERGANE_CONFIG"`
+	Config kong.ConfigFlag `help:"JSON file: an object of flag names, without dashes in front, and their values." placeholder:"FILE" env:"ERGANE_CONFIG"`
 
 	Run     runCmd     `cmd:"" help:"Run a Python file as a calculation in a fresh session."`
 	Serve   serveCmd   `cmd:"" help:"Serve the API and the embedded S3."`
@@ -33,12 +33,7 @@ func main() {
 			os.Exit(child(os.Args[2:]))
 		}
 	}
-	var c cli
-	parser := kong.Must(&c,
-		kong.Name("ergane"),
-		kong.Description("Amazon Athena for Apache Spark that you run yourself: every AWS client works, on real PySpark."),
-		kong.Configuration(kong.JSON),
-	)
+	parser := kong.Must(new(cli), grammar()...)
 	args := os.Args[1:]
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -59,6 +54,15 @@ func main() {
 		// One line, because that is what lastWords looks for; joined errors have several.
 		fmt.Fprintln(os.Stderr, "ergane: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 		os.Exit(1)
+	}
+}
+
+// grammar is how the command line is read.
+func grammar() []kong.Option {
+	return []kong.Option{
+		kong.Name("ergane"),
+		kong.Description("Amazon Athena for Apache Spark that you run yourself: every AWS client works, on real PySpark."),
+		kong.Configuration(readConfig),
 	}
 }
 
