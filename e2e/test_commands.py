@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,9 +27,9 @@ def ergane(*args: str | Path, home: Path, env: dict[str, str] | None = None) -> 
     )
 
 
-def begin(*args: str | Path, home: Path, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+def begin(*args: str | Path, home: Path, under: Sequence[str] = (), program: Path = ERGANE) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE
-    argv = [*under, ERGANE, *args]
+    argv = [*under, program, *args]
     run = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, env=clean_env(home), cwd=home)
     begun.append(run)
     return run
@@ -171,6 +172,68 @@ def test_two_runs_at_once_share_a_server_that_ends_by_itself(data_dir: Path) -> 
         assert (run.returncode, out) == (0, "3\n"), err
         assert " COMPLETED after " in err
     await_nothing_left(data_dir)
+
+
+def gated(home: Path, name: str) -> tuple[Path, Path]:
+    """A file of code that says `begun` and goes on when the second path exists."""
+    script, go = home / f"{name}.py", home / name
+    wait = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    script.write_text(f"print('begun')\n{wait}print('over')")
+    return script, go
+
+
+def test_a_run_outlives_the_one_that_brought_the_server(data_dir: Path) -> None:
+    """As programs of `go run`, which end with the process that started them; the server must not."""
+    home = data_dir.parent
+    program = home / "go-build1" / "ergane"
+    program.parent.mkdir()
+    shutil.copy(ERGANE, program)
+    runs = []
+    for name in ("first", "second"):
+        script, go = gated(home, name)
+        run = begin("run", "--data-dir", data_dir, script, home=home, program=program)
+        assert run.stdout is not None
+        assert run.stdout.readline() == "begun\n"
+        runs.append((run, go))
+    for run, go in runs:  # the second one goes on after the first one's process is gone
+        go.touch()
+        out, err = run.communicate(timeout=60)
+        assert (run.returncode, out) == (0, "over\n"), err
+    await_nothing_left(data_dir)
+
+
+def test_a_run_goes_on_over_a_restart_of_its_server(own_server: Server, tmp_path: Path) -> None:
+    script, go = gated(tmp_path, "code")
+    run = begin("run", "--data-dir", own_server.data_dir, script, home=tmp_path)
+    assert run.stdout is not None
+    assert run.stdout.readline() == "begun\n"
+    own_server.kill()
+    own_server.start()
+    go.touch()
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (0, "over\n"), err
+
+
+def test_a_run_ends_with_a_sentence_when_its_server_is_gone_for_good(own_server: Server, tmp_path: Path) -> None:
+    script, _ = gated(tmp_path, "code")
+    run = begin("run", "--data-dir", own_server.data_dir, script, home=tmp_path)
+    assert run.stdout is not None
+    assert run.stdout.readline() == "begun\n"
+    own_server.kill()
+    _, err = run.communicate(timeout=90)
+    assert run.returncode == 1
+    assert "the server does not answer" in err.splitlines()[-1]
+
+
+def test_a_run_is_not_misled_by_what_a_dead_server_left(data_dir: Path, shared_server: Server) -> None:
+    """Another data folder's server listens where the dead one did."""
+    home = data_dir.parent
+    script = home / "code.py"
+    script.write_text("print('here')")
+    data_dir.mkdir(mode=0o700)
+    shutil.copy(shared_server.data_dir / "server.json", data_dir)
+    done = ergane("run", "--data-dir", data_dir, script, home=home)
+    assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
 
 
 def test_ctrl_c_and_sigterm_end_a_run_and_leave_nothing(data_dir: Path) -> None:
