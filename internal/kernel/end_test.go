@@ -159,17 +159,32 @@ func TestShutdownEndsADeafKernel(t *testing.T) {
 func TestAKernelWithoutAServerEnds(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
-	s.DeadMan = 200 * time.Millisecond
+	s.DeadMan = time.Second // and six of them where a calculation runs
 	server := holdLock(t, s.ServerLock)
 	k := startSpec(t, s)
 	marks := filepath.Join(s.Dir, "marks")
-	exec(t, k, "one", "append "+marks+" in\nsleep 1s\nappend "+marks+" out")
+	exec(t, k, "one", "append "+marks+" in\nsleep 2s\nappend "+marks+" out")
 	await(t, "the calculation runs", func() bool { return k.Spool() != nil && contains(marks, "in") })
 	server.Release()
 	<-k.Done()
 	if !contains(marks, "out") {
 		t.Error("the kernel was ended while a calculation ran")
 	}
+	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "no server came for it within 1s" {
+		t.Errorf("exit %+v", e)
+	}
+}
+
+func TestACalculationDoesNotKeepAKernelWithoutAServerForEver(t *testing.T) {
+	t.Parallel()
+	s := newSpec(t)
+	s.DeadMan = 200 * time.Millisecond
+	server := holdLock(t, s.ServerLock)
+	k := startSpec(t, s)
+	exec(t, k, "one", "sleep 1h")
+	await(t, "the calculation runs", func() bool { _, ok := k.Started("one"); return ok })
+	server.Release()
+	<-k.Done()
 	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "no server came for it within 200ms" {
 		t.Errorf("exit %+v", e)
 	}

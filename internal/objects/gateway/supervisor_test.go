@@ -91,6 +91,22 @@ func TestAnAdoptedStoreIsWatchedToo(t *testing.T) {
 	gone(t, pid)
 }
 
+func TestAStoreOnANamedAddressIsAdoptedToo(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	named := func(c *gateway.SupervisorConfig) { c.Listen = "localhost:0" }
+	first := s.supervisor(t, named)
+	if err := first.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pid := s.handle(t).PID
+	first.Detach()
+	s.start(t, named)
+	if now := s.handle(t).PID; now != pid {
+		t.Errorf("process %d was replaced by %d", pid, now)
+	}
+}
+
 func TestAStoreThatHangsIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
