@@ -38,11 +38,17 @@ type Session struct {
 	// WorkingDirectory is where the results go: <OutputLocation>/session/<id>.
 	WorkingDirectory string
 	Encryption       *Encryption
+	BucketOwner      string // the account that must own the bucket of WorkingDirectory; empty: any
 	NotebookVersion  string
 	Tags             []Tag
-	Echo             json.RawMessage // see WorkGroupConfiguration.Echo
+	Monitoring       json.RawMessage // see WorkGroupConfiguration.Monitoring
 	Status           SessionStatus
 	DpuMillis        int64 // DPU milliseconds of the session's calculations
+}
+
+// Delivery says how the session's results are stored.
+func (s Session) Delivery() Delivery {
+	return Delivery{BucketOwner: s.BucketOwner, Encryption: s.Encryption}
 }
 
 // SessionStatus is the wire shape SessionStatus; zero times are absent ones.

@@ -21,14 +21,32 @@ type Store interface {
 	WorkGroup(ctx context.Context, name string) (WorkGroup, error)
 	// WorkGroups lists by name, ascending.
 	WorkGroups(ctx context.Context, p Page) ([]WorkGroup, error)
+	// UpdateWorkGroup lets change work on the workgroup as it is, alone, and
+	// keeps what it makes of it; an error of change comes back and changes
+	// nothing. Name, CreatedAt and the effect on sessions that exist stay.
+	UpdateWorkGroup(ctx context.Context, name string, change func(*WorkGroup) error) (WorkGroup, error)
+	// CondemnWorkGroup makes a workgroup not found any more and moves its live
+	// sessions to TERMINATING; they come back. One that has or had sessions is
+	// refused with CodeState unless recursive. What belonged to it goes with
+	// PurgeWorkGroup, and until then its name cannot be used again.
+	CondemnWorkGroup(ctx context.Context, name string, recursive bool, at time.Time, reason string) ([]Session, error)
+	// PurgeWorkGroup removes a bounded part of what belongs to a condemned
+	// workgroup, once none of its sessions is live, and last the workgroup
+	// itself; gone says that it has. Live sessions make it do nothing.
+	PurgeWorkGroup(ctx context.Context, name string) (gone bool, err error)
+	// CondemnedWorkGroups are the names of those that are not purged yet.
+	CondemnedWorkGroups(ctx context.Context) ([]string, error)
 
 	// CreateSession inserts s, or returns the session that one of the tokens
 	// made before (created is false then). ErrTokenMismatch where a token was
-	// used with another hash. A session begins CREATING at its
+	// used with another hash, ErrWorkGroupDisabled for a new session of a
+	// DISABLED workgroup. A session begins CREATING at its
 	// Status.StartedAt, which is also the time by which tokens are judged; the
 	// rest of its Status is not looked at.
 	CreateSession(ctx context.Context, s Session, tokens []Token) (_ Session, created bool, err error)
 	Session(ctx context.Context, id string) (Session, error)
+	// UpdateSessionTags is UpdateWorkGroup for the tags of a session.
+	UpdateSessionTags(ctx context.Context, id string, change func([]Tag) ([]Tag, error)) error
 	// Sessions lists a workgroup's sessions in any of the states (all when
 	// none is given), newest first.
 	Sessions(ctx context.Context, workgroup string, states []SessionState, p Page) ([]Session, error)
@@ -40,7 +58,8 @@ type Store interface {
 
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
 	// returns the calculation that one of the tokens made before; tokens are
-	// looked up before the session's state. ErrSessionState when it is not IDLE.
+	// looked up before anything else. ErrWorkGroupDisabled, and ErrSessionState
+	// when the session is not IDLE.
 	// A calculation begins CREATING at its Status.SubmittedAt, and not before
 	// the session's last move. It comes back with its code if it was created.
 	Submit(ctx context.Context, c Calculation, tokens []Token) (_ Calculation, created bool, err error)

@@ -11,7 +11,13 @@ type WorkGroupState string
 const (
 	WorkGroupEnabled  WorkGroupState = "ENABLED"
 	WorkGroupDisabled WorkGroupState = "DISABLED"
+	// WorkGroupDeleting is not of the enum and never shown: the workgroup is
+	// not found any more, but what belonged to it is still being removed.
+	WorkGroupDeleting WorkGroupState = "DELETING"
 )
+
+// Account is the AWS account that everything of a server belongs to.
+const Account = "000000000000"
 
 // PrimaryWorkGroup exists from the first start on.
 const PrimaryWorkGroup = "primary"
@@ -32,10 +38,16 @@ type WorkGroupConfiguration struct {
 	// OutputLocation is an s3:// address without a trailing slash;
 	// empty means s3://ergane-results/<workgroup>.
 	OutputLocation string `json:",omitzero"`
+	// BucketOwner is the account that must own the output location's bucket; empty: any.
+	BucketOwner string `json:",omitzero"`
 	// ExecutionRole is the role ARN that sessions get unless they name one.
 	ExecutionRole string `json:",omitzero"`
 	// Engine is the default of StartSession's EngineConfiguration.
 	Engine *EngineConfiguration `json:",omitzero"`
+	// Monitoring is the default of StartSession's MonitoringConfiguration, as JSON.
+	Monitoring json.RawMessage `json:",omitzero"`
+	// Enforce makes the settings above win over those of StartSession.
+	Enforce bool `json:",omitzero"`
 	// Encryption of the result objects, as asked for.
 	Encryption *Encryption `json:",omitzero"`
 	// Echo keeps the members of the wire shape that mean nothing to Ergane,
@@ -49,14 +61,21 @@ type EngineVersion struct {
 	Effective string
 }
 
+// Delivery says how result objects are stored.
+type Delivery struct {
+	BucketOwner string // the account that must own the bucket; empty: any
+	Encryption  *Encryption
+}
+
+// Values of Encryption.Option. CSE_KMS, of the enum too, is refused: nothing
+// here could read its objects.
+const (
+	EncryptS3  = "SSE_S3"
+	EncryptKMS = "SSE_KMS"
+)
+
 // Encryption is the wire shape EncryptionConfiguration.
 type Encryption struct {
 	Option string
 	KmsKey string `json:",omitzero"`
-}
-
-// Tag is one key and value of a workgroup or session.
-type Tag struct {
-	Key   string
-	Value string
 }

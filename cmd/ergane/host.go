@@ -46,6 +46,8 @@ func (h *host) dir(sessionID string) string { return filepath.Join(sessionsPath(
 
 func (h *host) Resolve(selected string) (string, error) { return h.engines.resolve(selected) }
 
+func (h *host) Versions() []ergane.EngineVersion { return h.engines.table.Versions() }
+
 func (h *host) Check(s ergane.Session) error { return h.engines.check(s) }
 
 func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, error) {

@@ -195,7 +195,7 @@ func (j *job) byReference(ctx context.Context, code string) (string, error) {
 		return "", err
 	}
 	defer store.Close()
-	if err := store.Put(ctx, at.String(), strings.NewReader(code), int64(len(code)), "text/x-python"); err != nil {
+	if err := store.Put(ctx, at.String(), strings.NewReader(code), int64(len(code)), "text/x-python", ergane.Delivery{}); err != nil {
 		return "", fmt.Errorf("put the code into S3: %w", err)
 	}
 	return fmt.Sprintf(`exec(compile(__import__("boto3").client("s3").get_object(Bucket=%q, Key=%q)["Body"].read(), "<stdin>", "exec"))`, at.Bucket, at.Key), nil

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/api"
 	"github.com/ergane-dev/ergane/internal/awsjson"
 	"github.com/ergane-dev/ergane/internal/credentials"
@@ -104,7 +105,9 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if cfg.Results != "" {
 		h.external = &cfg.External
 	}
-	s.manager = session.New(session.Config{Hold: cfg.Hold, Results: cfg.Results, DefaultEngine: s.engines.table.Default}, s.store, h, results, log)
+	s.manager = session.New(session.Config{
+		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
+	}, s.store, h, results, log)
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -171,6 +174,14 @@ func (s *server) openResults(ctx context.Context, keys *credentials.Keyring) (*o
 	return objects.New(objects.Config{
 		Endpoint: s.info.S3, Region: defaultRegion, AccessKeyID: root.AccessKeyID, Secret: root.Secret, Embedded: true,
 	})
+}
+
+// account owns the buckets of the embedded store; with an external one its own accounts do.
+func (s *server) account() string {
+	if s.cfg.Results != "" {
+		return ""
+	}
+	return ergane.Account
 }
 
 // serve answers requests until ctx ends, or until nobody needs the server.

@@ -119,6 +119,22 @@ func encryptionTo(e *ergane.Encryption) *athena.EncryptionConfiguration {
 	return &athena.EncryptionConfiguration{EncryptionOption: new(athena.EncryptionOption(e.Option)), KmsKey: present(e.KmsKey)}
 }
 
+// monitoringFrom keeps a member that is only shown again; nil for an absent one.
+func monitoringFrom(c *athena.MonitoringConfiguration) (json.RawMessage, error) {
+	if c == nil {
+		return nil, nil
+	}
+	return json.Marshal(c)
+}
+
+func monitoringTo(raw json.RawMessage) (*athena.MonitoringConfiguration, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	c := &athena.MonitoringConfiguration{}
+	return c, json.Unmarshal(raw, c)
+}
+
 func tagsFrom(tags []athena.Tag) []ergane.Tag {
 	var out []ergane.Tag
 	for _, t := range tags {

@@ -39,15 +39,21 @@ func configurationFrom(c *athena.WorkGroupConfiguration) (ergane.WorkGroupConfig
 		out.Engine = new(engineFrom(c.EngineConfiguration))
 	}
 	out.ExecutionRole = value(c.ExecutionRole)
+	out.Enforce = value(c.EnforceWorkGroupConfiguration)
+	var err error
+	if out.Monitoring, err = monitoringFrom(c.MonitoringConfiguration); err != nil {
+		return out, err
+	}
 	rest.EngineVersion, rest.EngineConfiguration, rest.ExecutionRole = nil, nil, nil
+	rest.EnforceWorkGroupConfiguration, rest.MonitoringConfiguration = nil, nil
 	if r := c.ResultConfiguration; r != nil {
 		out.OutputLocation = value(r.OutputLocation)
+		out.BucketOwner = value(r.ExpectedBucketOwner)
 		out.Encryption = encryptionFrom(r.EncryptionConfiguration)
 		left := *r
-		left.OutputLocation, left.EncryptionConfiguration = nil, nil
+		left.OutputLocation, left.ExpectedBucketOwner, left.EncryptionConfiguration = nil, nil, nil
 		rest.ResultConfiguration = &left
 	}
-	var err error
 	out.Echo, err = echo(rest)
 	return out, err
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/ergane-dev/ergane"
@@ -18,11 +17,9 @@ func (s *Service) getSession(ctx context.Context, in *athena.GetSessionRequest) 
 }
 
 func sessionOf(s ergane.Session) (*athena.GetSessionResponse, error) {
-	var kept sessionEcho
-	if s.Echo != nil {
-		if err := json.Unmarshal(s.Echo, &kept); err != nil {
-			return nil, fmt.Errorf("read the echo of session %s: %w", s.ID, err)
-		}
+	monitoring, err := monitoringTo(s.Monitoring)
+	if err != nil {
+		return nil, fmt.Errorf("read the monitoring of session %s: %w", s.ID, err)
 	}
 	return &athena.GetSessionResponse{
 		SessionId:               &s.ID,
@@ -31,7 +28,7 @@ func sessionOf(s ergane.Session) (*athena.GetSessionResponse, error) {
 		EngineVersion:           present(s.EngineVersion.Effective),
 		EngineConfiguration:     engineTo(s.Engine),
 		NotebookVersion:         present(s.NotebookVersion),
-		MonitoringConfiguration: kept.Monitoring,
+		MonitoringConfiguration: monitoring,
 		SessionConfiguration: &athena.SessionConfiguration{
 			ExecutionRole:               present(s.ExecutionRole),
 			WorkingDirectory:            &s.WorkingDirectory,

@@ -38,6 +38,11 @@ func configurationTo(c ergane.WorkGroupConfiguration) (*athena.WorkGroupConfigur
 	}
 	out.EngineVersion = engineVersion(c.EngineVersion)
 	out.ExecutionRole = present(c.ExecutionRole)
+	out.EnforceWorkGroupConfiguration = &c.Enforce
+	var err error
+	if out.MonitoringConfiguration, err = monitoringTo(c.Monitoring); err != nil {
+		return nil, err
+	}
 	if c.Engine != nil {
 		out.EngineConfiguration = engineTo(*c.Engine)
 	}
@@ -45,6 +50,7 @@ func configurationTo(c ergane.WorkGroupConfiguration) (*athena.WorkGroupConfigur
 		out.ResultConfiguration = &athena.ResultConfiguration{}
 	}
 	out.ResultConfiguration.OutputLocation = present(c.OutputLocation)
+	out.ResultConfiguration.ExpectedBucketOwner = present(c.BucketOwner)
 	out.ResultConfiguration.EncryptionConfiguration = encryptionTo(c.Encryption)
 	return out, nil
 }

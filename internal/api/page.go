@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -50,6 +51,15 @@ func cut[T any](s *Service, all []T, p ergane.Page, key func(T) ergane.Key, list
 	raw = append(raw, last.ID...)
 	raw = append(raw, s.pageMAC(raw, list)...)
 	return all, new(base64.RawURLEncoding.EncodeToString(raw))
+}
+
+// pageOf is a page of a list that is in memory, as long as a store's would be:
+// what comes after the thing of the page's key.
+func pageOf[T any](all []T, p ergane.Page, key func(T) ergane.Key) []T {
+	if p.After.ID != "" {
+		all = all[slices.IndexFunc(all, func(v T) bool { return key(v).ID == p.After.ID })+1:]
+	}
+	return all[:min(len(all), p.Limit)]
 }
 
 func (s *Service) pageMAC(key []byte, list []string) []byte {

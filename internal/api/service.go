@@ -50,20 +50,27 @@ func (s *Service) operations() map[string]awsjson.Operation {
 		ops[op.Name] = notOffered(op)
 	}
 	athena.Handle(ops, s.createWorkGroup)
+	athena.Handle(ops, s.deleteWorkGroup)
 	athena.Handle(ops, s.getCalculationExecution)
 	athena.Handle(ops, s.getCalculationExecutionCode)
 	athena.Handle(ops, s.getCalculationExecutionStatus)
 	athena.Handle(ops, s.getSession)
 	athena.Handle(ops, s.getSessionStatus)
 	athena.Handle(ops, s.getWorkGroup)
+	athena.Handle(ops, s.listApplicationDPUSizes)
 	athena.Handle(ops, s.listCalculationExecutions)
+	athena.Handle(ops, s.listEngineVersions)
 	athena.Handle(ops, s.listExecutors)
 	athena.Handle(ops, s.listSessions)
+	athena.Handle(ops, s.listTagsForResource)
 	athena.Handle(ops, s.listWorkGroups)
 	athena.Handle(ops, s.startCalculationExecution)
 	athena.Handle(ops, s.startSession)
 	athena.Handle(ops, s.stopCalculationExecution)
+	athena.Handle(ops, s.tagResource)
 	athena.Handle(ops, s.terminateSession)
+	athena.Handle(ops, s.untagResource)
+	athena.Handle(ops, s.updateWorkGroup)
 	return ops
 }
 

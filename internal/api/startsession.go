@@ -9,11 +9,6 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// sessionEcho are the members of StartSession that are only shown again.
-type sessionEcho struct {
-	Monitoring *athena.MonitoringConfiguration `json:",omitzero"`
-}
-
 func (s *Service) startSession(ctx context.Context, in *athena.StartSessionRequest) (*athena.StartSessionResponse, error) {
 	params := *in
 	params.ClientRequestToken = nil
@@ -21,7 +16,7 @@ func (s *Service) startSession(ctx context.Context, in *athena.StartSessionReque
 	if err != nil {
 		return nil, err
 	}
-	kept, err := echo(sessionEcho{Monitoring: in.MonitoringConfiguration})
+	monitoring, err := monitoringFrom(in.MonitoringConfiguration)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +28,8 @@ func (s *Service) startSession(ctx context.Context, in *athena.StartSessionReque
 		IdleTimeout:     time.Duration(value(in.SessionIdleTimeoutInMinutes)) * time.Minute,
 		NotebookVersion: value(in.NotebookVersion),
 		Tags:            tagsFrom(in.Tags),
-		Echo:            kept,
+		OwnTagsOnly:     in.CopyWorkGroupTags != nil && !*in.CopyWorkGroupTags,
+		Monitoring:      monitoring,
 		Tokens:          tokens,
 	})
 	if err != nil {

@@ -102,6 +102,17 @@ func (t Table) Resolve(name string) (spec Spec, effective string, err error) {
 		"Engine version %q is not known. Known are: %s.", name, strings.Join(t.Names(), ", "))
 }
 
+// Versions are the names that Resolve knows, AUTO first, with what each stands for.
+func (t Table) Versions() []ergane.EngineVersion {
+	var all []ergane.EngineVersion
+	for _, name := range t.Names() {
+		if _, effective, err := t.Resolve(name); err == nil {
+			all = append(all, ergane.EngineVersion{Selected: name, Effective: effective})
+		}
+	}
+	return all
+}
+
 // Names lists what Resolve knows, AUTO first.
 func (t Table) Names() []string {
 	names := []string{Auto}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/ergane-dev/ergane"
 )
 
 func BenchmarkPut(b *testing.B) {
@@ -26,7 +28,7 @@ func BenchmarkPut(b *testing.B) {
 			n := 0
 			for b.Loop() {
 				n++
-				if err := s.Put(b.Context(), fmt.Sprintf("s3://ergane-results/primary/session/%d/stdout", n), f, size, "text/plain"); err != nil {
+				if err := s.Put(b.Context(), fmt.Sprintf("s3://ergane-results/primary/session/%d/stdout", n), f, size, "text/plain", ergane.Delivery{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/ergane-dev/ergane"
 )
 
 const (
@@ -29,7 +31,11 @@ const (
 // durable. It holds no more than a few buffers in memory, whatever the size.
 // An error of body, or its being shorter than size, is returned with body's
 // own error in the chain. Where an upload in parts fails it is aborted.
-func (s *Store) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string) error {
+//
+// The bucket's owner and the encryption are for the store to see to. The
+// embedded one has one owner, whom workgroups are checked against, and leaves
+// encryption to the disk.
+func (s *Store) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, d ergane.Delivery) error {
 	u, err := ParseURI(uri)
 	if err != nil {
 		return err
@@ -38,10 +44,14 @@ func (s *Store) Put(ctx context.Context, uri string, body io.ReaderAt, size int6
 		return &AddressError{uri, "there is no key"}
 	}
 	from := &source{r: body, size: size}
+	up := upload{URI: u, contentType: contentType}
+	if !s.cfg.Embedded {
+		up.conditions = conditionsOf(d)
+	}
 	if size < partSize {
-		err = s.putOnce(ctx, u, from, contentType)
+		err = s.putOnce(ctx, up, from)
 	} else {
-		err = s.putParts(ctx, u, from, contentType)
+		err = s.putParts(ctx, up, from)
 	}
 	if bad := from.failure(); err != nil && bad != nil {
 		return fmt.Errorf("put %s: read what is to be stored: %w", uri, bad)
@@ -49,22 +59,54 @@ func (s *Store) Put(ctx context.Context, uri string, body io.ReaderAt, size int6
 	return describe("put "+uri, err)
 }
 
-func (s *Store) putOnce(ctx context.Context, u URI, from *source, contentType string) error {
+// An upload is an object on its way, but for its content.
+type upload struct {
+	URI
+	contentType string
+	conditions
+}
+
+// conditions are a Delivery in S3's words.
+type conditions struct {
+	owner      *string
+	encryption types.ServerSideEncryption
+	kmsKey     *string
+}
+
+func conditionsOf(d ergane.Delivery) (c conditions) {
+	if d.BucketOwner != "" {
+		c.owner = &d.BucketOwner
+	}
+	if e := d.Encryption; e != nil {
+		switch e.Option {
+		case ergane.EncryptS3:
+			c.encryption = types.ServerSideEncryptionAes256
+		case ergane.EncryptKMS:
+			c.encryption, c.kmsKey = types.ServerSideEncryptionAwsKms, &e.KmsKey
+		}
+	}
+	return c
+}
+
+func (s *Store) putOnce(ctx context.Context, u upload, from *source) error {
 	ctx, cancel := s.bound(ctx, "put "+u.String(), from.size)
 	defer cancel()
 	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &u.Bucket, Key: &u.Key,
 		Body:              io.NewSectionReader(from, 0, from.size),
 		ContentLength:     &from.size,
-		ContentType:       &contentType,
+		ContentType:       &u.contentType,
 		ChecksumAlgorithm: s.checksum,
+
+		ExpectedBucketOwner: u.owner, ServerSideEncryption: u.encryption, SSEKMSKeyId: u.kmsKey,
 	})
 	return because(ctx, err)
 }
 
-func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType string) (err error) {
+func (s *Store) putParts(ctx context.Context, u upload, from *source) (err error) {
 	begin := &s3.CreateMultipartUploadInput{
-		Bucket: &u.Bucket, Key: &u.Key, ContentType: &contentType, ChecksumAlgorithm: s.checksum,
+		Bucket: &u.Bucket, Key: &u.Key, ContentType: &u.contentType, ChecksumAlgorithm: s.checksum,
+		ExpectedBucketOwner: u.owner, ServerSideEncryption: u.encryption, SSEKMSKeyId: u.kmsKey,
 	}
 	created, err := within(ctx, s, "begin "+u.String(), 0, func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
 		return s.client.CreateMultipartUpload(ctx, begin)
@@ -81,7 +123,7 @@ func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType s
 		// Best effort: a store that is away keeps the parts, and the embedded
 		// one drops what nobody completes.
 		_, _ = s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId,
+			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId, ExpectedBucketOwner: u.owner,
 		})
 	}()
 	var mu sync.Mutex
@@ -94,7 +136,7 @@ func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType s
 		g.Go(func() error {
 			out, err := within(sending, s, fmt.Sprintf("put part %d of %s", number, u), n, func(ctx context.Context) (*s3.UploadPartOutput, error) {
 				return s.client.UploadPart(ctx, &s3.UploadPartInput{
-					Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId,
+					Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId, ExpectedBucketOwner: u.owner,
 					PartNumber:        &number,
 					Body:              io.NewSectionReader(from, at, n),
 					ContentLength:     &n,
@@ -119,7 +161,7 @@ func (s *Store) putParts(ctx context.Context, u URI, from *source, contentType s
 	slices.SortFunc(done, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
 	_, err = within(ctx, s, "complete "+u.String(), from.size, func(ctx context.Context) (*s3.CompleteMultipartUploadOutput, error) {
 		return s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId,
+			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId, ExpectedBucketOwner: u.owner,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 			MpuObjectSize:   aws.Int64(from.size),
 		})

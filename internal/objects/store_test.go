@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/objects"
 )
 
@@ -52,7 +53,7 @@ func TestWhatIsPutCanBeGot(t *testing.T) {
 			t.Fatal(err)
 		}
 		uri := "s3://ergane-results/primary/session/some session/stdout"
-		if err := s.Put(t.Context(), uri, pattern{size}, size, "text/plain"); err != nil {
+		if err := s.Put(t.Context(), uri, pattern{size}, size, "text/plain", ergane.Delivery{}); err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
 		for _, from := range []int64{0, size / 2, size, size + 5} {
@@ -102,7 +103,7 @@ func TestABodyThatCannotBeReadIsNeverStored(t *testing.T) {
 		{"large-short", 30 << 20, io.EOF, io.ErrUnexpectedEOF},
 	} {
 		uri := "s3://bucket/" + tc.name
-		err := s.Put(t.Context(), uri, broken{tc.size / 2, tc.err}, tc.size, "text/plain")
+		err := s.Put(t.Context(), uri, broken{tc.size / 2, tc.err}, tc.size, "text/plain", ergane.Delivery{})
 		if !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
@@ -128,7 +129,7 @@ func TestAnUploadIsAbortedWhenItsCallerGivesUp(t *testing.T) {
 			cancel(why)
 		}
 	}}
-	if err := s.Put(ctx, "s3://bucket/key", body, 64<<20, "text/plain"); !errors.Is(err, why) {
+	if err := s.Put(ctx, "s3://bucket/key", body, 64<<20, "text/plain", ergane.Delivery{}); !errors.Is(err, why) {
 		t.Errorf("error is %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "s3", "data", "bucket", ".sgwtmp", "multipart", "*")); len(left) > 0 {
@@ -158,7 +159,7 @@ func TestAStoreThatHangsEndsAPut(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.SetPatience(300 * time.Millisecond)
-	if err := s.Put(t.Context(), "s3://bucket/key", pattern{10}, 10, "text/plain"); err != nil {
+	if err := s.Put(t.Context(), "s3://bucket/key", pattern{10}, 10, "text/plain", ergane.Delivery{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Kill(h.PID, syscall.SIGSTOP); err != nil {
@@ -166,7 +167,7 @@ func TestAStoreThatHangsEndsAPut(t *testing.T) {
 	}
 	defer syscall.Kill(h.PID, syscall.SIGCONT)
 	for _, size := range []int64{10, 1 << 20, 20 << 20} {
-		err := s.Put(t.Context(), "s3://bucket/key", pattern{size}, size, "text/plain")
+		err := s.Put(t.Context(), "s3://bucket/key", pattern{size}, size, "text/plain", ergane.Delivery{})
 		if err == nil || !strings.Contains(err.Error(), "S3 took longer than") || objects.Permanent(err) {
 			t.Errorf("%d bytes to %s: %v", size, endpoint, err)
 		}
@@ -179,7 +180,7 @@ func TestAStoreThatHangsEndsAPut(t *testing.T) {
 func TestPermanentErrors(t *testing.T) {
 	t.Parallel()
 	s, _, endpoint := embedded(t)
-	if err := s.Put(t.Context(), "s3://bucket/file", pattern{1}, 1, ""); err != nil {
+	if err := s.Put(t.Context(), "s3://bucket/file", pattern{1}, 1, "", ergane.Delivery{}); err != nil {
 		t.Fatal(err)
 	}
 	stranger, err := objects.New(objects.Config{Endpoint: endpoint, AccessKeyID: "NOBODY", Secret: "x", Embedded: true})
@@ -197,7 +198,9 @@ func TestPermanentErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nowhere.Close()
-	put := func(s *objects.Store, uri string) error { return s.Put(t.Context(), uri, pattern{1}, 1, "") }
+	put := func(s *objects.Store, uri string) error {
+		return s.Put(t.Context(), uri, pattern{1}, 1, "", ergane.Delivery{})
+	}
 	_, missing := read(t, s, "s3://no-such-bucket/key", 0)
 	for _, tc := range []struct {
 		name string

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/ergane-dev/ergane"
 )
 
 const filesAtOnce = 8
@@ -32,7 +34,7 @@ func (s *Store) putOpen(ctx context.Context, uri string, f *os.File) error {
 	if !fi.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", f.Name())
 	}
-	return s.Put(ctx, uri, f, fi.Size(), contentType(f.Name()))
+	return s.Put(ctx, uri, f, fi.Size(), contentType(f.Name()), ergane.Delivery{})
 }
 
 // contentType knows what people look at; the machine's own table is not asked,

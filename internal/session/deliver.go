@@ -25,16 +25,21 @@ const (
 // always. It returns when they are durable, or with the last error when the
 // time for retries is over.
 func (r *runner) deliver(ctx context.Context, spool Spool, c ergane.Calculation, e ending) error {
+	var s ergane.Session
+	r.persist(ctx, "read the session's settings", func() (err error) {
+		s, err = r.m.store.Session(ctx, r.id)
+		return err
+	})
 	g, ctx := errgroup.WithContext(ctx)
 	to := ergane.ResultAt(c.WorkingDirectory)
 	g.Go(func() error {
-		return r.put(ctx, to.StdOut, "text/plain; charset=utf-8", func() (Section, error) { return section(spool, "stdout", e.stdout) })
+		return r.put(ctx, to.StdOut, "text/plain; charset=utf-8", s.Delivery(), func() (Section, error) { return section(spool, "stdout", e.stdout) })
 	})
 	g.Go(func() error {
-		return r.put(ctx, to.StdErr, "text/plain; charset=utf-8", func() (Section, error) { return section(spool, "stderr", e.stderr) })
+		return r.put(ctx, to.StdErr, "text/plain; charset=utf-8", s.Delivery(), func() (Section, error) { return section(spool, "stderr", e.stderr) })
 	})
 	g.Go(func() error {
-		return r.put(ctx, to.Results, ergane.ResultType, func() (Section, error) { return outputs(spool, c.ID, e.outputs) })
+		return r.put(ctx, to.Results, ergane.ResultType, s.Delivery(), func() (Section, error) { return outputs(spool, c.ID, e.outputs) })
 	})
 	return g.Wait()
 }
@@ -66,7 +71,7 @@ func (nothing) Close() error                      { return nil }
 
 // put stores one object, no more of it than Config.MaxOutput, and retries while
 // that can help. What is wrong with the spool itself is never retried.
-func (r *runner) put(ctx context.Context, uri, contentType string, open func() (Section, error)) error {
+func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Delivery, open func() (Section, error)) error {
 	body, err := open()
 	if err != nil {
 		return fmt.Errorf("read the spool: %w", err)
@@ -75,7 +80,7 @@ func (r *runner) put(ctx context.Context, uri, contentType string, open func() (
 	size := min(body.Len(), r.m.cfg.MaxOutput)
 	begun := time.Now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxRetryWait) {
-		err := r.m.objects.Put(ctx, uri, body, size, contentType)
+		err := r.m.objects.Put(ctx, uri, body, size, contentType, d)
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrSpool) {
 			return err
 		}

@@ -24,6 +24,9 @@ type Config struct {
 	// Results is where workgroups without an output location put theirs, an
 	// s3:// address without a trailing slash. Default s3://ergane-results.
 	Results string
+	// Account owns every bucket of the result store; empty where the store has
+	// owners of its own, who are asked for at delivery.
+	Account string
 	// DefaultEngine is the engine version that AUTO and nothing stand for in
 	// the primary workgroup.
 	DefaultEngine string
@@ -111,6 +114,13 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find live sessions: %w", err)
 	}
+	condemned, err := m.store.CondemnedWorkGroups(ctx)
+	if err != nil {
+		return fmt.Errorf("find workgroups that are being deleted: %w", err)
+	}
+	for _, name := range condemned {
+		m.running.Go(func() { m.purge(name) })
+	}
 	owned := make(map[string]bool, len(live))
 	for _, s := range live {
 		owned[s.ID] = true
@@ -160,6 +170,17 @@ func (m *Manager) own(id string, adopt bool) {
 		delete(m.runners, id)
 		m.mu.Unlock()
 	})
+}
+
+// background runs f beside the runners; Close waits for it. False once the server stops.
+func (m *Manager) background(f func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	m.running.Go(f)
+	return true
 }
 
 // nudge makes a session's runner look at the store.

@@ -82,11 +82,13 @@ type Host interface {
 	Sessions() ([]string, error)
 	// Resolve names the engine version that a selected one stands for.
 	Resolve(selected string) (effective string, err error)
+	// Versions are the engine versions that can be selected, in the order in which they are offered.
+	Versions() []ergane.EngineVersion
 }
 
 // Objects is where results go.
 type Objects interface {
-	Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string) error
+	Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, d ergane.Delivery) error
 	// Get opens an object from an offset on.
 	Get(ctx context.Context, uri string, from int64) (io.ReadCloser, error)
 	// Permanent reports whether repeating cannot help: no such bucket, access denied.

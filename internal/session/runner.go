@@ -59,6 +59,8 @@ func (r *runner) live(ctx context.Context, k Kernel) bool {
 	switch {
 	case ctx.Err() != nil:
 		return false
+	case ergane.CodeOf(err) == ergane.CodeUnknown:
+		return false // it ended, and went with its workgroup
 	case err != nil:
 		r.log.Error("cannot read the session; trying again", "error", err)
 		return pause(ctx, time.Second)

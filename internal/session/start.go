@@ -1,8 +1,10 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,7 +21,9 @@ type StartRequest struct {
 	IdleTimeout     time.Duration // 0: DefaultIdleTimeout
 	NotebookVersion string
 	Tags            []ergane.Tag
-	Echo            json.RawMessage
+	// OwnTagsOnly keeps the workgroup's tags from being copied.
+	OwnTagsOnly bool
+	Monitoring  json.RawMessage
 	// Tokens make the call idempotent.
 	Tokens []ergane.Token
 }
@@ -30,9 +34,6 @@ func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest
 	w, err := m.store.WorkGroup(ctx, req.WorkGroup)
 	if err != nil {
 		return ergane.Session{}, err
-	}
-	if w.State == ergane.WorkGroupDisabled {
-		return ergane.Session{}, ergane.Errorf(ergane.CodeInvalid, "WorkGroup %s is disabled.", w.Name)
 	}
 	s, err := m.newSession(w, req)
 	if err != nil {
@@ -67,36 +68,63 @@ func (m *Manager) newSession(w ergane.WorkGroup, req StartRequest) (ergane.Sessi
 		return ergane.Session{}, err
 	}
 	now := time.Now()
+	set := settingsOf(req, w.Configuration)
 	s := ergane.Session{
 		ID:               id.String(),
 		WorkGroup:        w.Name,
 		Description:      req.Description,
 		EngineVersion:    w.Configuration.EngineVersion,
-		Engine:           withDefaults(req.Engine, w.Configuration.Engine),
-		ExecutionRole:    req.ExecutionRole,
+		Engine:           set.engine,
+		ExecutionRole:    set.role,
 		IdleTimeout:      req.IdleTimeout,
 		WorkingDirectory: m.outputLocation(w) + "/session/" + id.String(),
 		Encryption:       w.Configuration.Encryption,
+		BucketOwner:      w.Configuration.BucketOwner,
 		NotebookVersion:  req.NotebookVersion,
-		Tags:             req.Tags,
-		Echo:             req.Echo,
+		Monitoring:       set.monitoring,
 		Status:           ergane.SessionStatus{State: ergane.SessionCreating, StartedAt: now, ModifiedAt: now},
-	}
-	if s.ExecutionRole == "" {
-		s.ExecutionRole = w.Configuration.ExecutionRole
 	}
 	if s.IdleTimeout == 0 {
 		s.IdleTimeout = DefaultIdleTimeout
 	}
+	var inherited []ergane.Tag
+	if !req.OwnTagsOnly {
+		inherited = w.Tags
+	}
+	if s.Tags, err = ergane.WithTags(inherited, req.Tags); err != nil {
+		return s, err
+	}
 	return s, m.host.Check(s)
 }
 
-// withDefaults fills what a request leaves open from its workgroup's defaults.
-// A Spark property of the request wins over the same one of the workgroup.
-func withDefaults(req ergane.EngineConfiguration, def *ergane.EngineConfiguration) ergane.EngineConfiguration {
-	if def == nil {
-		return req
+// settings are what a request and its workgroup both have a say in.
+type settings struct {
+	engine     ergane.EngineConfiguration
+	role       string
+	monitoring json.RawMessage
+}
+
+// settingsOf fills what the request leaves open from the workgroup's settings, or,
+// where these are enforced, the other way round.
+func settingsOf(req StartRequest, c ergane.WorkGroupConfiguration) settings {
+	first, second := settings{req.Engine, req.ExecutionRole, req.Monitoring}, settings{role: c.ExecutionRole, monitoring: c.Monitoring}
+	if c.Engine != nil {
+		second.engine = *c.Engine
 	}
+	if c.Enforce {
+		first, second = second, first
+	}
+	first.engine = withDefaults(first.engine, second.engine)
+	first.role = cmp.Or(first.role, second.role)
+	if first.monitoring == nil {
+		first.monitoring = second.monitoring
+	}
+	return first
+}
+
+// withDefaults fills what a configuration leaves open. Of the same Spark
+// property in both, that of the defaults does not count.
+func withDefaults(req, def ergane.EngineConfiguration) ergane.EngineConfiguration {
 	size := func(v *int, d int) {
 		if *v == 0 {
 			*v = d
@@ -115,8 +143,10 @@ func withDefaults(req ergane.EngineConfiguration, def *ergane.EngineConfiguratio
 		}
 		req.SparkProperties = props
 	}
-	if len(req.AdditionalConfigs) == 0 {
-		req.AdditionalConfigs = def.AdditionalConfigs
+	if len(def.AdditionalConfigs) > 0 {
+		additional := maps.Clone(def.AdditionalConfigs)
+		maps.Copy(additional, req.AdditionalConfigs)
+		req.AdditionalConfigs = additional
 	}
 	return req
 }

@@ -14,6 +14,10 @@ func (m *Manager) CreateWorkGroup(ctx context.Context, w ergane.WorkGroup) error
 	if err := m.complete(&w.Configuration); err != nil {
 		return err
 	}
+	var err error
+	if w.Tags, err = ergane.WithTags(nil, w.Tags); err != nil {
+		return err
+	}
 	w.State = ergane.WorkGroupEnabled
 	w.CreatedAt = time.Now()
 	return m.store.CreateWorkGroup(ctx, w)
@@ -45,12 +49,38 @@ func (m *Manager) complete(c *ergane.WorkGroupConfiguration) error {
 	if loc := c.OutputLocation; loc != "" && !strings.HasPrefix(loc, "s3://") {
 		return ergane.Errorf(ergane.CodeInvalid, "OutputLocation %q is not an s3:// address, for instance s3://my-bucket/results", loc)
 	}
+	if own := m.cfg.Account; own != "" && c.BucketOwner != "" && c.BucketOwner != own {
+		return ergane.Errorf(ergane.CodeInvalid, "ExpectedBucketOwner is %s, but the buckets of the embedded store belong to %s.", c.BucketOwner, own)
+	}
+	if e := c.Encryption; e != nil {
+		switch {
+		case e.Option != ergane.EncryptS3 && e.Option != ergane.EncryptKMS:
+			return ergane.Errorf(ergane.CodeInvalid, "EncryptionOption %s is not offered; use %s or %s.", e.Option, ergane.EncryptS3, ergane.EncryptKMS)
+		case e.Option == ergane.EncryptKMS && e.KmsKey == "":
+			return ergane.Errorf(ergane.CodeInvalid, "KmsKey is required with EncryptionOption %s.", ergane.EncryptKMS)
+		}
+	}
 	return nil
 }
 
+// UpdateWorkGroup lets change work on a workgroup. What it changes counts for
+// new sessions; DISABLED also keeps new calculations out of those that live.
+func (m *Manager) UpdateWorkGroup(ctx context.Context, name string, change func(*ergane.WorkGroup) error) error {
+	_, err := m.store.UpdateWorkGroup(ctx, name, func(w *ergane.WorkGroup) error {
+		if err := change(w); err != nil {
+			return err
+		}
+		return m.complete(&w.Configuration)
+	})
+	return err
+}
+
+// EngineVersions are those that a workgroup can select.
+func (m *Manager) EngineVersions() []ergane.EngineVersion { return m.host.Versions() }
+
 func (m *Manager) makePrimary(ctx context.Context) error {
 	_, err := m.store.WorkGroup(ctx, ergane.PrimaryWorkGroup)
-	if ergane.CodeOf(err) != ergane.CodeInvalid {
+	if ergane.CodeOf(err) != ergane.CodeUnknown {
 		return err
 	}
 	err = m.CreateWorkGroup(ctx, ergane.WorkGroup{

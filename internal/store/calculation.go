@@ -49,6 +49,9 @@ func (s *Store) Submit(ctx context.Context, c ergane.Calculation, tokens []ergan
 			made, err = calculation(ctx, t, id)
 			return err
 		}
+		if err := t.openFor(ctx, c.SessionID); err != nil {
+			return err
+		}
 		taken, moved, err := t.moveSession(ctx, ergane.SessionTaken(c.SessionID, now))
 		if err != nil {
 			return err

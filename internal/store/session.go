@@ -3,20 +3,19 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/ergane-dev/ergane"
 )
 
 const sessionColumns = "id, workgroup, description, engine_selected, engine_effective, engine, execution_role, " +
-	"idle_timeout_ms, working_directory, encryption, notebook_version, tags, echo, " +
+	"idle_timeout_ms, working_directory, encryption, bucket_owner, notebook_version, tags, monitoring, " +
 	"state, reason, started_ms, modified_ms, ended_ms, idle_ms, dpu_ms"
 
 var sessions = listing{table: "sessions", columns: sessionColumns, owner: "workgroup", time: "started_ms"}
 
 func scanSession(rows *sql.Rows) (s ergane.Session, err error) {
 	err = rows.Scan(&s.ID, &s.WorkGroup, &s.Description, &s.EngineVersion.Selected, &s.EngineVersion.Effective, document{&s.Engine}, &s.ExecutionRole,
-		interval{&s.IdleTimeout}, &s.WorkingDirectory, document{&s.Encryption}, &s.NotebookVersion, document{&s.Tags}, raw{&s.Echo},
+		interval{&s.IdleTimeout}, &s.WorkingDirectory, document{&s.Encryption}, &s.BucketOwner, &s.NotebookVersion, document{&s.Tags}, raw{&s.Monitoring},
 		&s.Status.State, &s.Status.Reason, millis{&s.Status.StartedAt}, millis{&s.Status.ModifiedAt}, millis{&s.Status.EndedAt}, millis{&s.Status.IdleSince}, &s.DpuMillis)
 	return s, err
 }
@@ -38,6 +37,9 @@ func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []er
 		}
 		if created = id == ""; created {
 			id = n.ID
+			if err := t.open(ctx, n.WorkGroup); err != nil {
+				return err
+			}
 			if err := t.insertSession(ctx, n); err != nil {
 				return err
 			}
@@ -48,9 +50,6 @@ func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []er
 		made, err = session(ctx, t, id)
 		return err
 	})
-	if errors.Is(err, errNoParent) {
-		err = ergane.ErrWorkGroupNotFound()
-	}
 	if err != nil {
 		return ergane.Session{}, false, err
 	}
@@ -59,9 +58,9 @@ func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []er
 
 func (t *tx) insertSession(ctx context.Context, s ergane.Session) error {
 	_, err := run(ctx, t, "INSERT INTO sessions ("+sessionColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '', $15, $15, NULL, NULL, 0)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $16, NULL, NULL, 0)`,
 		s.ID, s.WorkGroup, s.Description, s.EngineVersion.Selected, s.EngineVersion.Effective, document{s.Engine}, s.ExecutionRole,
-		interval{&s.IdleTimeout}, s.WorkingDirectory, document{s.Encryption}, s.NotebookVersion, document{s.Tags}, raw{&s.Echo},
+		interval{&s.IdleTimeout}, s.WorkingDirectory, document{s.Encryption}, s.BucketOwner, s.NotebookVersion, document{s.Tags}, raw{&s.Monitoring},
 		string(ergane.SessionCreating), at(s.Status.StartedAt))
 	return err
 }
@@ -69,6 +68,22 @@ func (t *tx) insertSession(ctx context.Context, s ergane.Session) error {
 // Session implements ergane.Store.
 func (s *Store) Session(ctx context.Context, id string) (ergane.Session, error) {
 	return session(ctx, s.readers, id)
+}
+
+// UpdateSessionTags implements ergane.Store.
+func (s *Store) UpdateSessionTags(ctx context.Context, id string, change func([]ergane.Tag) ([]ergane.Tag, error)) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		n, err := session(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		tags, err := change(n.Tags)
+		if err != nil {
+			return err
+		}
+		_, err = run(ctx, t, "UPDATE sessions SET tags = $2 WHERE id = $1", id, document{tags})
+		return err
+	})
 }
 
 // Sessions implements ergane.Store.

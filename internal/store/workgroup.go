@@ -28,17 +28,72 @@ func (s *Store) CreateWorkGroup(ctx context.Context, w ergane.WorkGroup) error {
 	return err
 }
 
-// WorkGroup implements ergane.Store.
-func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
-	w, ok, err := one(ctx, s.readers, scanWorkGroup, "SELECT "+workGroupColumns+" FROM workgroups WHERE name = $1", name)
-	if err == nil && !ok {
-		err = ergane.ErrWorkGroupNotFound()
+// workGroup finds a workgroup that is not condemned.
+func workGroup(ctx context.Context, p preparer, name string) (ergane.WorkGroup, error) {
+	w, ok, err := one(ctx, p, scanWorkGroup, "SELECT "+workGroupColumns+" FROM workgroups WHERE name = $1", name)
+	if err == nil && (!ok || w.State == ergane.WorkGroupDeleting) {
+		return ergane.WorkGroup{}, ergane.ErrWorkGroupNotFound()
 	}
 	return w, err
+}
+
+// WorkGroup implements ergane.Store.
+func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
+	return workGroup(ctx, s.readers, name)
+}
+
+// UpdateWorkGroup implements ergane.Store.
+func (s *Store) UpdateWorkGroup(ctx context.Context, name string, change func(*ergane.WorkGroup) error) (w ergane.WorkGroup, err error) {
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		if w, err = workGroup(ctx, t, name); err != nil {
+			return err
+		}
+		if err := change(&w); err != nil {
+			return err
+		}
+		w, _, err = one(ctx, t, scanWorkGroup, `UPDATE workgroups SET description = $2, state = $3, configuration = $4, tags = $5
+			WHERE name = $1 RETURNING `+workGroupColumns,
+			name, w.Description, string(w.State), document{w.Configuration}, document{w.Tags})
+		return err
+	})
+	if err != nil {
+		return ergane.WorkGroup{}, err
+	}
+	return w, nil
+}
+
+// open refuses new work for a workgroup that is not there, or DISABLED.
+func (t *tx) open(ctx context.Context, name string) error {
+	state, ok, err := one(ctx, t, scanString, "SELECT state FROM workgroups WHERE name = $1", name)
+	return admit(name, ergane.WorkGroupState(state), ok, err)
+}
+
+// openFor is open for the workgroup of a session. That of an unknown session is fine.
+func (t *tx) openFor(ctx context.Context, sessionID string) error {
+	type owner struct{ name, state string }
+	scan := func(rows *sql.Rows) (o owner, err error) { return o, rows.Scan(&o.name, &o.state) }
+	o, ok, err := one(ctx, t, scan, "SELECT name, workgroups.state FROM workgroups JOIN sessions ON workgroup = name WHERE id = $1", sessionID)
+	if err == nil && (!ok || o.state == string(ergane.WorkGroupDeleting)) {
+		return nil // the session's own state says more
+	}
+	return admit(o.name, ergane.WorkGroupState(o.state), ok, err)
+}
+
+func admit(name string, state ergane.WorkGroupState, found bool, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case !found, state == ergane.WorkGroupDeleting:
+		return ergane.ErrWorkGroupNotFound()
+	case state == ergane.WorkGroupDisabled:
+		return ergane.ErrWorkGroupDisabled(name)
+	}
+	return nil
 }
 
 // WorkGroups implements ergane.Store.
 func (s *Store) WorkGroups(ctx context.Context, p ergane.Page) ([]ergane.WorkGroup, error) {
 	return all(ctx, s.readers, scanWorkGroup,
-		"SELECT "+workGroupColumns+" FROM workgroups WHERE name > $1 ORDER BY name LIMIT $2", p.After.ID, p.Limit)
+		"SELECT "+workGroupColumns+" FROM workgroups WHERE name > $1 AND state <> $2 ORDER BY name LIMIT $3",
+		p.After.ID, string(ergane.WorkGroupDeleting), p.Limit)
 }

@@ -2,6 +2,7 @@ package fakehost
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,6 +28,15 @@ func (h *Host) Resolve(selected string) (string, error) {
 		return effective, nil
 	}
 	return "", ergane.Errorf(ergane.CodeInvalid, "Engine version %s is not offered.", selected)
+}
+
+// Versions implements session.Host.
+func (h *Host) Versions() []ergane.EngineVersion {
+	var all []ergane.EngineVersion
+	for _, selected := range slices.Sorted(maps.Keys(h.m.engines)) {
+		all = append(all, ergane.EngineVersion{Selected: selected, Effective: h.m.engines[selected]})
+	}
+	return all
 }
 
 // Start implements session.Host.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -76,7 +77,7 @@ type Objects struct {
 var _ session.Objects = (*Objects)(nil)
 
 // Put implements session.Objects.
-func (o *Objects) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string) error {
+func (o *Objects) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, _ ergane.Delivery) error {
 	return o.power.call(ctx, "Put", func(ctx context.Context) error {
 		o.b.mu.Lock()
 		var err error

@@ -109,6 +109,14 @@ func (s *Store) CreateWorkGroup(ctx context.Context, w ergane.WorkGroup) error {
 	return s.exec(ctx, "CreateWorkGroup", func(ctx context.Context) error { return s.Store.CreateWorkGroup(ctx, w) })
 }
 
+func (s *Store) CondemnedWorkGroups(ctx context.Context) ([]string, error) {
+	return do(ctx, s, "CondemnedWorkGroups", s.Store.CondemnedWorkGroups)
+}
+
+func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (bool, error) {
+	return do(ctx, s, "PurgeWorkGroup", func(ctx context.Context) (bool, error) { return s.Store.PurgeWorkGroup(ctx, name) })
+}
+
 func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
 	return do(ctx, s, "WorkGroup", func(ctx context.Context) (ergane.WorkGroup, error) { return s.Store.WorkGroup(ctx, name) })
 }

@@ -58,7 +58,7 @@ var calculations = map[string]func(*testing.T, *house){
 			h.fails(err, ergane.CodeState, "Session is in the "+string(state)+" state; needs to be IDLE to accept Calculations.")
 			h.same("session", h.session(s.ID), s)
 			_, err = h.Calculation(h.ctx, c.ID)
-			h.fails(err, ergane.CodeInvalid, "")
+			h.fails(err, ergane.CodeUnknown, "")
 		}
 	},
 	"a refused insertion leaves the session IDLE": func(t *testing.T, h *house) {
@@ -80,15 +80,15 @@ var calculations = map[string]func(*testing.T, *house){
 		s, id := h.idle(), newID()
 		sentence := "Calculation " + id + " was not found"
 		_, err := h.Calculation(h.ctx, id)
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, err = h.CalculationCode(h.ctx, id)
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, _, err = h.MoveCalculation(h.ctx, ergane.CalculationStarts(id, dawn))
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, _, _, err = h.Settle(h.ctx, ergane.CalculationCompletes(id, ergane.Ending{At: dawn}), ergane.SessionFreed(s.ID, dawn))
-		h.fails(err, ergane.CodeInvalid, sentence)
-		h.fails(h.SetResult(h.ctx, id, ergane.CalculationResult{}), ergane.CodeInvalid, sentence)
-		h.fails(h.SetProgress(h.ctx, id, ergane.CalculationStatistics{}), ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(h.SetResult(h.ctx, id, ergane.CalculationResult{}), ergane.CodeUnknown, sentence)
+		h.fails(h.SetProgress(h.ctx, id, ergane.CalculationStatistics{}), ergane.CodeUnknown, sentence)
 	},
 	"open calculations are those that have not ended, oldest first": func(t *testing.T, h *house) {
 		s := h.idle()

@@ -20,7 +20,7 @@ var sessions = map[string]func(*testing.T, *house){
 			},
 			ExecutionRole: "arn:aws:iam::000000000000:role/r", IdleTimeout: 20 * time.Minute,
 			WorkingDirectory: "s3://results/session/x", Encryption: &ergane.Encryption{Option: "SSE_S3"}, NotebookVersion: "Kepler-1",
-			Tags: []ergane.Tag{{Key: "k", Value: "v"}}, Echo: json.RawMessage(`{"b": 1, "a": [ ]}`),
+			Tags: []ergane.Tag{{Key: "k", Value: "v"}}, BucketOwner: "000000000000", Monitoring: json.RawMessage(`{"b": 1, "a": [ ]}`),
 			Status: ergane.SessionStatus{StartedAt: dawn.Add(7 * time.Millisecond)},
 		}
 		want := s
@@ -53,19 +53,19 @@ var sessions = map[string]func(*testing.T, *house){
 		sentence := "Session " + id + " was not found"
 		page := ergane.Page{Limit: 1}
 		_, err := h.Session(h.ctx, id)
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, _, err = h.MoveSession(h.ctx, ergane.SessionReady(id, dawn))
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, _, err = h.Submit(h.ctx, block(id, dawn), nil)
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, err = h.Calculations(h.ctx, id, nil, page)
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, err = h.OpenCalculations(h.ctx, id)
-		h.fails(err, ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
 		_, err = h.Executors(h.ctx, id, nil, page)
-		h.fails(err, ergane.CodeInvalid, sentence)
-		h.fails(h.SaveExecutors(h.ctx, []ergane.Executor{{ID: newID(), SessionID: id, State: ergane.ExecutorCreated}}), ergane.CodeInvalid, sentence)
-		h.fails(h.EndExecutors(h.ctx, id, ergane.ExecutorTerminated, dawn), ergane.CodeInvalid, sentence)
+		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(h.SaveExecutors(h.ctx, []ergane.Executor{{ID: newID(), SessionID: id, State: ergane.ExecutorCreated}}), ergane.CodeUnknown, sentence)
+		h.fails(h.EndExecutors(h.ctx, id, ergane.ExecutorTerminated, dawn), ergane.CodeUnknown, sentence)
 	},
 	"live sessions are those that have not ended, oldest first": func(t *testing.T, h *house) {
 		w := h.workGroup("primary")

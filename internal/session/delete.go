@@ -1,0 +1,72 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+const (
+	// purgeEvery is the pause between looks at sessions that are on their way out.
+	purgeEvery = 100 * time.Millisecond
+	// deleteHold is how long DeleteWorkGroup waits for the end of the purge,
+	// so that a client usually finds the name free again.
+	deleteHold = 20 * time.Second
+)
+
+// byDeletion is the reason of a session that ended because its workgroup did.
+const byDeletion = "The session was terminated because its workgroup was deleted"
+
+// DeleteWorkGroup deletes a workgroup; with recursive also its sessions, live
+// ones included, and their calculations. The objects in S3 stay. From the
+// answer on the workgroup is not found; a purge that takes longer than
+// deleteHold goes on, over restarts of the server, too.
+func (m *Manager) DeleteWorkGroup(ctx context.Context, name string, recursive bool) error {
+	if name == ergane.PrimaryWorkGroup {
+		return ergane.Errorf(ergane.CodeInvalid, "WorkGroup %s cannot be deleted.", name)
+	}
+	stopping, err := m.store.CondemnWorkGroup(ctx, name, recursive, time.Now(), byDeletion)
+	if err != nil {
+		return err
+	}
+	m.log.Info("deleting a workgroup", "workgroup", name, "live_sessions", len(stopping))
+	for _, s := range stopping {
+		m.hub.moved(s.ID)
+		m.nudge(s.ID)
+	}
+	purged := make(chan struct{})
+	if !m.background(func() {
+		defer close(purged)
+		m.purge(name)
+	}) {
+		return nil // the next server goes on
+	}
+	t := time.NewTimer(deleteHold)
+	defer t.Stop()
+	select {
+	case <-purged:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// purge removes what belongs to a condemned workgroup as its sessions end.
+func (m *Manager) purge(name string) {
+	for {
+		gone, err := m.store.PurgeWorkGroup(m.ctx, name)
+		switch {
+		case m.ctx.Err() != nil:
+			return // the next server goes on
+		case err != nil:
+			m.log.Error("cannot remove a deleted workgroup; trying again", "workgroup", name, "error", err)
+		case gone:
+			m.log.Info("workgroup deleted", "workgroup", name)
+			return
+		}
+		if !pause(m.ctx, purgeEvery) {
+			return
+		}
+	}
+}

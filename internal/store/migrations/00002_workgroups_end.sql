@@ -1,0 +1,7 @@
+-- +goose Up
+ALTER TABLE sessions RENAME COLUMN echo TO monitoring;
+ALTER TABLE sessions ADD COLUMN bucket_owner TEXT NOT NULL DEFAULT '';
+-- Workgroups that are being deleted: few, and looked for at every start.
+CREATE INDEX workgroups_condemned ON workgroups (name) WHERE state = 'DELETING';
+-- A token goes with what it made.
+CREATE INDEX tokens_by_resource ON tokens (resource_id);

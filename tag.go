@@ -1,0 +1,56 @@
+package ergane
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Tag is one key and value of a workgroup or session.
+type Tag struct {
+	Key   string
+	Value string
+}
+
+// Bounds of tags, in number and in characters.
+const (
+	MaxTags     = 50
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+// reservedTags is the prefix of the keys that are AWS's own.
+const reservedTags = "aws:"
+
+// WithTags returns tags with those of set added, or put in place of the ones
+// with the same keys, by key. CodeInvalid where a tag is none, a key stands in
+// set twice, or there would be too many.
+func WithTags(tags, set []Tag) ([]Tag, error) {
+	given := map[string]bool{}
+	for _, t := range set {
+		switch {
+		case t.Key == "":
+			return nil, Errorf(CodeInvalid, "A tag needs a key.")
+		case utf8.RuneCountInString(t.Key) > maxTagKey || utf8.RuneCountInString(t.Value) > maxTagValue:
+			return nil, Errorf(CodeInvalid, "A tag's key has at most %d characters, its value %d.", maxTagKey, maxTagValue)
+		case strings.HasPrefix(strings.ToLower(t.Key), reservedTags):
+			return nil, Errorf(CodeInvalid, "Tag keys that begin with %q are reserved.", reservedTags)
+		case given[t.Key]:
+			return nil, Errorf(CodeInvalid, "The tag key %q is given twice.", t.Key)
+		}
+		given[t.Key] = true
+	}
+	all := slices.DeleteFunc(slices.Clone(tags), func(t Tag) bool { return given[t.Key] })
+	all = append(all, set...)
+	if len(all) > MaxTags {
+		return nil, Errorf(CodeInvalid, "There would be %d tags; a resource has at most %d.", len(all), MaxTags)
+	}
+	slices.SortFunc(all, func(a, b Tag) int { return cmp.Compare(a.Key, b.Key) })
+	return all, nil
+}
+
+// WithoutTags returns tags without those of the keys; a key that is not there is not missed.
+func WithoutTags(tags []Tag, keys []string) []Tag {
+	return slices.DeleteFunc(slices.Clone(tags), func(t Tag) bool { return slices.Contains(keys, t.Key) })
+}
