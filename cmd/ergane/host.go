@@ -32,14 +32,19 @@ type host struct {
 	// external is the store that sessions use in place of the embedded one;
 	// its key is not ours to narrow down, so every session gets it as it is.
 	external *externalS3
+	roles    roles
 }
 
-// key is the key pair that a session's code has.
-func (h *host) key(sessionID string) credentials.Key {
-	if h.external != nil {
-		return h.external.key()
+// s3 is the store that a session's code has, and its key pair there.
+func (h *host) s3(s ergane.Session) externalS3 {
+	if x, ok := h.roles[s.ExecutionRole]; ok {
+		return x
 	}
-	return h.keys.Session(sessionID)
+	if h.external != nil {
+		return *h.external
+	}
+	key, info := h.keys.Session(s.ID), h.info()
+	return externalS3{Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret}
 }
 
 func (h *host) dir(sessionID string) string { return filepath.Join(sessionsPath(h.dataDir), sessionID) }
@@ -48,7 +53,12 @@ func (h *host) Resolve(selected string) (string, error) { return h.engines.resol
 
 func (h *host) Versions() []ergane.EngineVersion { return h.engines.table.Versions() }
 
-func (h *host) Check(s ergane.Session) error { return h.engines.check(s) }
+func (h *host) Check(s ergane.Session) error {
+	if err := h.roles.refuse(s.ExecutionRole); err != nil {
+		return err
+	}
+	return h.engines.check(s)
+}
 
 func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, error) {
 	e, err := h.engines.wait(ctx)
@@ -59,15 +69,16 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 	if err := os.RemoveAll(dir); err != nil { // what a start left that was cut short
 		return nil, fmt.Errorf("clear the session's folder: %w", err)
 	}
-	key, info := h.key(s.ID), h.info()
+	s3, info := h.s3(s), h.info()
+	info.S3, info.Region = s3.Endpoint, s3.Region
 	env := map[string]string{}
-	for _, v := range clientEnv(info, key) {
+	for _, v := range clientEnv(info, s3.key()) {
 		name, value := cutEnv(v)
 		env[name] = value
 	}
 	launch, err := e.Launch(engine.LaunchSpec{
 		WorkDir:     filepath.Join(dir, "work"),
-		S3:          engine.S3{Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret},
+		S3:          engine.S3(s3),
 		Environment: env,
 		Properties:  s.Engine.Properties(),
 	})

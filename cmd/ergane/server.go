@@ -38,6 +38,7 @@ type serverConfig struct {
 	Listen, S3Listen   string
 	Results            string // "" is the embedded store
 	External           externalS3
+	Roles              roles
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
 	SelfSigned         string // TLSCert's path, if it is self-signed
@@ -105,6 +106,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if cfg.Results != "" {
 		h.external = &cfg.External
 	}
+	h.roles = cfg.Roles
 	s.manager = session.New(session.Config{
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
 	}, s.store, h, results, log)
@@ -114,6 +116,9 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	verifier := awsjson.NewVerifier(api.SigningName, func(id string) (string, bool) {
 		if cfg.Results != "" && id == cfg.External.AccessKeyID {
 			return cfg.External.Secret, true
+		}
+		if secret, ok := cfg.Roles.secret(id); ok {
+			return secret, true
 		}
 		k, ok := keys.Lookup(id)
 		return k.Secret, ok && (k.SessionID == "" || s.manager.Owns(k.SessionID)) // a session's key ends with it
