@@ -1,0 +1,112 @@
+package api
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestEveryMemberHasItsLineInTheDocs holds docs/compatibility.md against the
+// service model: each member of each offered operation, in and out, and of
+// each structure below them, is listed, and nothing that does not exist.
+func TestEveryMemberHasItsLineInTheDocs(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../athena/model-2017-05-18.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m model
+	if err := json.Unmarshal(raw, &m); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{} // members by operation or structure
+	for name, op := range (&Service{}).operations() {
+		if op.Input == nil {
+			continue
+		}
+		for _, shape := range []string{m.Operations[name].Input.Shape, m.Operations[name].Output.Shape} {
+			for member, to := range m.Shapes[shape].Members {
+				want[name] = append(want[name], member)
+				m.structures(to.Shape, want)
+			}
+		}
+	}
+	doc, err := os.ReadFile("../../docs/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := documented(string(doc))
+	for of, members := range want {
+		slices.Sort(members)
+		members = slices.Compact(members)
+		for _, member := range members {
+			if !slices.Contains(got[of], member) {
+				t.Errorf("%s.%s is not in docs/compatibility.md", of, member)
+			}
+		}
+		for _, member := range got[of] {
+			if !slices.Contains(members, member) {
+				t.Errorf("docs/compatibility.md has %s.%s, which does not exist", of, member)
+			}
+		}
+	}
+	for of := range got {
+		if want[of] == nil {
+			t.Errorf("docs/compatibility.md has %s, which is no operation or structure that is offered", of)
+		}
+	}
+	if len(want) < 40 {
+		t.Errorf("only %d operations and structures were looked at", len(want))
+	}
+}
+
+type model struct {
+	Operations map[string]struct{ Input, Output struct{ Shape string } }
+	Shapes     map[string]struct {
+		Type          string
+		Members       map[string]struct{ Shape string }
+		Member, Value struct{ Shape string }
+	}
+}
+
+// structures adds a shape's members, and those of what is below it.
+func (m model) structures(shape string, to map[string][]string) {
+	s := m.Shapes[shape]
+	switch s.Type {
+	case "list":
+		m.structures(s.Member.Shape, to)
+	case "map":
+		m.structures(s.Value.Shape, to)
+	case "structure":
+		if to[shape] != nil {
+			return
+		}
+		to[shape] = []string{}
+		for member, below := range s.Members {
+			to[shape] = append(to[shape], member)
+			m.structures(below.Shape, to)
+		}
+	}
+}
+
+// documented reads the member tables: rows of three cells, of which an empty
+// first one repeats that of the row above.
+func documented(doc string) map[string][]string {
+	_, members, _ := strings.Cut(doc, "\n## Members\n")
+	members, _, _ = strings.Cut(members, "\n## ")
+	found := map[string][]string{}
+	of := ""
+	for line := range strings.Lines(members) {
+		cells := strings.SplitN(strings.TrimSpace(line), "|", 4)
+		if len(cells) < 4 || strings.HasPrefix(cells[1], "-") || strings.TrimSpace(cells[2]) == "member" {
+			continue
+		}
+		if name := strings.TrimSpace(cells[1]); name != "" {
+			of = name
+		}
+		found[of] = append(found[of], strings.TrimSpace(cells[2]))
+	}
+	return found
+}
