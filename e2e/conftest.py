@@ -222,6 +222,8 @@ def end(server: Server) -> None:
         for s in athena.api.list_sessions(WorkGroup=group["Name"])["Sessions"]:
             athena.api.terminate_session(SessionId=s["SessionId"])
             live.append(s["SessionId"])
+        leaving = athena.api.list_sessions(WorkGroup=group["Name"], StateFilter="TERMINATING")
+        live += [s["SessionId"] for s in leaving["Sessions"]]
     for sid in live:
         athena.await_session(sid, leave="TERMINATING")
     assert server.stop() == 0

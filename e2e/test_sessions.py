@@ -374,3 +374,20 @@ def test_held_reads_see_the_end_and_without_hold_they_see_the_present(patient_se
     for each in (sid, second):
         assert athena.api.terminate_session(SessionId=each)["State"] == "TERMINATING"
         assert athena.status(each)["State"] == "TERMINATED"
+
+
+def test_an_idle_session_ends_and_a_busy_one_does_not(athena: Athena) -> None:
+    busy = athena.session(SessionIdleTimeoutInMinutes=1)
+    running = athena.submit(busy, "import time\nwhile True: time.sleep(0.1)")
+    idle = athena.session(SessionIdleTimeoutInMinutes=1)
+    since = athena.status(idle)["IdleSinceDateTime"]
+    ended = athena.await_session(idle, leave="IDLE TERMINATING")
+    assert ended["State"] == "TERMINATED"
+    assert ended["StateChangeReason"] == "Session was terminated because it was idle for 1 minute"
+    assert 60 <= (ended["EndDateTime"] - since).total_seconds() < 70
+    # By now the other one has not been idle for longer than that.
+    assert athena.status(busy)["State"] == "BUSY"
+    athena.api.stop_calculation_execution(CalculationExecutionId=running)
+    assert athena.await_calculation(running)["Status"]["State"] == "CANCELED"
+    assert athena.status(busy)["State"] == "IDLE"
+    athena.api.terminate_session(SessionId=busy)
