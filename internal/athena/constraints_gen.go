@@ -573,10 +573,10 @@ var (
 	patternKmsKey                    = awsjson.Pattern{Text: "^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+$|^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+$|^alias/[a-zA-Z0-9/_-]+$|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", Expr: "^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+$|^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+$|^alias/[a-zA-Z0-9/_-]+$|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"}
 	patternLogGroupName              = awsjson.Pattern{Text: "^[a-zA-Z0-9._/-]+$", Expr: "^[a-zA-Z0-9._/-]+$"}
 	patternLogStreamNamePrefix       = awsjson.Pattern{Text: "^[^:*]*$", Expr: "^[^:*]*$"}
-	patternNamedQueryId              = awsjson.Pattern{Text: "\\S+", Expr: "\\S+"}
+	patternNamedQueryId              = awsjson.Pattern{Text: "\\S+", Expr: "[^ \\t\\n\\x0b\\f\\r]+"}
 	patternNotebookId                = awsjson.Pattern{Text: "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", Expr: "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"}
 	patternNotebookName              = awsjson.Pattern{Text: "(?!.*[/:\\\\])[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]+", Match: isNotebookName}
-	patternQueryExecutionId          = awsjson.Pattern{Text: "\\S+", Expr: "\\S+"}
+	patternQueryExecutionId          = awsjson.Pattern{Text: "\\S+", Expr: "[^ \\t\\n\\x0b\\f\\r]+"}
 	patternRoleArn                   = awsjson.Pattern{Text: "^arn:aws[a-z\\-]*:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+$", Expr: "^arn:aws[a-z\\-]*:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+$"}
 	patternS3OutputLocation          = awsjson.Pattern{Text: "^s3://[a-z0-9][a-z0-9\\-]*[a-z0-9](/.*)?$", Expr: "^s3://[a-z0-9][a-z0-9\\-]*[a-z0-9](/[^\\n\\r\\x{85}\\x{2028}\\x{2029}]*)?$"}
 	patternS3Uri                     = awsjson.Pattern{Text: "^(https|s3|S3)://([^/]+)/?(.*)$", Expr: "^(https|s3|S3)://([^/]+)/?([^\\n\\r\\x{85}\\x{2028}\\x{2029}]*)$"}

@@ -49,10 +49,14 @@ func TestGenerateRefusesWhatItCannotExpress(t *testing.T) {
 	}
 }
 
-func TestRE2KeepsJavasDot(t *testing.T) {
+func TestRE2KeepsJavasClasses(t *testing.T) {
 	t.Parallel()
-	got, err := re2(`^[.a]\..$`)
-	if want := `^[.a]\.[^\n\r\x{85}\x{2028}\x{2029}]$`; err != nil || got != want {
-		t.Errorf("got %s, %v, want %s", got, err, want)
+	for pattern, want := range map[string]string{
+		`^[.a]\..$`: `^[.a]\.[^\n\r\x{85}\x{2028}\x{2029}]$`,
+		`\S+\\S`:    `[^ \t\n\x0b\f\r]+\\S`,
+	} {
+		if got, err := re2(pattern); err != nil || got != want {
+			t.Errorf("%s: got %s, %v, want %s", pattern, got, err, want)
+		}
 	}
 }

@@ -17,12 +17,17 @@ var predicates = map[string]string{
 }
 
 // re2 translates a pattern, which is Java's, to RE2's syntax: there a dot
-// stands for more characters than in Java, where no line ending is among them.
+// stands for more characters than in Java, where no line ending is among them,
+// and \S for one more, as RE2 does not take a vertical tab for a space.
 func re2(pattern string) (string, error) {
 	var out strings.Builder
 	inClass := false
 	for i := 0; i < len(pattern); i++ {
 		switch c := pattern[i]; {
+		case strings.HasPrefix(pattern[i:], `\S`) && !inClass:
+			out.WriteString(`[^ \t\n\x0b\f\r]`)
+			i++
+			continue
 		case c == '\\' && i+1 < len(pattern):
 			out.WriteString(pattern[i : i+2])
 			i++
