@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/ergane-dev/ergane/internal/awsjson"
+	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/store"
+	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
+)
+
+// house is a whole server without a network: the Service on a real manager and
+// store, on a machine that is made up.
+type house struct {
+	testing.TB
+	service *Service
+	mux     *http.ServeMux
+	machine *fakehost.Machine
+	close   func()
+}
+
+// inHouse runs a test with a house in a bubble of its own time, which begins
+// with the year 2000 and passes only when everybody waits.
+func inHouse(t *testing.T, test func(*house)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ergane.db")
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, path)
+		defer h.close()
+		test(h)
+	})
+}
+
+func newHouse(t testing.TB, path string) *house {
+	t.Helper()
+	db, err := store.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{TB: t, mux: http.NewServeMux(), machine: fakehost.New()}
+	power := fakehost.NewPower()
+	log := slog.New(slog.DiscardHandler)
+	m := session.New(session.Config{DefaultEngine: fakehost.Engine}, fakehost.NewStore(db, power),
+		h.machine.Host(power), fakehost.NewBucket().Objects(power), log)
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	verifier := awsjson.NewVerifier(SigningName, func(id string) (string, bool) { return testSecret, id == testKey }, nil)
+	h.service = New(m, verifier, []byte("page key"), log)
+	h.service.Register(h.mux)
+	h.close = func() {
+		m.Close()
+		h.machine.Close()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	return h
+}
+
+const (
+	testKey    = "AKHOUSE"
+	testSecret = "the secret of the house"
+)
+
+// call sends a signed request to an operation.
+func (h *house) call(operation, body string) *httptest.ResponseRecorder {
+	h.Helper()
+	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:7480/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("X-Amz-Target", "AmazonAthena."+operation)
+	return h.send(r, body)
+}
+
+// send signs a request and returns the answer.
+func (h *house) send(r *http.Request, body string) *httptest.ResponseRecorder {
+	h.Helper()
+	hash := sha256.Sum256([]byte(body))
+	r.URL.Host = r.Host
+	key := aws.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret}
+	if err := v4.NewSigner().SignHTTP(context.Background(), key, r, hex.EncodeToString(hash[:]), SigningName, "us-east-1", time.Now()); err != nil {
+		h.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.mux.ServeHTTP(w, r)
+	return w
+}
