@@ -79,21 +79,31 @@ const (
 // call sends a signed request to an operation.
 func (h *house) call(operation, body string) *httptest.ResponseRecorder {
 	h.Helper()
-	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:7480/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "AmazonAthena."+operation)
-	return h.send(r, body)
+	r := request("AmazonAthena."+operation, body)
+	sign(r, body, testSecret, time.Now())
+	return h.send(r)
 }
 
-// send signs a request and returns the answer.
-func (h *house) send(r *http.Request, body string) *httptest.ResponseRecorder {
-	h.Helper()
+// request is a call of the protocol without a signature.
+func request(target, body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:7480/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	if target != "" {
+		r.Header.Set("X-Amz-Target", target)
+	}
+	return r
+}
+
+func sign(r *http.Request, body, secret string, at time.Time) {
 	hash := sha256.Sum256([]byte(body))
 	r.URL.Host = r.Host
-	key := aws.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret}
-	if err := v4.NewSigner().SignHTTP(context.Background(), key, r, hex.EncodeToString(hash[:]), SigningName, "us-east-1", time.Now()); err != nil {
-		h.Fatal(err)
+	key := aws.Credentials{AccessKeyID: testKey, SecretAccessKey: secret}
+	if err := v4.NewSigner().SignHTTP(context.Background(), key, r, hex.EncodeToString(hash[:]), SigningName, "us-east-1", at); err != nil {
+		panic(err)
 	}
+}
+
+func (h *house) send(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.mux.ServeHTTP(w, r)
 	return w

@@ -169,7 +169,7 @@ func wireRules(operation string, w *httptest.ResponseRecorder) (*wireError, erro
 	if got := w.Header().Get("Content-Type"); got != "application/x-amz-json-1.1" {
 		return nil, fmt.Errorf("content type is %q", got)
 	}
-	if id := w.Header()[requestIDHeader]; len(id) != 1 || len(id[0]) != 36 {
+	if id := map[string][]string(w.Header())[requestIDHeader]; len(id) != 1 || len(id[0]) != 36 {
 		return nil, fmt.Errorf("request id is %q", id)
 	}
 	if w.Code == 200 {
