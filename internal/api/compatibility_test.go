@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -13,23 +12,15 @@ import (
 // each structure below them, is listed, and nothing that does not exist.
 func TestEveryMemberHasItsLineInTheDocs(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("../athena/model-2017-05-18.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m model
-	if err := json.Unmarshal(raw, &m); err != nil {
-		t.Fatal(err)
-	}
 	want := map[string][]string{} // members by operation or structure
 	for name, op := range (&Service{}).operations() {
 		if op.Input == nil {
 			continue
 		}
-		for _, shape := range []string{m.Operations[name].Input.Shape, m.Operations[name].Output.Shape} {
-			for member, to := range m.Shapes[shape].Members {
+		for _, shape := range []string{theModel.Operations[name].Input.Shape, theModel.Operations[name].Output.Shape} {
+			for member, to := range theModel.shape(shape).Members {
 				want[name] = append(want[name], member)
-				m.structures(to.Shape, want)
+				theModel.structures(to.Shape, want)
 			}
 		}
 	}
@@ -62,18 +53,9 @@ func TestEveryMemberHasItsLineInTheDocs(t *testing.T) {
 	}
 }
 
-type model struct {
-	Operations map[string]struct{ Input, Output struct{ Shape string } }
-	Shapes     map[string]struct {
-		Type          string
-		Members       map[string]struct{ Shape string }
-		Member, Value struct{ Shape string }
-	}
-}
-
 // structures adds a shape's members, and those of what is below it.
-func (m model) structures(shape string, to map[string][]string) {
-	s := m.Shapes[shape]
+func (m *model) structures(shape string, to map[string][]string) {
+	s := m.shape(shape)
 	switch s.Type {
 	case "list":
 		m.structures(s.Member.Shape, to)

@@ -42,7 +42,7 @@ import (
 // request they stand for what has got the name before, and <5 characters> for
 // xxxxx.
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+var rewrite = flag.Bool("update", false, "rewrite the golden files")
 
 const goldenDir = "testdata/golden"
 
@@ -96,7 +96,7 @@ func TestGoldenFiles(t *testing.T) {
 		if err != nil || d.IsDir() || written[path] {
 			return err
 		}
-		if *update {
+		if *rewrite {
 			return os.Remove(path)
 		}
 		t.Errorf("%s belongs to no step", path)
@@ -109,7 +109,7 @@ func TestGoldenFiles(t *testing.T) {
 
 func compare(t *testing.T, path, got string) {
 	t.Helper()
-	if *update {
+	if *rewrite {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -27,13 +27,18 @@ var valid = map[string]map[string]string{
 	"CreateWorkGroup":           {"Name": `"FRESH"`},
 	"UpdateWorkGroup":           {"WorkGroup": `"FRESH"`},
 	"DeleteWorkGroup":           {"WorkGroup": `"FRESH"`},
+	"TagResource":               {"ResourceARN": primaryARN, "Tags": `[{"Key": "k", "Value": "v"}]`},
+	"UntagResource":             {"ResourceARN": primaryARN},
+	"ListTagsForResource":       {"ResourceARN": primaryARN},
 }
+
+const primaryARN = `"arn:aws:athena:us-east-1:000000000000:workgroup/primary"`
 
 // needsWorkGroup are the operations before which the workgroup FRESH is made.
 var needsWorkGroup = map[string]bool{"UpdateWorkGroup": true, "DeleteWorkGroup": true}
 
 // refusals are the answers that requests which the model allows may get for
-// what they mean. All are InvalidRequestExceptions.
+// what they mean.
 var refusals = regexp.MustCompile(`(?s)^(` + strings.Join([]string{
 	`Session .* was not found`,
 	`Calculation .* was not found`,
@@ -43,6 +48,14 @@ var refusals = regexp.MustCompile(`(?s)^(` + strings.Join([]string{
 	`The nextPageToken is malformed: .*`,
 	`CodeBlock is required\.`,
 	`Give either CodeBlock or CalculationConfiguration\.CodeBlock, not both\.`,
+	`A tag needs a key\.`,
+	`A tag's key has at most .*`,
+	`The tag key ".*" is given twice\.`,
+	`There would be \d+ tags; a resource has at most 50\.`,
+	`EncryptionOption CSE_KMS is not offered; use SSE_S3 or SSE_KMS\.`,
+	`KmsKey is required with EncryptionOption SSE_KMS\.`,
+	`.* is not the ARN of an Athena resource, for instance .*`,
+	`Resource .* was not found`,
 	`OutputLocation ".*" is not an s3:// address, for instance s3://my-bucket/results`,
 }, "|") + `)$`)
 
@@ -150,7 +163,7 @@ func judge(operation string, d deviation, w *httptest.ResponseRecorder) error {
 		}
 	case e != nil && d.path == "":
 		return errors.New("want  success: is this a valid request?")
-	case e != nil && (e.Type != "InvalidRequestException" || !refusals.MatchString(e.Message)):
+	case e != nil && (e.Type != "InvalidRequestException" && e.Type != "ResourceNotFoundException" || !refusals.MatchString(e.Message)):
 		return errors.New("want  success, or a refusal that this test knows")
 	}
 	return nil
