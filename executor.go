@@ -40,6 +40,7 @@ type Executor struct {
 
 // A SparkExecutor is an executor as the Spark driver knows it.
 type SparkExecutor struct {
+	App       string // which of the session's Spark applications: code may stop one and start another
 	Name      string // "driver", "1", …
 	Active    bool
 	AddedAt   time.Time // zero where Spark never said

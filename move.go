@@ -51,19 +51,19 @@ var CalculationEdges = []Edge[CalculationState]{
 // steered: the store follows an observation only along these edges, and
 // docs/state-machine.md is generated from them.
 var ExecutorEdges = []Edge[ExecutorState]{
-	{ExecutorCreating, ExecutorCreated, "its process was started"},
-	{ExecutorCreated, ExecutorRegistered, "Spark's driver, or the server, talks to it"},
+	{ExecutorCreating, ExecutorCreated, "the session's kernel was started and answers; Spark does not yet"},
+	{ExecutorCreated, ExecutorRegistered, "Spark is up, and the session IDLE"},
 	{ExecutorCreating, ExecutorRegistered, "it passed CREATED between two observations"},
 	{ExecutorCreating, ExecutorTerminating, "its session is on its way out"},
 	{ExecutorCreated, ExecutorTerminating, "its session is on its way out"},
-	{ExecutorRegistered, ExecutorTerminating, "its session is on its way out, or Spark gave it up"},
+	{ExecutorRegistered, ExecutorTerminating, "its session is on its way out"},
 	{ExecutorCreating, ExecutorTerminated, "its session ended"},
 	{ExecutorCreated, ExecutorTerminated, "its session ended"},
-	{ExecutorRegistered, ExecutorTerminated, "Spark removed it, or its session ended"},
+	{ExecutorRegistered, ExecutorTerminated, "the Spark driver sent it away or was stopped, or its session ended"},
 	{ExecutorTerminating, ExecutorTerminated, "its process is gone"},
 	{ExecutorCreating, ExecutorFailed, "it did not start, or its session failed"},
 	{ExecutorCreated, ExecutorFailed, "it did not register, or its session failed"},
-	{ExecutorRegistered, ExecutorFailed, "it was lost, or its session failed"},
+	{ExecutorRegistered, ExecutorFailed, "Spark lost it, the Spark driver died, or its session failed"},
 	{ExecutorTerminating, ExecutorFailed, "it was lost on its way out"},
 }
 

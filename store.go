@@ -52,8 +52,8 @@ type Store interface {
 	Sessions(ctx context.Context, workgroup string, states []SessionState, p Page) ([]Session, error)
 	// LiveSessions returns every session that has not ended, oldest first.
 	LiveSessions(ctx context.Context) ([]Session, error)
-	// MoveSession also ends the executors of a session that ends: TERMINATED
-	// with a TERMINATED one, FAILED with a FAILED one.
+	// MoveSession also moves the executors of a session that is on its way out:
+	// TERMINATING, TERMINATED and FAILED with it, those that have not ended.
 	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
 
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
@@ -89,7 +89,8 @@ type Store interface {
 	// SaveExecutors inserts by ID, or updates state, size and end where an
 	// edge allows the state, and otherwise leaves the executor as it is: a
 	// TERMINATED or FAILED one never changes again. An executor does not start
-	// before its session, and one of an ended session is saved as ended.
+	// before its session nor ends after it; one of an ended session is saved as
+	// ended, and one of a TERMINATING session as TERMINATING.
 	SaveExecutors(ctx context.Context, es []Executor) error
 	// EndExecutors marks every executor of the session that has not ended as
 	// TERMINATED or FAILED.

@@ -115,7 +115,7 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 	if err != nil || !running || !ok {
 		return []finding{{Name: "server", OK: true, Detail: "none runs on this data folder; ergane run brings its own"}}
 	}
-	f := finding{Name: "server", OK: true, Detail: fmt.Sprintf("process %d, API %s, S3 %s", info.PID, info.API, info.S3)}
+	f := finding{Name: "server", OK: true, Detail: fmt.Sprintf("process %d, API %s, S3 %s, Spark on %s", info.PID, info.API, info.S3, info.Master)}
 	ready, err := askReady(ctx, info)
 	switch {
 	case err != nil:

@@ -28,6 +28,7 @@ type host struct {
 	engines *engines
 	info    func() serverInfo // where the API and S3 are
 	deadMan time.Duration     // longest life of a kernel without a server
+	cluster cluster           // where executors run
 	log     *slog.Logger
 	// external is the store that sessions use in place of the embedded one;
 	// its key is not ours to narrow down, so every session gets it as it is.
@@ -81,7 +82,13 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		S3:          engine.S3(s3),
 		Environment: env,
 		Properties:  s.Engine.Properties(),
+		Master:      h.cluster.master,
+		Secret:      h.cluster.secretOf(h.keys, s.ID),
+		MaxDpus:     s.Engine.MaxConcurrentDpus,
 	})
+	if err == nil {
+		err = launch.Prepare()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +188,7 @@ func (k sessionKernel) Executors(ctx context.Context) ([]ergane.SparkExecutor, e
 	known, err := k.Kernel.Executors(ctx)
 	var all []ergane.SparkExecutor
 	for _, e := range known {
-		all = append(all, ergane.SparkExecutor{Name: e.ID, Active: e.Active, AddedAt: e.AddedAt, RemovedAt: e.RemovedAt, Reason: e.RemovedReason})
+		all = append(all, ergane.SparkExecutor{App: e.App, Name: e.ID, Active: e.Active, AddedAt: e.AddedAt, RemovedAt: e.RemovedAt, Reason: e.RemovedReason})
 	}
 	return all, err
 }

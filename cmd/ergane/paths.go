@@ -86,7 +86,9 @@ type serverInfo struct {
 	ExitsIdle  bool `json:"exits_idle,omitzero"`
 	// CertFile is the API's certificate where it is self-signed.
 	CertFile string `json:"cert_file,omitzero"`
-	Version  string `json:"version"`
+	// Master is Spark's, for doctor to show.
+	Master  string `json:"master"`
+	Version string `json:"version"`
 }
 
 func serverInfoPath(dataDir string) string { return filepath.Join(dataDir, "server.json") }

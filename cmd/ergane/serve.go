@@ -17,6 +17,7 @@ type serveCmd struct {
 	S3Listen string        `name:"s3-listen" help:"Address of the embedded S3; port 0 as above." default:"127.0.0.1:7481" env:"ERGANE_S3_LISTEN" placeholder:"HOST:PORT"`
 	Results  string        `help:"s3://bucket/prefix of an external store for results, reached by ERGANE_S3_ENDPOINT, ERGANE_S3_REGION, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY. Without it the embedded S3 is used." env:"ERGANE_RESULTS" placeholder:"URI"`
 	Roles    string        `help:"JSON file of execution roles: role ARN to endpoint, region, access_key_id and secret_access_key of the S3 that its sessions use. With it, other roles are refused." env:"ERGANE_ROLES" placeholder:"FILE" type:"existingfile"`
+	Master   string        `help:"Where Spark's executors run: local, local[N], local[*], local-cluster[WORKERS,CORES,MEGABYTES], spark://HOST:PORT, yarn or k8s://ADDRESS." default:"local[*]" env:"ERGANE_MASTER" placeholder:"MASTER"`
 	Hold     time.Duration `help:"How long reads of a just started session or calculation wait for its end; 0 turns it off." default:"1s" env:"ERGANE_HOLD"`
 	TLSCert  string        `name:"tls-cert" help:"Certificate (PEM) for TLS." env:"ERGANE_TLS_CERT" placeholder:"FILE" type:"existingfile"`
 	TLSKey   string        `name:"tls-key" help:"Key (PEM) of the certificate." env:"ERGANE_TLS_KEY" placeholder:"FILE" type:"existingfile"`
@@ -66,6 +67,9 @@ func (c *serveCmd) config() (serverConfig, error) {
 		return cfg, errors.New("--tls-cert and --tls-key go together")
 	}
 	var err error
+	if cfg.Cluster, err = openCluster(c.Master); err != nil {
+		return cfg, err
+	}
 	if cfg.SelfSigned, err = certificate(c.TLSCert, c.TLSKey); err != nil {
 		return cfg, err
 	}

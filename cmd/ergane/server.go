@@ -39,6 +39,7 @@ type serverConfig struct {
 	Results            string // "" is the embedded store
 	External           externalS3
 	Roles              roles
+	Cluster            cluster
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
 	SelfSigned         string // TLSCert's path, if it is self-signed
@@ -85,7 +86,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	}
 	s.info = serverInfo{
 		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion, Files: "s3://ergane-files",
-		ExitsIdle: cfg.ExitIdle > 0, CertFile: cfg.SelfSigned, Version: build(),
+		ExitsIdle: cfg.ExitIdle > 0, CertFile: cfg.SelfSigned, Master: cfg.Cluster.master.String(), Version: build(),
 	}
 	results, err := s.openResults(ctx, keys)
 	if err != nil {
@@ -99,7 +100,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	}
 	s.installing.Go(func() { s.engines.run(work) })
 
-	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, log: log}
+	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, log: log}
 	if cfg.ExitIdle > 0 {
 		h.deadMan = orphanedFor
 	}

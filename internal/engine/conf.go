@@ -19,7 +19,7 @@ const (
 // baseConf is the configuration that a session starts from.
 func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 	conf := map[string]string{
-		"spark.master":            cmp.Or(spec.Master, "local[*]"),
+		"spark.master":            spec.Master.String(),
 		"spark.app.name":          cmp.Or(spec.Name, "ergane"),
 		"spark.submit.deployMode": "client",
 		keyDriverMemory:           memory,
@@ -42,7 +42,37 @@ func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 	for key, value := range s3aConf(spec.S3, filepath.Join(spec.WorkDir, scratchDir, "s3a")) {
 		conf["spark.hadoop."+key] = value
 	}
+	if !spec.Master.local() {
+		e.executorConf(conf, spec)
+	}
 	return conf
+}
+
+// executorConf makes executors that are processes of their own like the driver.
+func (e *Engine) executorConf(conf map[string]string, spec LaunchSpec) {
+	conf["spark.authenticate.secret"] = spec.Secret
+	if !spec.Master.localCluster() {
+		// What is between the machines is not ours: the driver listens where
+		// Spark thinks that they reach it, and says nothing in the clear.
+		delete(conf, "spark.driver.host")
+		delete(conf, "spark.driver.bindAddress")
+		conf["spark.network.crypto.enabled"] = "true"
+		return
+	}
+	// The pages of a local cluster's master and workers cannot be turned off.
+	// They listen on loopback; what they show is all that they may do.
+	conf["spark.ui.killEnabled"] = "false"
+	conf["spark.executor.extraClassPath"] = e.path("jars") + "/*"
+	var options []string
+	for _, option := range e.executorOptions(filepath.Join(spec.WorkDir, scratchDir)) {
+		options = append(options, quoteOption(option))
+	}
+	conf["spark.executor.extraJavaOptions"] = strings.Join(options, " ")
+}
+
+// quoteOption writes an option so that Spark, which splits as a shell does, reads it as one.
+func quoteOption(option string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(option) + `"`
 }
 
 // s3aConf makes s3:// and s3a:// addresses mean the given store.

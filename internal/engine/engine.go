@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -88,6 +89,17 @@ func (e *Engine) python() string { return e.path("venv", "bin", "python") }
 
 func (e *Engine) sparkHome() string {
 	return e.path("venv", "lib", "python"+e.made.Python.Minor, "site-packages", "pyspark")
+}
+
+// scalaVersion is in the names of Spark's jars: spark-core_2.12-3.5.9.jar.
+func (e *Engine) scalaVersion() string {
+	for _, jar := range e.jars {
+		if rest, ok := strings.CutPrefix(filepath.Base(jar), "spark-core_"); ok {
+			version, _, _ := strings.Cut(rest, "-")
+			return version
+		}
+	}
+	return ""
 }
 
 // classPath lists Spark's jars by name, then ours. The order is part of the

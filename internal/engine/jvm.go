@@ -55,6 +55,23 @@ func (e *Engine) plainJavaCommand(heapBytes int64, tmp string) []string {
 	return argv
 }
 
+// executorOptions are the same for the JVM of an executor on this machine, to
+// which Spark itself adds its heap and the packages it reaches into.
+func (e *Engine) executorOptions(tmp string) []string {
+	options := []string{
+		"-XX:+UseSerialGC",
+		"-XX:-UsePerfData",
+		"-Dfile.encoding=UTF-8",
+		"-Djava.io.tmpdir=" + tmp,
+		"-Dlog4j2.configurationFile=" + e.path("conf", logConfFile),
+		"-Dlog4j2.disableJmx=true",
+	}
+	if e.made.Java.Wheel && exists(e.path(trustStoreFile)) {
+		options = append(options, trustStoreOptions(e.path(trustStoreFile))...)
+	}
+	return options
+}
+
 // archiveOptions name the class data archive. One that does not fit any more
 // (the machine's Java was updated) costs a slower start, and not a word in the log.
 func (e *Engine) archiveOptions() []string {

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,8 +29,13 @@ type LaunchSpec struct {
 	Home string
 	// Name is Spark's application name; empty: ergane.
 	Name string
-	// Master is Spark's master; empty: local[*].
-	Master string
+	// Master says where the executors run.
+	Master Master
+	// Secret is what the driver and its executors know each other by, where
+	// they are not one process. A spark:// cluster has one already.
+	Secret string
+	// MaxDpus is the size of the session, coordinator and workers; 0: DefaultMaxDpus.
+	MaxDpus int
 	// Warehouse is the address below which tables without a location lie;
 	// empty: a folder of WorkDir.
 	Warehouse string
@@ -55,6 +62,18 @@ type Launch struct {
 	HeapBytes int64
 	// Ignored are the properties that have no effect, sorted.
 	Ignored []string
+	// Links are symbolic links that must be there, and where they lead. Prepare makes them.
+	Links map[string]string `json:",omitzero"`
+}
+
+// Prepare makes what must be there before the kernel is started.
+func (l Launch) Prepare() error {
+	for link, to := range l.Links {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(to, link)); err != nil {
+			return fmt.Errorf("prepare the session's folder: %w", err)
+		}
+	}
+	return nil
 }
 
 // JavaLaunch is the driver's JVM, in the words of the boot document.
@@ -112,6 +131,26 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	// A setting of the context could be overridden by the environment, and
 	// Spark says so in the log of every session.
 	java["SPARK_LOCAL_DIRS"] = scratch
+	var links map[string]string
+	if spec.Master.localCluster() {
+		// Its workers keep the executors' folders in SPARK_HOME/work.
+		home := filepath.Join(scratch, "spark")
+		java["SPARK_HOME"], links = home, map[string]string{}
+		java["SPARK_SCALA_VERSION"] = e.scalaVersion() // else Spark would look for a build of itself
+		for _, part := range []string{"bin", "jars", "python"} {
+			links[filepath.Join(home, part)] = filepath.Join(e.sparkHome(), part)
+		}
+	}
+	if !spec.Master.here() {
+		for _, vars := range []map[string]string{common, java} {
+			delete(vars, "SPARK_LOCAL_IP")
+		}
+		for _, name := range []string{"HADOOP_CONF_DIR", "YARN_CONF_DIR"} {
+			if dir := os.Getenv(name); dir != "" {
+				java[name] = dir
+			}
+		}
+	}
 	maps.Copy(java, spec.Environment)
 
 	base := e.baseConf(spec, memory)
@@ -122,12 +161,16 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 			conf[key] = value
 		}
 	}
+	sizeExecutors(conf, spec.Master, spec.MaxDpus)
 	// The S3 keys stand in no command line: SparkSubmit, which may have to
 	// fetch jars from S3 before there is a context, takes them from here.
 	if len(submit) > 0 && spec.S3.Endpoint != "" {
 		java["AWS_ACCESS_KEY_ID"], java["AWS_SECRET_ACCESS_KEY"] = spec.S3.AccessKeyID, spec.S3.Secret
 	}
 	argv := append(e.javaCommand(heap, scratch), sparkMain)
+	if !spec.Master.here() {
+		argv = append(argv, "--master", spec.Master.String())
+	}
 	argv = append(append(argv, submit...), pysparkShell)
 	return Launch{
 		Argv:      []string{e.python(), "-s", "-X", "utf8", e.path(e.made.Kernel)},
@@ -136,6 +179,7 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 		Spark:     conf,
 		HeapBytes: heap,
 		Ignored:   ignored,
+		Links:     links,
 	}, nil
 }
 

@@ -24,8 +24,11 @@ func TestLaunchIsWhatTheGoldenFilesSay(t *testing.T) {
 	e, err := m.install(t.Context())
 	must(t, err)
 	s3 := engine.S3{Endpoint: "http://127.0.0.1:7481", Region: "eu-central-1", AccessKeyID: "AKIDSESSION", Secret: "s3cr3t"}
+	cluster, err := engine.ParseMaster("local-cluster[2,1,1024]")
+	must(t, err)
 	for name, spec := range map[string]engine.LaunchSpec{
-		"plain": {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Warehouse: "s3://warehouse/"},
+		"cluster": {WorkDir: "/sessions/1/wo rk", Home: "/home/ann", S3: s3, Master: cluster, Secret: "hush", MaxDpus: 3},
+		"plain":   {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Warehouse: "s3://warehouse/"},
 		"properties": {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Name: "etl", Environment: map[string]string{"AWS_REGION": "eu-central-1"}, Properties: map[string]string{
 			"spark.driver.memory": "6g", "spark.sql.shuffle.partitions": "7", "spark.jars.packages": "org.example:lib:1", "NotebookId": "x",
 			"spark.hadoop.fs.s3a.retry.limit": "1",

@@ -10,6 +10,7 @@ import (
 
 // An ExecutorInfo is what the Spark driver knows of one of its executors.
 type ExecutorInfo struct {
+	App           string // the Spark application, of all that a driver may have one after another
 	ID            string // "driver", "1", …
 	AddedAt       time.Time
 	RemovedAt     time.Time // zero while it is there
@@ -42,6 +43,7 @@ func parseExecutors(f frame) ([]ExecutorInfo, error) {
 		return nil, fmt.Errorf("executors: %s", clip(sentence, maxText))
 	}
 	var list []struct {
+		App           string   `json:"app"`
 		ID            string   `json:"id"`
 		AddedMillis   float64  `json:"added_ms"`
 		RemovedMillis *float64 `json:"removed_ms"`
@@ -61,7 +63,7 @@ func parseExecutors(f frame) ([]ExecutorInfo, error) {
 			continue
 		}
 		info := ExecutorInfo{
-			ID: clip(e.ID, maxText), AddedAt: epochSeconds(e.AddedMillis / 1000), Active: e.Active,
+			App: clip(e.App, maxText), ID: clip(e.ID, maxText), AddedAt: epochSeconds(e.AddedMillis / 1000), Active: e.Active,
 			Cores: max(0, e.Cores), HostPort: clip(e.HostPort, maxText), RemovedReason: clip(e.RemovedReason, maxText),
 		}
 		if e.RemovedMillis != nil {

@@ -60,7 +60,7 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 	limits := make(chan string, 1)
 	go func() {
 		defer close(watched)
-		r.observe(work, k, c.ID, limits)
+		r.observe(work, k, c, limits)
 	}()
 	err := x.await(ctx, work, taken, over, limits)
 	cancel()
@@ -168,6 +168,9 @@ func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err er
 	switch {
 	case err == nil:
 		e = endingOf(out)
+		if e.ended.Sub(e.started) > lookEvery { // a shorter one is not worth the question
+			x.refreshExecutors(ctx, x.k)
+		}
 	case taken:
 		e = x.posthumous(x.c, "the outcome of the code cannot be read: "+err.Error(), false)
 	default:

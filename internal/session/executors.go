@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,55 +68,120 @@ func (r *runner) saveDriverLost(ctx context.Context, at time.Time) error {
 	return r.m.store.SaveExecutors(ctx, lost)
 }
 
-// maxExecutors is more than a session can have alive at once.
+// maxExecutors is how many executors are recorded of a session. No honest one
+// comes near: the model allows 5,000 DPUs at once.
 const maxExecutors = 10_000
 
-// refreshExecutors records the workers that Spark knows of. Spark forgets
-// them when it stops, so they are kept in the store.
+// refreshExecutors records what Spark knows of the workers. Spark forgets them
+// when it stops, so they are kept in the store.
 func (r *runner) refreshExecutors(ctx context.Context, k Kernel) {
 	ask, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
+	// One look at a time: an older answer must not be saved after a newer one.
+	select {
+	case r.looks <- struct{}{}:
+		defer func() { <-r.looks }()
+	case <-ask.Done():
+		return
+	}
 	known, err := k.Executors(ask)
 	if err != nil {
 		return // starting, dying, or without Spark: what is recorded stands
 	}
-	var es []ergane.Executor
-	for _, s := range known {
-		if s.Name == driverName {
-			continue
+	recorded, err := r.m.store.Executors(ctx, r.id, nil, ergane.Page{Limit: maxExecutors})
+	if err == nil {
+		if es := r.observed(recorded, known, time.Now()); len(es) > 0 {
+			err = r.m.store.SaveExecutors(ctx, es)
 		}
-		started := s.AddedAt
-		if started.IsZero() {
-			started = time.Now()
-		}
-		e := r.executor(s.Name, ergane.ExecutorWorker, ergane.ExecutorRegistered, started)
-		if !s.Active || !s.RemovedAt.IsZero() {
-			e.State, e.TerminatedAt = ergane.ExecutorTerminated, s.RemovedAt
-			if e.TerminatedAt.IsZero() {
-				e.TerminatedAt = time.Now()
-			}
-		}
-		es = append(es, e)
 	}
-	if len(es) == 0 {
-		return
-	}
-	if err := r.m.store.SaveExecutors(ctx, es); err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		r.log.Warn("cannot record executors", "error", err)
 	}
 }
 
-// workers counts the Spark executors that are registered now.
-func (r *runner) workers(ctx context.Context) int {
-	es, err := r.m.store.Executors(ctx, r.id, []ergane.ExecutorState{ergane.ExecutorRegistered}, ergane.Page{Limit: maxExecutors})
+// observed is what the driver's word changes in the records of the workers.
+func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecutor, now time.Time) []ergane.Executor {
+	was := make(map[string]ergane.Executor, len(recorded))
+	for _, e := range recorded {
+		was[e.ID] = e
+	}
+	var changed []ergane.Executor
+	listed := map[string]bool{}
+	for _, s := range known {
+		if s.Name == driverName {
+			continue
+		}
+		e := r.executor(nodeName(s), ergane.ExecutorWorker, ergane.ExecutorRegistered, earlier(s.AddedAt, now))
+		if !s.Active || !s.RemovedAt.IsZero() {
+			e.State, e.TerminatedAt = endOf(s.Reason), earlier(s.RemovedAt, now)
+		}
+		listed[e.ID] = true
+		old, recordedBefore := was[e.ID]
+		switch {
+		case recordedBefore && (old.State.Ended() || old.State == e.State):
+		case !recordedBefore && len(was) >= maxExecutors: // user code is making them up
+		default:
+			was[e.ID] = e
+			changed = append(changed, e)
+		}
+	}
+	// Spark lists all that live: who is not there went with an application that
+	// was stopped, or so long ago that Spark has forgotten.
+	for _, e := range recorded {
+		if e.Type == ergane.ExecutorWorker && !e.State.Ended() && !listed[e.ID] {
+			e.State, e.TerminatedAt = ergane.ExecutorTerminated, now
+			changed = append(changed, e)
+		}
+	}
+	return changed
+}
+
+// nodeName tells the workers of a session apart, whose numbers begin again
+// with each application.
+func nodeName(s ergane.SparkExecutor) string {
+	if s.App == "" {
+		return s.Name
+	}
+	return s.App + "/" + s.Name
+}
+
+// earlier is t, or now where t is not known or has not come yet.
+func earlier(t, now time.Time) time.Time {
+	if t.IsZero() || t.After(now) {
+		return now
+	}
+	return t
+}
+
+// endOf reads Spark's reason for a removal: whom the driver sent away has
+// ended well; whoever else is gone was lost.
+func endOf(reason string) ergane.ExecutorState {
+	switch {
+	case reason == "", strings.HasPrefix(reason, "Executor killed by driver"), strings.HasPrefix(reason, "Executor decommission"):
+		return ergane.ExecutorTerminated
+	}
+	return ergane.ExecutorFailed
+}
+
+// workerTime is how long workers were there between two moments, all together.
+func (r *runner) workerTime(ctx context.Context, from, to time.Time) time.Duration {
+	es, err := r.m.store.Executors(ctx, r.id, nil, ergane.Page{Limit: maxExecutors})
 	if err != nil {
 		return 0
 	}
-	n := 0
+	var sum time.Duration
 	for _, e := range es {
-		if e.Type == ergane.ExecutorWorker {
-			n++
+		if e.Type != ergane.ExecutorWorker {
+			continue
 		}
+		begin, end := e.StartedAt, to
+		if begin.Before(from) {
+			begin = from
+		}
+		if e.State.Ended() && e.TerminatedAt.Before(to) {
+			end = e.TerminatedAt
+		}
+		sum += max(0, end.Sub(begin))
 	}
-	return n
+	return sum
 }

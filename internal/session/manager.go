@@ -162,7 +162,7 @@ func (m *Manager) own(id string, adopt bool) {
 	if m.closed || m.runners[id] != nil {
 		return
 	}
-	r := &runner{m: m, id: id, adopt: adopt, nudges: make(chan struct{}, 1), log: m.log.With("session", id)}
+	r := &runner{m: m, id: id, adopt: adopt, nudges: make(chan struct{}, 1), looks: make(chan struct{}, 1), log: m.log.With("session", id)}
 	m.runners[id] = r
 	m.running.Go(func() {
 		r.run(m.ctx)

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -12,13 +14,16 @@ const (
 	sizeEvery      = 250 * time.Millisecond
 	progressEvery  = 2 // of sizeEvery
 	executorsEvery = 12
+	// lookEvery is how far apart the looks at executors are.
+	lookEvery = executorsEvery * sizeEvery
 	// askFor bounds one question to a kernel.
 	askFor = time.Second
 )
 
 // observe watches a running calculation: how much it prints, how far Spark
 // has come, which executors there are. A broken limit goes to limits, once.
-func (r *runner) observe(ctx context.Context, k Kernel, id string, limits chan<- string) {
+func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, limits chan<- string) {
+	id, percent := c.ID, percentOf(c.Statistics.Progress)
 	tick := time.NewTicker(sizeEvery)
 	defer tick.Stop()
 	var spool Spool
@@ -46,7 +51,7 @@ func (r *runner) observe(ctx context.Context, k Kernel, id string, limits chan<-
 			}
 		}
 		if n%progressEvery == 0 {
-			r.progress(ctx, k, spool, id)
+			percent = r.progress(ctx, k, spool, id, percent)
 		}
 		if n%executorsEvery == 0 {
 			r.refreshExecutors(ctx, k)
@@ -68,20 +73,22 @@ func (r *runner) overLimit(spool Spool, id string) string {
 	return ""
 }
 
-func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string) {
+// progress records how much of the work that Spark knows is done, and returns
+// it in percent. A job that Spark hears of later makes the work grow; what was
+// shown, percent, does not fall for that.
+func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string, percent int) int {
 	at, _, _, ok := spool.Started(id)
 	if !ok {
-		return
+		return percent
 	}
 	ask, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	done, total, err := k.Progress(ask, id)
 	if err != nil {
-		return // a busy or dying kernel does not answer; the next tick asks again
+		return percent // a busy or dying kernel does not answer; the next tick asks again
 	}
-	percent := 0
 	if total > 0 {
-		percent = min(99, 100*done/total)
+		percent = max(percent, min(99, 100*done/total))
 	}
 	stats := ergane.CalculationStatistics{
 		Progress:  fmt.Sprintf("%d%%", percent),
@@ -90,4 +97,14 @@ func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string)
 	if err := r.m.store.SetProgress(ctx, id, stats); err != nil && ctx.Err() == nil {
 		r.log.Warn("cannot record progress", "calculation", id, "error", err)
 	}
+	return percent
+}
+
+// percentOf reads a progress as it is recorded; 0 where there is none.
+func percentOf(progress string) int {
+	n, err := strconv.Atoi(strings.TrimSuffix(progress, "%"))
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -54,6 +54,9 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if s.Status.State == ergane.SessionCreating {
+		r.persist(ctx, "record the session's executors", func() error { return r.saveOwn(ctx, ergane.ExecutorCreating) })
+	}
 	k, err := r.find(ctx)
 	switch {
 	case err == nil:
@@ -76,7 +79,7 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	if s.Status.State != ergane.SessionCreating {
 		return k, nil
 	}
-	r.persist(ctx, "record the session's executors", func() error { return r.saveOwn(ctx, ergane.ExecutorCreating) })
+	r.persist(ctx, "record that the kernel runs", func() error { return r.saveOwn(ctx, ergane.ExecutorCreated) })
 	if err := k.Ready(starting); err != nil {
 		return k, err
 	}

@@ -21,6 +21,8 @@ type runner struct {
 
 	// kernel is set once by the runner, and read by API calls.
 	kernel atomic.Pointer[Kernel]
+	// looks is taken by whoever asks Spark for the executors.
+	looks chan struct{}
 	// astray says that a kernel may live that cannot be reached. The runner's own.
 	astray bool
 }
@@ -73,6 +75,7 @@ func (r *runner) live(ctx context.Context, k Kernel) bool {
 		r.calculate(ctx, k, s, open[0])
 		return true
 	case s.Status.State == ergane.SessionTerminating:
+		r.refreshExecutors(ctx, k) // those that came since the last look
 		k.Shutdown(ctx, shutdownGrace)
 		if ctx.Err() == nil {
 			r.end(ctx, "")

@@ -112,12 +112,12 @@ func release(s Spool, e ending) {
 	}
 }
 
-// dpuMillis is what the calculation used: its duration times the coordinator
-// and the workers, at least 1 for anything that ran.
+// dpuMillis is what the calculation used: the time that the coordinator and
+// each worker were there for it, at least 1 for anything that ran.
 func (r *runner) dpuMillis(ctx context.Context, e ending) int64 {
 	switch {
 	case !e.started.IsZero():
-		return max(1, e.ended.Sub(e.started).Milliseconds()) * int64(1+r.workers(ctx))
+		return max(1, (e.ended.Sub(e.started) + r.workerTime(ctx, e.started, e.ended)).Milliseconds())
 	case e.state == ergane.CalculationCompleted:
 		return 1 // it ran, but its kernel names no time that can be believed
 	}

@@ -39,10 +39,16 @@ func (s *Store) SaveExecutors(ctx context.Context, es []ergane.Executor) error {
 }
 
 // within fits what was observed of an executor into its session's life: no
-// earlier than the start, and not alive after the end.
+// earlier than the start, not alive after the end, and on its way out with it.
 func within(e ergane.Executor, s ergane.SessionStatus) ergane.Executor {
-	if s.State.Ended() && !e.State.Ended() {
+	switch {
+	case s.State.Ended() && !e.State.Ended():
 		e.State, e.TerminatedAt = ergane.ExecutorTerminated, s.EndedAt
+	case s.State == ergane.SessionTerminating && !e.State.Ended():
+		e.State = ergane.ExecutorTerminating
+	}
+	if s.State.Ended() {
+		e.StartedAt, e.TerminatedAt = sooner(e.StartedAt, s.EndedAt), sooner(e.TerminatedAt, s.EndedAt)
 	}
 	e.StartedAt = later(e.StartedAt, s.StartedAt)
 	switch {
@@ -56,6 +62,13 @@ func within(e ergane.Executor, s ergane.SessionStatus) ergane.Executor {
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func sooner(a, b time.Time) time.Time {
+	if b.Before(a) {
 		return b
 	}
 	return a
@@ -88,6 +101,14 @@ func (s *Store) EndExecutors(ctx context.Context, sessionID string, to ergane.Ex
 		}
 		return t.endExecutors(ctx, sessionID, to, end)
 	})
+}
+
+// leadOut shows the executors of a session that is on its way out so, too.
+func (t *tx) leadOut(ctx context.Context, sessionID string) error {
+	from := ergane.Sources(ergane.ExecutorEdges, ergane.ExecutorTerminating)
+	_, err := run(ctx, t, "UPDATE executors SET state = $2 WHERE session_id = $1 AND state IN ("+placeholders(3, len(from))+")",
+		with([]any{sessionID, string(ergane.ExecutorTerminating)}, from)...)
+	return err
 }
 
 func (t *tx) endExecutors(ctx context.Context, sessionID string, to ergane.ExecutorState, end time.Time) error {

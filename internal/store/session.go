@@ -115,7 +115,7 @@ func (s *Store) MoveSession(ctx context.Context, m ergane.SessionMove) (now erga
 	return now, moved, nil
 }
 
-// moveSession is the compare-and-set. A session that ends takes its executors along.
+// moveSession is the compare-and-set. A session takes its executors along.
 func (t *tx) moveSession(ctx context.Context, m ergane.SessionMove) (ergane.Session, bool, error) {
 	const moment = "CASE WHEN modified_ms > $4 THEN modified_ms ELSE $4 END"
 	args := with([]any{m.ID, string(m.To), m.Reason, at(m.At)}, m.From)
@@ -135,6 +135,8 @@ func (t *tx) moveSession(ctx context.Context, m ergane.SessionMove) (ergane.Sess
 		return now, false, err
 	}
 	switch m.To {
+	case ergane.SessionTerminating:
+		err = t.leadOut(ctx, m.ID)
 	case ergane.SessionTerminated:
 		err = t.endExecutors(ctx, m.ID, ergane.ExecutorTerminated, now.Status.EndedAt)
 	case ergane.SessionFailed:

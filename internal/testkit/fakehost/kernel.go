@@ -149,9 +149,16 @@ func (k *Kernel) Executors(ctx context.Context) (es []ergane.SparkExecutor, err 
 	return es, err
 }
 
-// Progress implements session.Kernel: one task of four is done.
+// Progress implements session.Kernel: one task of four is done, unless
+// Machine.Tasks says otherwise.
 func (k *Kernel) Progress(ctx context.Context, _ string) (done, total int, err error) {
-	return 1, 4, k.call(ctx, "Progress", func(context.Context) error { return nil })
+	err = k.call(ctx, "Progress", func(context.Context) error {
+		k.p.mu.Lock()
+		defer k.p.mu.Unlock()
+		done, total = k.p.done, k.p.total
+		return nil
+	})
+	return done, total, err
 }
 
 // Shutdown implements session.Kernel.

@@ -126,6 +126,14 @@ func (m *Machine) Executors(session string, es ...ergane.SparkExecutor) {
 	p.executors = es
 }
 
+// Tasks sets what the Spark driver of a session says of its calculation's tasks.
+func (m *Machine) Tasks(session string, done, total int) {
+	p := m.kernel(session)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.total = done, total
+}
+
 // Orphan starts a kernel for a session that no server knows.
 func (m *Machine) Orphan(session string) { m.spawn(session) }
 

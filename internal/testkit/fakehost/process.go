@@ -26,6 +26,8 @@ type process struct {
 	released  int64             // guarded by mu
 	discarded bool              // guarded by mu
 	executors []ergane.SparkExecutor
+	// The tasks of its calculation, guarded by mu.
+	done, total int
 }
 
 // block is a calculation as its kernel has it.
@@ -45,7 +47,7 @@ type block struct {
 func (m *Machine) spawn(session string) *process {
 	p := &process{
 		m: m, session: session, up: make(chan struct{}), gone: make(chan struct{}), driver: make(chan struct{}),
-		blocks: map[string]*block{}, changed: make(chan struct{}), streams: map[string][]byte{},
+		blocks: map[string]*block{}, changed: make(chan struct{}), streams: map[string][]byte{}, done: 1, total: 4,
 	}
 	m.mu.Lock()
 	if old := m.kernels[session]; old != nil && !closed(old.gone) {

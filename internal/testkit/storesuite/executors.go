@@ -117,8 +117,11 @@ var executors = map[string]func(*testing.T, *house){
 			e := worker(s.ID, ergane.ExecutorRegistered, after(time.Minute))
 			h.save(e)
 			for _, m := range end.moves(s.ID) {
-				h.same("while the session lives", h.executor(e), e)
 				h.move(m)
+				if now := e; m.To == ergane.SessionTerminating {
+					now.State = ergane.ExecutorTerminating
+					h.same("while the session is on its way out", h.executor(e), now)
+				}
 			}
 			want := e
 			want.State, want.TerminatedAt = end.want, after(2*time.Hour)
@@ -130,6 +133,36 @@ var executors = map[string]func(*testing.T, *house){
 			h.same("executor, saved again", h.executor(e), want)
 			stray.State, stray.TerminatedAt = ergane.ExecutorTerminated, after(2*time.Hour)
 			h.same("stray", h.executor(stray), stray)
+			late := worker(s.ID, ergane.ExecutorFailed, after(3*time.Hour))
+			h.save(late)
+			h.same("started after the end", h.executor(late).StartedAt, after(2*time.Hour))
+			h.same("ended after the end", h.executor(late).TerminatedAt, after(2*time.Hour))
 		}
+	},
+	"executors are on their way out with their session": func(t *testing.T, h *house) {
+		s, other := h.idle(), h.idle()
+		var all []ergane.Executor
+		for _, state := range executorStates {
+			all = append(all, worker(s.ID, state, after(time.Minute)))
+		}
+		elsewhere := worker(other.ID, ergane.ExecutorRegistered, after(time.Minute))
+		h.save(append(all, elsewhere)...)
+		h.move(ergane.SessionStopping(s.ID, after(time.Hour), "x"))
+		for _, e := range all {
+			want := e
+			if !e.State.Ended() {
+				want.State = ergane.ExecutorTerminating
+			}
+			h.same(string(e.State), h.executor(e), want)
+			h.save(e) // an observation made before
+			h.same(string(e.State)+", saved again", h.executor(e), want)
+		}
+		h.same("of another session", h.executor(elsewhere), elsewhere)
+		fresh := worker(s.ID, ergane.ExecutorRegistered, after(time.Minute))
+		h.save(fresh)
+		fresh.State = ergane.ExecutorTerminating
+		h.same("seen first now", h.executor(fresh), fresh)
+		h.move(ergane.SessionStopped(s.ID, after(2*time.Hour)))
+		h.same("at the end", h.executor(fresh).State, ergane.ExecutorTerminated)
 	},
 }

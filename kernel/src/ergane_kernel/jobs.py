@@ -89,8 +89,10 @@ class Jobs:
             context = self._context()
             if context is None:
                 return []
+            app = f"{context.applicationId()} {context.startTime()}"  # the id alone has no more than seconds
             return [
                 {
+                    "app": app,
                     "id": executor["id"],
                     "added_ms": executor["addTime"],
                     "removed_ms": executor.get("removeTime"),
