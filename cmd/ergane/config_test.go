@@ -24,12 +24,12 @@ func parse(t *testing.T, config string, args ...string) (*cli, error) {
 func TestTheCommandLineWinsOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
 	t.Setenv("ERGANE_S3_LISTEN", "env:2")
 	t.Setenv("ERGANE_HOLD", "3s")
-	c, err := parse(t, `{"listen": "file:1", "s3-listen": "file:2", "hold": "4s", "insecure": true}`, "serve", "--hold", "5s")
+	c, err := parse(t, `{"listen": "file:1", "s3-listen": "file:2", "hold": "4s", "insecure": true, "master": "local-cluster[2,1,1024]"}`, "serve", "--hold", "5s")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := [...]string{c.Serve.Listen, c.Serve.S3Listen, c.Serve.Hold.String()}
-	if want := [...]string{"file:1", "env:2", "5s"}; got != want || !c.Serve.Insecure {
+	got := [...]string{c.Serve.Listen, c.Serve.S3Listen, c.Serve.Hold.String(), c.Serve.Master}
+	if want := [...]string{"file:1", "env:2", "5s", "local-cluster[2,1,1024]"}; got != want || !c.Serve.Insecure {
 		t.Errorf("got %v, insecure %v; want %v and insecure", got, c.Serve.Insecure, want)
 	}
 }

@@ -62,7 +62,8 @@ func (e *Engine) executorConf(conf map[string]string, spec LaunchSpec) {
 	// The pages of a local cluster's master and workers cannot be turned off.
 	// They listen on loopback; what they show is all that they may do.
 	conf["spark.ui.killEnabled"] = "false"
-	conf["spark.executor.extraClassPath"] = e.path("jars") + "/*"
+	// Spark puts its own folder of jars behind it; first comes what the class data archive was made of.
+	conf["spark.executor.extraClassPath"] = strings.Join(e.jars, ":")
 	var options []string
 	for _, option := range e.executorOptions(filepath.Join(spec.WorkDir, scratchDir)) {
 		options = append(options, quoteOption(option))

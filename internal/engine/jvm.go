@@ -69,7 +69,7 @@ func (e *Engine) executorOptions(tmp string) []string {
 	if e.made.Java.Wheel && exists(e.path(trustStoreFile)) {
 		options = append(options, trustStoreOptions(e.path(trustStoreFile))...)
 	}
-	return options
+	return append(options, e.archiveOptions()...)
 }
 
 // archiveOptions name the class data archive. One that does not fit any more
