@@ -1,7 +1,7 @@
 """Print the figures of docs/performance.md, measured anew: Ergane beside plain PySpark, in one run, on one machine.
 
 Every figure is what a user's client sees: boto3 polling as fast as it can, a stopwatch around it. Nothing else should
-run on the machine. Takes about two minutes.
+run on the machine. Takes about four minutes.
 
     make bench                     all of it
     python bench/run.py --short    a few repetitions of each, to see that it works
@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
-from conftest import ERGANE, Athena, Server, clean_env, end
+from conftest import ERGANE, ROOT, Athena, Server, clean_env, end
 
 # The same work on both sides: from nothing to the first count.
 PLAIN = """
@@ -43,6 +43,26 @@ def main() -> None:
             measure(server, 2 if short else 5, 20 if short else 200)
         finally:
             end(server)
+        load(Path(tmp), short)
+
+
+def load(tmp: Path, short: bool) -> None:
+    """The API alone: many callers at once, and lists of a server that has seen much."""
+    tool = tmp / "load"
+    subprocess.run(["go", "build", "-o", tool, "./bench/load"], check=True, cwd=ROOT)
+    server = Server(tmp / "long").start()
+    assert server.stop() == 0  # it has made the database
+    calculations, sessions = ("10000", "1000") if short else ("1000000", "100000")
+    subprocess.run([tool, "seed", server.data_dir, calculations, sessions], check=True)
+    server.start()
+    try:
+        subprocess.run([tool, "calls", server.data_dir, "1" if short else "5"], check=True)
+        subprocess.run([tool, "pages", server.data_dir], check=True)
+        assert server.process is not None
+        what = f"memory of the server after that, {calculations} calculations"
+        print(f"{what:72} {pss([server.process.pid]):6.0f} MB PSS")
+    finally:
+        end(server)
 
 
 def measure(server: Server, starts: int, blocks: int) -> None:
