@@ -34,6 +34,9 @@ func (h *Host) Resolve(selected string) (string, error) {
 func (h *Host) Versions() []ergane.EngineVersion {
 	var all []ergane.EngineVersion
 	for _, selected := range slices.Sorted(maps.Keys(h.m.engines)) {
+		if selected == "" {
+			continue // stands for AUTO, and is not offered
+		}
 		all = append(all, ergane.EngineVersion{Selected: selected, Effective: h.m.engines[selected]})
 	}
 	return all
