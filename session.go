@@ -42,6 +42,8 @@ type Session struct {
 	NotebookVersion  string
 	Tags             []Tag
 	Monitoring       json.RawMessage // see WorkGroupConfiguration.Monitoring
+	Dpus             int             // how large it may become; counts for the limits
+	Memory           int64           // bytes that it may need on this machine; likewise
 	Status           SessionStatus
 	DpuMillis        int64 // DPU milliseconds of the session's calculations
 }

@@ -37,13 +37,13 @@ type Store interface {
 	// CondemnedWorkGroups are the names of those that are not purged yet.
 	CondemnedWorkGroups(ctx context.Context) ([]string, error)
 
-	// CreateSession inserts s, or returns the session that one of the tokens
+	// CreateSession inserts s if the limits admit it (CodeQuota), or returns the session that one of the tokens
 	// made before (created is false then). ErrTokenMismatch where a token was
 	// used with another hash, ErrWorkGroupDisabled for a new session of a
 	// DISABLED workgroup. A session begins CREATING at its
 	// Status.StartedAt, which is also the time by which tokens are judged; the
 	// rest of its Status is not looked at.
-	CreateSession(ctx context.Context, s Session, tokens []Token) (_ Session, created bool, err error)
+	CreateSession(ctx context.Context, s Session, tokens []Token, l Limits) (_ Session, created bool, err error)
 	Session(ctx context.Context, id string) (Session, error)
 	// UpdateSessionTags is UpdateWorkGroup for the tags of a session.
 	UpdateSessionTags(ctx context.Context, id string, change func([]Tag) ([]Tag, error)) error

@@ -73,7 +73,7 @@ func patterns(ctx context.Context, path string) (calculation string, err error) 
 		Engine:        ergane.EngineConfiguration{CoordinatorDpuSize: 1, DefaultExecutorDpuSize: 1, MaxConcurrentDpus: 20},
 		IdleTimeout:   20 * time.Minute, WorkingDirectory: "s3://ergane-results/primary/session/" + longID,
 		Status: ergane.SessionStatus{StartedAt: at},
-	}, nil)
+	}, nil, ergane.Limits{})
 	if err != nil {
 		return "", err
 	}

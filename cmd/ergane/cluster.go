@@ -18,6 +18,9 @@ type cluster struct {
 
 // openCluster checks what --master says.
 func openCluster(master string) (cluster, error) {
+	if master == "" {
+		return cluster{}, nil // the default
+	}
 	m, err := engine.ParseMaster(master)
 	if err != nil {
 		return cluster{}, fmt.Errorf("--master: %w", err)

@@ -54,11 +54,14 @@ func (h *host) Resolve(selected string) (string, error) { return h.engines.resol
 
 func (h *host) Versions() []ergane.EngineVersion { return h.engines.table.Versions() }
 
-func (h *host) Check(s ergane.Session) error {
+func (h *host) Check(s ergane.Session) (memory int64, err error) {
 	if err := h.roles.refuse(s.ExecutionRole); err != nil {
-		return err
+		return 0, err
 	}
-	return h.engines.check(s)
+	if err := h.engines.check(s); err != nil {
+		return 0, err
+	}
+	return engine.Memory(s.Engine.Properties(), h.cluster.master, s.Engine.MaxConcurrentDpus), nil
 }
 
 func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, error) {
@@ -146,6 +149,10 @@ func (h *host) Spool(sessionID string) (session.Spool, error) {
 		return nil, err
 	}
 	return sessionSpool{s}, nil
+}
+
+func (h *host) DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error) {
+	return diskUse(ctx, filepath.Join(h.dir(sessionID), "work"), limit)
 }
 
 func (h *host) Discard(sessionID string) error {

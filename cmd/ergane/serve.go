@@ -23,7 +23,8 @@ type serveCmd struct {
 	TLSKey   string        `name:"tls-key" help:"Key (PEM) of the certificate." env:"ERGANE_TLS_KEY" placeholder:"FILE" type:"existingfile"`
 	Insecure bool          `help:"Allow an address other than loopback without TLS." env:"ERGANE_INSECURE"`
 	ExitIdle time.Duration `help:"End by itself when no client and no session was there for so long; 0 is never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
-	LogLevel slog.Level    `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
+	limitFlags
+	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
 }
 
 // Run serves until SIGINT or SIGTERM. Sessions live on for the next server.
@@ -60,8 +61,11 @@ func withAdvice(err error, dataDir string) error {
 func (c *serveCmd) config() (serverConfig, error) {
 	cfg := serverConfig{
 		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
-		Results: strings.TrimRight(c.Results, "/"), Hold: c.Hold, ExitIdle: c.ExitIdle,
+		Results: strings.TrimRight(c.Results, "/"), Limits: c.limitFlags, Hold: c.Hold, ExitIdle: c.ExitIdle,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+	}
+	if err := c.check(); err != nil {
+		return cfg, err
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return cfg, errors.New("--tls-cert and --tls-key go together")

@@ -40,6 +40,7 @@ type serverConfig struct {
 	External           externalS3
 	Roles              roles
 	Cluster            cluster
+	Limits             limitFlags
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
 	SelfSigned         string // TLSCert's path, if it is self-signed
@@ -110,6 +111,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	h.roles = cfg.Roles
 	s.manager = session.New(session.Config{
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
+		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxDisk: int64(cfg.Limits.MaxDisk),
 	}, s.store, h, results, log)
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err
@@ -125,7 +127,9 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 		return k.Secret, ok && (k.SessionID == "" || s.manager.Owns(k.SessionID)) // a session's key ends with it
 	}, time.Now)
 	mux := http.NewServeMux()
-	api.New(s.manager, verifier, keys.Derive("page tokens"), log).Register(mux)
+	api.New(s.manager, api.Config{
+		Verifier: verifier, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate, Log: log,
+	}).Register(mux)
 	s.registerHealth(mux)
 	s.http = &http.Server{
 		Handler:           s.busy.count(mux),

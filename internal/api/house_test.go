@@ -59,7 +59,7 @@ func newHouse(t testing.TB, path string) *house {
 		t.Fatal(err)
 	}
 	verifier := awsjson.NewVerifier(SigningName, func(id string) (string, bool) { return testSecret, id == testKey }, nil)
-	h.service = New(m, verifier, []byte("page key"), log)
+	h.service = New(m, Config{Verifier: verifier, PageKey: []byte("page key"), Log: log})
 	h.service.Register(h.mux)
 	h.close = func() {
 		m.Close()

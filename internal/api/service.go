@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"golang.org/x/time/rate"
+
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/athena"
 	"github.com/ergane-dev/ergane/internal/awsjson"
@@ -22,13 +24,27 @@ type Service struct {
 	manager  *session.Manager
 	verifier *awsjson.Verifier
 	pageKey  []byte
+	admit    func(awsjson.Caller) error
 	log      *slog.Logger
 }
 
-// New makes a Service. pageKey is the secret that page tokens are signed with:
-// tokens live as long as it does.
-func New(m *session.Manager, v *awsjson.Verifier, pageKey []byte, log *slog.Logger) *Service {
-	return &Service{manager: m, verifier: v, pageKey: pageKey, log: log}
+// Config is what a Service works by.
+type Config struct {
+	Verifier *awsjson.Verifier
+	// PageKey is the secret that page tokens are signed with: tokens live as long as it does.
+	PageKey []byte
+	// Rate is how many calls a second each key may make; 0: any number.
+	Rate int
+	Log  *slog.Logger
+}
+
+// New makes a Service.
+func New(m *session.Manager, cfg Config) *Service {
+	s := &Service{manager: m, verifier: cfg.Verifier, pageKey: cfg.PageKey, log: cfg.Log}
+	if cfg.Rate > 0 {
+		s.admit = (&rates{perSecond: cfg.Rate, byKey: map[string]*rate.Limiter{}}).admit
+	}
+	return s
 }
 
 // Register adds the service's paths: POST / for the API's operations, and the
@@ -39,6 +55,7 @@ func (s *Service) Register(mux *http.ServeMux) {
 		Operations:   s.operations(),
 		Verifier:     s.verifier,
 		ErrorOf:      errorOf,
+		Admit:        s.admit,
 		Log:          s.log,
 	}))
 	mux.HandleFunc("GET /calculations/{id}/output", s.output)

@@ -24,7 +24,7 @@ const (
 	logStack       = "stack"
 )
 
-// Config is what a Handler is made of. Every field is needed.
+// Config is what a Handler is made of.
 type Config struct {
 	// TargetPrefix stands before the dot of X-Amz-Target.
 	TargetPrefix string
@@ -36,7 +36,10 @@ type Config struct {
 	// input and for a panic, which comes as an error of no known type. It
 	// never returns nil.
 	ErrorOf func(error) *Error
-	Log     *slog.Logger
+	// Admit may refuse a request that has been verified, by its caller. The
+	// one field that may be nil.
+	Admit func(Caller) error
+	Log   *slog.Logger
 }
 
 // An Operation is one call of the service.
@@ -167,7 +170,11 @@ func (h *Handler) receive(q *request, w http.ResponseWriter, r *http.Request) (C
 	if err != nil {
 		return Caller{}, nil, err
 	}
-	return claim.caller(r, q.id), body, nil
+	caller := claim.caller(r, q.id)
+	if h.cfg.Admit != nil {
+		err = h.cfg.Admit(caller)
+	}
+	return caller, body, err
 }
 
 // fail settles how the request is answered: an *Error as it is, every other

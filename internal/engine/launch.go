@@ -34,7 +34,7 @@ type LaunchSpec struct {
 	// Secret is what the driver and its executors know each other by, where
 	// they are not one process. A spark:// cluster has one already.
 	Secret string
-	// MaxDpus is the size of the session, coordinator and workers; 0: DefaultMaxDpus.
+	// MaxDpus is the size of the session, coordinator and workers; 0: ergane.DefaultDpus.
 	MaxDpus int
 	// Warehouse is the address below which tables without a location lie;
 	// empty: a folder of WorkDir.

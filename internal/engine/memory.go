@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"math"
 	"regexp"
 	"strconv"
@@ -42,4 +43,25 @@ func parseMemory(text string) (bytes int64, err error) {
 	}
 	return 0, ergane.Errorf(ergane.CodeInvalid, "NumberFormatException: Size must be specified as bytes (b), kibibytes (k), mebibytes (m), "+
 		"gibibytes (g), tebibytes (t), or pebibytes(p). E.g. 50b, 100k, or 250m.\n%s", why)
+}
+
+// sessionOverhead is what a session needs beside its driver's heap: the JVM's
+// own memory, the kernel, its Python workers.
+const sessionOverhead = 400 << 20
+
+// Memory is how many bytes a session may come to need on this machine: the
+// driver's heap and what is around it, and executors that run beside it.
+// A size that cannot be read counts as the default: Spark will refuse it.
+func Memory(properties map[string]string, m Master, maxDpus int) int64 {
+	heap, err := parseMemory(defaultDriverMemory)
+	if err != nil {
+		panic(err) // a constant of ours
+	}
+	if asked, ok := properties[keyDriverMemory]; ok {
+		if n, err := parseMemory(asked); err == nil {
+			heap = n
+		}
+	}
+	workers := min(m.workers, max(1, cmp.Or(maxDpus, ergane.DefaultDpus)-1))
+	return heap + sessionOverhead + int64(workers)*(int64(m.memory)<<20+sessionOverhead)
 }

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+
+	"github.com/ergane-dev/ergane"
 )
 
 const (
-	// DefaultMaxDpus is how large a session may become that does not say: the
-	// default of Athena's console.
-	DefaultMaxDpus = 20
 	// One DPU is 4 vCPUs and 16 GB, of which Spark manages 10 on Athena.
 	dpuCores    = 4
 	dpuMemory   = "10g"
@@ -27,7 +26,7 @@ const (
 
 // sizeExecutors completes a configuration that has what the client asked for
 // by how many executors there may be and how large each is. The coordinator
-// takes one DPU of maxDpus (0: DefaultMaxDpus), each executor another. On a
+// takes one DPU of maxDpus (0: ergane.DefaultDpus), each executor another. On a
 // local master the driver is the executor, and nothing is added.
 //
 // A value that is no number stays: Spark refuses it in its own words.
@@ -35,7 +34,7 @@ func sizeExecutors(conf map[string]string, m Master, maxDpus int) {
 	if m.local() {
 		return
 	}
-	limit := max(1, cmp.Or(maxDpus, DefaultMaxDpus)-1)
+	limit := max(1, cmp.Or(maxDpus, ergane.DefaultDpus)-1)
 	preset(conf, keyDynamic, "true")
 	preset(conf, "spark.dynamicAllocation.shuffleTracking.enabled", "true")
 	preset(conf, "spark.dynamicAllocation.executorIdleTimeout", "60s")

@@ -56,15 +56,13 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 		}
 		over <- err
 	}()
-	watched := make(chan struct{})
+	var watching sync.WaitGroup
 	limits := make(chan string, 1)
-	go func() {
-		defer close(watched)
-		r.observe(work, k, c, limits)
-	}()
+	watching.Go(func() { r.observe(work, k, c, limits) })
+	watching.Go(func() { r.bound(work, c, limits) })
 	err := x.await(ctx, work, taken, over, limits)
 	cancel()
-	<-watched
+	watching.Wait()
 	x.orders.Wait()
 	if ctx.Err() != nil {
 		return
@@ -97,7 +95,8 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 		case <-driver:
 			driver = nil
 			x.degrade(ctx)
-		case x.limit = <-limits:
+		case broken := <-limits:
+			x.limit = cmp.Or(x.limit, broken)
 			x.stop(work, x.m.cfg.InterruptGrace)
 		case <-x.grace:
 			x.grace = nil

@@ -42,6 +42,14 @@ type Config struct {
 	// Starts is how many kernels may start at once; more wait in CREATING.
 	// Default: the number of processors.
 	Starts int
+	// Limits bound what is live at once. Default: none.
+	Limits ergane.Limits
+	// MaxRunTime is how long a calculation may take before it is stopped.
+	// Default: for ever.
+	MaxRunTime time.Duration
+	// MaxDisk is how many bytes a session's folder may hold before its
+	// calculation is stopped. Default: no limit.
+	MaxDisk int64
 	// LogsFor is how long the logs of an ended session stay. Default 7 days.
 	LogsFor time.Duration
 }

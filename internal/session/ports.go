@@ -65,8 +65,9 @@ type Section interface {
 
 // A Host starts kernels on this machine and finds them again.
 type Host interface {
-	// Check refuses a session that could never start, with a sentence that says why.
-	Check(s ergane.Session) error
+	// Check refuses a session that could never start, with a sentence that
+	// says why, and tells how many bytes of memory one that can may need.
+	Check(s ergane.Session) (memory int64, err error)
 	// Start starts the kernel of a session. It waits for what must be
 	// installed first; if ctx ends, nothing is left of the kernel.
 	Start(ctx context.Context, s ergane.Session) (Kernel, error)
@@ -74,6 +75,9 @@ type Host interface {
 	// where none was ever started; an *ExitError where it has ended.
 	Adopt(ctx context.Context, sessionID string) (Kernel, error)
 	Spool(sessionID string) (Spool, error)
+	// DiskUse is how many bytes the files of a session's kernel take up, or
+	// more than limit if it is more than that.
+	DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error)
 	// Discard removes what a dead kernel left on disk, but for its logs.
 	Discard(sessionID string) error
 	// Forget removes the logs, too.

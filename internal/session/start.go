@@ -39,7 +39,7 @@ func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest
 	if err != nil {
 		return ergane.Session{}, err
 	}
-	s, created, err := m.store.CreateSession(ctx, s, req.Tokens)
+	s, created, err := m.store.CreateSession(ctx, s, req.Tokens, m.cfg.Limits)
 	if err != nil {
 		return ergane.Session{}, err
 	}
@@ -94,7 +94,9 @@ func (m *Manager) newSession(w ergane.WorkGroup, req StartRequest) (ergane.Sessi
 	if s.Tags, err = ergane.WithTags(inherited, req.Tags); err != nil {
 		return s, err
 	}
-	return s, m.host.Check(s)
+	s.Dpus = cmp.Or(s.Engine.MaxConcurrentDpus, ergane.DefaultDpus)
+	s.Memory, err = m.host.Check(s)
+	return s, err
 }
 
 // settings are what a request and its workgroup both have a say in.

@@ -94,7 +94,7 @@ func idle(b testing.TB, s *store.Store) string {
 	_, _, err := s.CreateSession(context.Background(), ergane.Session{ID: id, WorkGroup: "primary", Description: "a session",
 		EngineVersion: ergane.EngineVersion{Selected: "AUTO", Effective: "PySpark engine version 3"},
 		Engine:        ergane.EngineConfiguration{CoordinatorDpuSize: 1, DefaultExecutorDpuSize: 1, MaxConcurrentDpus: 20, SparkProperties: map[string]string{"spark.sql.shuffle.partitions": "8"}},
-		IdleTimeout:   20 * time.Minute, WorkingDirectory: "s3://ergane-results/primary/session/" + id, Status: ergane.SessionStatus{StartedAt: dawn}}, nil)
+		IdleTimeout:   20 * time.Minute, WorkingDirectory: "s3://ergane-results/primary/session/" + id, Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 	must(b, err)
 	_, _, err = s.MoveSession(context.Background(), ergane.SessionReady(id, dawn))
 	must(b, err)
@@ -111,7 +111,7 @@ func small(b *testing.B) *store.Store {
 func BenchmarkCreateSession(b *testing.B) {
 	s := small(b)
 	for b.Loop() {
-		_, _, err := s.CreateSession(b.Context(), ergane.Session{ID: newID(), WorkGroup: "primary", Status: ergane.SessionStatus{StartedAt: dawn}}, nil)
+		_, _, err := s.CreateSession(b.Context(), ergane.Session{ID: newID(), WorkGroup: "primary", Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 		must(b, err)
 	}
 }

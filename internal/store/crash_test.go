@@ -115,7 +115,7 @@ func crashChild(path string) {
 	if err := s.CreateWorkGroup(ctx, workGroup("primary")); ergane.CodeOf(err) != ergane.CodeInvalid {
 		fail(err)
 	}
-	n, _, err := s.CreateSession(ctx, ergane.Session{ID: newID(), WorkGroup: "primary", Status: ergane.SessionStatus{StartedAt: dawn}}, nil)
+	n, _, err := s.CreateSession(ctx, ergane.Session{ID: newID(), WorkGroup: "primary", Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 	fail(err)
 	_, _, err = s.MoveSession(ctx, ergane.SessionReady(n.ID, dawn))
 	fail(err)

@@ -70,7 +70,7 @@ func useEverything(t *testing.T, s *store.Store) {
 	must(t, err)
 	for range 2 {
 		tokens := []ergane.Token{{Scope: "s", Value: newID()}}
-		n, _, err := s.CreateSession(ctx, ergane.Session{ID: newID(), WorkGroup: "primary", Status: ergane.SessionStatus{StartedAt: dawn}}, tokens)
+		n, _, err := s.CreateSession(ctx, ergane.Session{ID: newID(), WorkGroup: "primary", Status: ergane.SessionStatus{StartedAt: dawn}}, tokens, ergane.Limits{Sessions: 100})
 		must(t, err)
 		e := ergane.Executor{SessionID: n.ID, State: ergane.ExecutorCreating}
 		for _, e.State = range []ergane.ExecutorState{ergane.ExecutorCreating, ergane.ExecutorCreated, ergane.ExecutorRegistered, ergane.ExecutorTerminating, ergane.ExecutorTerminated, ergane.ExecutorFailed} {
@@ -130,7 +130,7 @@ func end(t *testing.T, s *store.Store) {
 	must(t, s.CreateWorkGroup(ctx, workGroup("w")))
 	_, err := s.UpdateWorkGroup(ctx, "w", func(*ergane.WorkGroup) error { return nil })
 	must(t, err)
-	n, _, err := s.CreateSession(ctx, ergane.Session{ID: newID(), WorkGroup: "w", Status: ergane.SessionStatus{StartedAt: dawn}}, nil)
+	n, _, err := s.CreateSession(ctx, ergane.Session{ID: newID(), WorkGroup: "w", Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 	must(t, err)
 	must(t, s.UpdateSessionTags(ctx, n.ID, func(tags []ergane.Tag) ([]ergane.Tag, error) { return tags, nil }))
 	_, _, err = s.MoveSession(ctx, ergane.SessionReady(n.ID, dawn))

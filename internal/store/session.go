@@ -9,14 +9,14 @@ import (
 
 const sessionColumns = "id, workgroup, description, engine_selected, engine_effective, engine, execution_role, " +
 	"idle_timeout_ms, working_directory, encryption, bucket_owner, notebook_version, tags, monitoring, " +
-	"state, reason, started_ms, modified_ms, ended_ms, idle_ms, dpu_ms"
+	"dpus, memory, state, reason, started_ms, modified_ms, ended_ms, idle_ms, dpu_ms"
 
 var sessions = listing{table: "sessions", columns: sessionColumns, owner: "workgroup", time: "started_ms"}
 
 func scanSession(rows *sql.Rows) (s ergane.Session, err error) {
 	err = rows.Scan(&s.ID, &s.WorkGroup, &s.Description, &s.EngineVersion.Selected, &s.EngineVersion.Effective, document{&s.Engine}, &s.ExecutionRole,
 		interval{&s.IdleTimeout}, &s.WorkingDirectory, document{&s.Encryption}, &s.BucketOwner, &s.NotebookVersion, document{&s.Tags}, raw{&s.Monitoring},
-		&s.Status.State, &s.Status.Reason, millis{&s.Status.StartedAt}, millis{&s.Status.ModifiedAt}, millis{&s.Status.EndedAt}, millis{&s.Status.IdleSince}, &s.DpuMillis)
+		&s.Dpus, &s.Memory, &s.Status.State, &s.Status.Reason, millis{&s.Status.StartedAt}, millis{&s.Status.ModifiedAt}, millis{&s.Status.EndedAt}, millis{&s.Status.IdleSince}, &s.DpuMillis)
 	return s, err
 }
 
@@ -29,7 +29,7 @@ func session(ctx context.Context, p preparer, id string) (ergane.Session, error)
 }
 
 // CreateSession implements ergane.Store.
-func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []ergane.Token) (made ergane.Session, created bool, err error) {
+func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []ergane.Token, l ergane.Limits) (made ergane.Session, created bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
 		id, err := t.redeem(ctx, tokens, n.Status.StartedAt)
 		if err != nil {
@@ -38,6 +38,9 @@ func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []er
 		if created = id == ""; created {
 			id = n.ID
 			if err := t.open(ctx, n.WorkGroup); err != nil {
+				return err
+			}
+			if err := t.admit(ctx, n, l); err != nil {
 				return err
 			}
 			if err := t.insertSession(ctx, n); err != nil {
@@ -58,11 +61,32 @@ func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []er
 
 func (t *tx) insertSession(ctx context.Context, s ergane.Session) error {
 	_, err := run(ctx, t, "INSERT INTO sessions ("+sessionColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', $16, $16, NULL, NULL, 0)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, '', $18, $18, NULL, NULL, 0)`,
 		s.ID, s.WorkGroup, s.Description, s.EngineVersion.Selected, s.EngineVersion.Effective, document{s.Engine}, s.ExecutionRole,
 		interval{&s.IdleTimeout}, s.WorkingDirectory, document{s.Encryption}, s.BucketOwner, s.NotebookVersion, document{s.Tags}, raw{&s.Monitoring},
-		string(ergane.SessionCreating), at(s.Status.StartedAt))
+		s.Dpus, s.Memory, string(ergane.SessionCreating), at(s.Status.StartedAt))
 	return err
+}
+
+// admit counts what is live, and refuses one more if that breaks a limit.
+func (t *tx) admit(ctx context.Context, n ergane.Session, l ergane.Limits) error {
+	if l == (ergane.Limits{}) {
+		return nil
+	}
+	scan := func(rows *sql.Rows) (now ergane.Load, err error) {
+		return now, rows.Scan(&now.Sessions, &now.WorkGroupSessions, &now.Dpus, &now.WorkGroupDpus, &now.Memory)
+	}
+	now, _, err := one(ctx, t, scan, `SELECT
+			coalesce(sum(CASE WHEN state <> 'TERMINATING' THEN 1 END), 0),
+			coalesce(sum(CASE WHEN state <> 'TERMINATING' AND workgroup = $1 THEN 1 END), 0),
+			coalesce(sum(CASE WHEN state <> 'TERMINATING' THEN dpus END), 0),
+			coalesce(sum(CASE WHEN state <> 'TERMINATING' AND workgroup = $1 THEN dpus END), 0),
+			coalesce(sum(memory), 0)
+		FROM sessions WHERE state NOT IN ('TERMINATED', 'FAILED')`, n.WorkGroup)
+	if err != nil {
+		return err
+	}
+	return l.Admit(n, now)
 }
 
 // Session implements ergane.Store.

@@ -21,7 +21,7 @@ func TestForgottenTokensAreClearedAway(t *testing.T) {
 	create := func(value string, at, until time.Time) {
 		t.Helper()
 		_, created, err := s.CreateSession(t.Context(), ergane.Session{ID: newID(), WorkGroup: "primary", Status: ergane.SessionStatus{StartedAt: at}},
-			[]ergane.Token{{Scope: "s", Value: value, Hash: "h", Until: until}})
+			[]ergane.Token{{Scope: "s", Value: value, Hash: "h", Until: until}}, ergane.Limits{})
 		must(t, err)
 		if !created {
 			t.Fatalf("token %s was known", value)

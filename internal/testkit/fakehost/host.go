@@ -20,7 +20,15 @@ type Host struct {
 func (m *Machine) Host(power *Power) *Host { return &Host{m, power} }
 
 // Check implements session.Host.
-func (h *Host) Check(ergane.Session) error { return h.m.fault().Check }
+func (h *Host) Check(ergane.Session) (int64, error) {
+	f := h.m.fault()
+	return f.Memory, f.Check
+}
+
+// DiskUse implements session.Host.
+func (h *Host) DiskUse(context.Context, string, int64) (int64, error) {
+	return h.m.fault().DiskUse, nil
+}
 
 // Resolve implements session.Host.
 func (h *Host) Resolve(selected string) (string, error) {

@@ -22,6 +22,8 @@ import (
 type Faults struct {
 	// Check is the answer of Host.Check.
 	Check error
+	// Memory is what a session needs, DiskUse what its files take up, in bytes.
+	Memory, DiskUse int64
 	// Start is the answer of Host.Start, for the reason given.
 	Start error
 	// StartTakes is how long Host.Start needs, ReadyTakes a kernel after that.

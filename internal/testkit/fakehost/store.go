@@ -121,9 +121,9 @@ func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, e
 	return do(ctx, s, "WorkGroup", func(ctx context.Context) (ergane.WorkGroup, error) { return s.Store.WorkGroup(ctx, name) })
 }
 
-func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []ergane.Token) (ergane.Session, bool, error) {
+func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []ergane.Token, l ergane.Limits) (ergane.Session, bool, error) {
 	v, err := do(ctx, s, "CreateSession", func(ctx context.Context) (made[ergane.Session], error) {
-		return pair(s.Store.CreateSession(ctx, n, tokens))
+		return pair(s.Store.CreateSession(ctx, n, tokens, l))
 	})
 	return v.thing, v.is, err
 }

@@ -93,7 +93,7 @@ var races = map[string]func(*testing.T, *house){
 		w := h.workGroup("primary")
 		h.crowd(8, func(int) error {
 			for range 25 {
-				s, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), nil)
+				s, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), nil, ergane.Limits{})
 				if err != nil {
 					return err
 				}

@@ -25,7 +25,7 @@ var sessions = map[string]func(*testing.T, *house){
 		}
 		want := s
 		want.Status.State, want.Status.ModifiedAt = ergane.SessionCreating, s.Status.StartedAt
-		made, created, err := h.CreateSession(h.ctx, s, nil)
+		made, created, err := h.CreateSession(h.ctx, s, nil, ergane.Limits{})
 		h.must(err)
 		h.same("created", created, true)
 		h.same("answer", made, want)
@@ -44,7 +44,7 @@ var sessions = map[string]func(*testing.T, *house){
 	},
 	"an id is used once": func(t *testing.T, h *house) {
 		s := h.creating(h.workGroup("primary"), dawn)
-		_, _, err := h.CreateSession(h.ctx, ergane.Session{ID: s.ID, WorkGroup: "primary", Description: "other", Status: s.Status}, nil)
+		_, _, err := h.CreateSession(h.ctx, ergane.Session{ID: s.ID, WorkGroup: "primary", Description: "other", Status: s.Status}, nil, ergane.Limits{})
 		h.fails(err, ergane.CodeInternal, "")
 		h.same("session", h.session(s.ID), s)
 	},
@@ -93,7 +93,7 @@ var sessions = map[string]func(*testing.T, *house){
 
 func (h *house) creatingAs(s ergane.Session) ergane.Session {
 	h.Helper()
-	_, created, err := h.CreateSession(h.ctx, s, nil)
+	_, created, err := h.CreateSession(h.ctx, s, nil, ergane.Limits{})
 	h.must(err)
 	h.same("created", created, true)
 	return h.session(s.ID)

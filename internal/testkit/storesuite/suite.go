@@ -79,7 +79,7 @@ func (h *house) workGroup(name string) string {
 // creating makes a session of a workgroup, CREATING since the time given.
 func (h *house) creating(workGroup string, since time.Time) ergane.Session {
 	h.Helper()
-	s, created, err := h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: workGroup, Status: ergane.SessionStatus{StartedAt: since}}, nil)
+	s, created, err := h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: workGroup, Status: ergane.SessionStatus{StartedAt: since}}, nil, ergane.Limits{})
 	h.must(err)
 	if !created {
 		h.Fatal("the session was there before")

@@ -18,15 +18,15 @@ func sessionAt(w string, at time.Time) ergane.Session {
 var tokens = map[string]func(*testing.T, *house){
 	"a token makes one session": func(t *testing.T, h *house) {
 		w := h.workGroup("primary")
-		first, created, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{token("a", "1")})
+		first, created, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{token("a", "1")}, ergane.Limits{})
 		h.must(err)
 		h.same("created", created, true)
 		first = h.move(ergane.SessionReady(first.ID, after(time.Second)))
-		again, created, err := h.CreateSession(h.ctx, sessionAt(w, after(time.Hour)), []ergane.Token{token("a", "1")})
+		again, created, err := h.CreateSession(h.ctx, sessionAt(w, after(time.Hour)), []ergane.Token{token("a", "1")}, ergane.Limits{})
 		h.must(err)
 		h.same("created again", created, false)
 		h.same("the same session, as it is now", again, first)
-		other, created, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{{Scope: "other/Start", Value: "a", Hash: "1"}})
+		other, created, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{{Scope: "other/Start", Value: "a", Hash: "1"}}, ergane.Limits{})
 		h.must(err)
 		if !created || other.ID == first.ID {
 			h.Error("another scope's token made the same session")
@@ -60,17 +60,17 @@ var tokens = map[string]func(*testing.T, *house){
 		h.must(err)
 		_, _, err = h.Submit(h.ctx, block(s.ID, after(2*time.Second)), []ergane.Token{token("a", "2")})
 		h.fails(err, ergane.CodeMismatch, sentence)
-		_, _, err = h.CreateSession(h.ctx, sessionAt(s.WorkGroup, dawn), []ergane.Token{token("a", "3")})
+		_, _, err = h.CreateSession(h.ctx, sessionAt(s.WorkGroup, dawn), []ergane.Token{token("a", "3")}, ergane.Limits{})
 		h.fails(err, ergane.CodeMismatch, sentence)
 	},
 	"any of a call's tokens finds what it made": func(t *testing.T, h *house) {
 		w := h.workGroup("primary")
-		first, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{token("client", "1"), token("invocation", "1")})
+		first, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{token("client", "1"), token("invocation", "1")}, ergane.Limits{})
 		h.must(err)
 		for _, ts := range [][]ergane.Token{
 			{token("client", "1")}, {token("invocation", "1")}, {token("new", "1"), token("invocation", "1")}, {token("client", "1"), token("newer", "1")},
 		} {
-			again, created, err := h.CreateSession(h.ctx, sessionAt(w, dawn), ts)
+			again, created, err := h.CreateSession(h.ctx, sessionAt(w, dawn), ts, ergane.Limits{})
 			h.must(err)
 			h.same("created", created, false)
 			h.same("id", again.ID, first.ID)
@@ -95,18 +95,18 @@ var tokens = map[string]func(*testing.T, *house){
 			k.Until = start.Add(time.Minute)
 			return k
 		}
-		first, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{brief("1", dawn), token("lasting", "1")})
+		first, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{brief("1", dawn), token("lasting", "1")}, ergane.Limits{})
 		h.must(err)
-		again, _, err := h.CreateSession(h.ctx, sessionAt(w, after(time.Minute-time.Millisecond)), []ergane.Token{brief("1", after(time.Minute))})
+		again, _, err := h.CreateSession(h.ctx, sessionAt(w, after(time.Minute-time.Millisecond)), []ergane.Token{brief("1", after(time.Minute))}, ergane.Limits{})
 		h.must(err)
 		h.same("just before", again.ID, first.ID)
-		second, created, err := h.CreateSession(h.ctx, sessionAt(w, after(time.Minute)), []ergane.Token{brief("2", after(time.Minute))})
+		second, created, err := h.CreateSession(h.ctx, sessionAt(w, after(time.Minute)), []ergane.Token{brief("2", after(time.Minute))}, ergane.Limits{})
 		h.must(err)
 		h.same("created at the end", created, true)
-		again, _, err = h.CreateSession(h.ctx, sessionAt(w, after(time.Minute)), []ergane.Token{brief("2", after(time.Minute))})
+		again, _, err = h.CreateSession(h.ctx, sessionAt(w, after(time.Minute)), []ergane.Token{brief("2", after(time.Minute))}, ergane.Limits{})
 		h.must(err)
 		h.same("the new one's", again.ID, second.ID)
-		again, _, err = h.CreateSession(h.ctx, sessionAt(w, after(1000*time.Hour)), []ergane.Token{token("lasting", "1")})
+		again, _, err = h.CreateSession(h.ctx, sessionAt(w, after(1000*time.Hour)), []ergane.Token{token("lasting", "1")}, ergane.Limits{})
 		h.must(err)
 		h.same("one without an end", again.ID, first.ID)
 	},

@@ -16,7 +16,7 @@ var walks = map[string]func(*testing.T, *house){
 	"on a random walk every step is an edge and no time runs backwards": func(t *testing.T, h *house) {
 		w := h.workGroup("primary")
 		rapid.Check(t, func(r *rapid.T) {
-			s, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), nil)
+			s, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), nil, ergane.Limits{})
 			check(r, err)
 			var c ergane.Calculation // the last one
 			for range rapid.IntRange(1, 25).Draw(r, "steps") {

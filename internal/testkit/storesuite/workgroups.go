@@ -51,7 +51,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.fails(err, ergane.CodeUnknown, sentence)
 		_, err = h.Sessions(h.ctx, "x", nil, ergane.Page{Limit: 1})
 		h.fails(err, ergane.CodeUnknown, sentence)
-		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: "x", Status: ergane.SessionStatus{StartedAt: dawn}}, nil)
+		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: "x", Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 		h.fails(err, ergane.CodeUnknown, sentence)
 	},
 	"a workgroup is updated alone, or not at all": func(t *testing.T, h *house) {
@@ -112,7 +112,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		token := []ergane.Token{{Scope: "s", Value: "v", Hash: "h"}}
 		s := h.idle()
 		again := ergane.Session{ID: newID(), WorkGroup: s.WorkGroup, Status: ergane.SessionStatus{StartedAt: dawn}}
-		made, _, err := h.CreateSession(h.ctx, again, token)
+		made, _, err := h.CreateSession(h.ctx, again, token, ergane.Limits{})
 		h.must(err)
 		calculationToken := []ergane.Token{{Scope: "c", Value: "v", Hash: "h"}}
 		c, _, err := h.Submit(h.ctx, block(s.ID, after(time.Second)), calculationToken)
@@ -122,11 +122,11 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.must(err)
 
 		sentence := "WorkGroup " + s.WorkGroup + " is disabled."
-		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: s.WorkGroup, Status: ergane.SessionStatus{StartedAt: dawn}}, nil)
+		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: s.WorkGroup, Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 		h.fails(err, ergane.CodeInvalid, sentence)
 		_, _, err = h.Submit(h.ctx, block(s.ID, after(time.Minute)), nil)
 		h.fails(err, ergane.CodeInvalid, sentence)
-		got, created, err := h.CreateSession(h.ctx, again, token)
+		got, created, err := h.CreateSession(h.ctx, again, token, ergane.Limits{})
 		h.must(err)
 		h.same("session of the token", got.ID, made.ID)
 		h.same("created", created, false)
@@ -161,7 +161,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		}
 		_, err = h.WorkGroup(h.ctx, name)
 		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
-		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: name, Status: ergane.SessionStatus{StartedAt: dawn}}, nil)
+		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: name, Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
 		_, _, err = h.Submit(h.ctx, block(live.ID, after(time.Minute)), nil)
 		h.fails(err, ergane.CodeState, "Session is in the TERMINATING state; needs to be IDLE to accept Calculations.")

@@ -1,6 +1,8 @@
 -- +goose Up
 ALTER TABLE sessions RENAME COLUMN echo TO monitoring;
 ALTER TABLE sessions ADD COLUMN bucket_owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN dpus BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN memory BIGINT NOT NULL DEFAULT 0;
 -- Workgroups that are being deleted: few, and looked for at every start.
 CREATE INDEX workgroups_condemned ON workgroups (name) WHERE state = 'DELETING';
 -- A token goes with what it made.

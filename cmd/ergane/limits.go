@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// limitFlags are what an operator allows; 0 is no limit.
+type limitFlags struct {
+	MaxSessions          int           `help:"How many sessions may be live at once; 0: any number." env:"ERGANE_MAX_SESSIONS" placeholder:"N"`
+	MaxWorkgroupSessions int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_SESSIONS" placeholder:"N"`
+	MaxDpus              int           `help:"How many DPUs (MaxConcurrentDpus, default 20) the live sessions may have together; 0: any number." env:"ERGANE_MAX_DPUS" placeholder:"N"`
+	MaxWorkgroupDpus     int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_DPUS" placeholder:"N"`
+	MaxMemory            byteSize      `help:"Memory that the live sessions may need together, each its driver's heap and 400 MiB: 16g, 900m. Default: nine tenths of the machine's." env:"ERGANE_MAX_MEMORY" placeholder:"SIZE"`
+	MaxRunTime           time.Duration `help:"How long a calculation may take before it is stopped; 0: for ever." env:"ERGANE_MAX_RUN_TIME" placeholder:"DURATION"`
+	MaxOutput            byteSize      `help:"How much a calculation may print to stdout, or to stderr, before it is stopped." default:"1g" env:"ERGANE_MAX_OUTPUT" placeholder:"SIZE"`
+	MaxDisk              byteSize      `help:"How large a session's folder may grow before its calculation is stopped; 0: as large as the disk." env:"ERGANE_MAX_DISK" placeholder:"SIZE"`
+	APIRate              int           `name:"api-rate" help:"How many calls a second each access key may make; 0: any number." env:"ERGANE_API_RATE" placeholder:"N"`
+}
+
+// check refuses what cannot be meant.
+func (l limitFlags) check() error {
+	for _, f := range []struct {
+		flag  string
+		value int64
+	}{
+		{"max-sessions", int64(l.MaxSessions)}, {"max-workgroup-sessions", int64(l.MaxWorkgroupSessions)},
+		{"max-dpus", int64(l.MaxDpus)}, {"max-workgroup-dpus", int64(l.MaxWorkgroupDpus)},
+		{"max-run-time", int64(l.MaxRunTime)}, {"api-rate", int64(l.APIRate)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("--%s is negative; 0 is no limit", f.flag)
+		}
+	}
+	return nil
+}
+
+func (l limitFlags) live() ergane.Limits {
+	memory := int64(l.MaxMemory)
+	if memory == 0 {
+		memory = machineMemory() / 10 * 9
+	}
+	return ergane.Limits{
+		Sessions: l.MaxSessions, WorkGroupSessions: l.MaxWorkgroupSessions,
+		Dpus: l.MaxDpus, WorkGroupDpus: l.MaxWorkgroupDpus, Memory: memory,
+	}
+}
+
+// machineMemory is the memory of the machine, or of the container, in bytes; 0
+// where it cannot be found out.
+func machineMemory() int64 {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return 0
+	}
+	total := int64(info.Totalram) * int64(info.Unit)
+	// In a container its own group stands at the top.
+	raw, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+	if err != nil {
+		return total
+	}
+	if most, err := strconv.ParseInt(string(bytes.TrimSpace(raw)), 10, 64); err == nil && most < total {
+		return most
+	}
+	return total
+}
+
+// A byteSize is written with k, m, g or t for powers of 1024.
+type byteSize int64
+
+// UnmarshalText reads a flag.
+func (b *byteSize) UnmarshalText(text []byte) error {
+	lower := strings.ToLower(string(text))
+	digits := strings.TrimRight(lower, "kmgt")
+	shift := 0
+	if unit := lower[len(digits):]; len(unit) == 1 {
+		shift = 10 * (strings.Index("kmgt", unit) + 1)
+	} else if unit != "" {
+		digits = ""
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64>>shift {
+		return fmt.Errorf("%q is not a size, for instance 900m or 16g", text)
+	}
+	*b = byteSize(n << shift)
+	return nil
+}

@@ -1,0 +1,110 @@
+"""What an operator allows, seen by a client: a modelled refusal in the words that clients match, and nothing broken."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import Athena, Server, end
+
+TOO_MANY = "Maximum allowed sessions reached"  # dbt-athena matches it
+PLAIN = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
+
+
+@pytest.fixture
+def bounded(request: pytest.FixtureRequest, server_folder: Server) -> Iterator[Server]:
+    yield server_folder.start(*request.param)
+    end(server_folder)
+
+
+@pytest.fixture
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    return Server(tmp_path_factory.mktemp("bounded") / "data")
+
+
+@pytest.mark.parametrize("bounded", [("--max-sessions", "2")], indirect=True)
+def test_twelve_starts_at_once_against_a_limit_of_two_are_two(bounded: Server) -> None:
+    athena = Athena(bounded, **PLAIN)
+    begun: list[str] = []
+    refused: list[dict[str, str]] = []
+
+    def start() -> None:
+        try:
+            begun.append(athena.start())
+        except ClientError as error:
+            refused.append(error.response["Error"])
+
+    threads = [threading.Thread(target=start) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(begun) == 2
+    assert {e["Code"] for e in refused} == {"TooManyRequestsException"}
+    assert all(TOO_MANY in e["Message"] for e in refused)
+    assert len(refused) == 10
+    for sid in begun:
+        assert athena.await_session(sid)["State"] == "IDLE"
+    athena.api.terminate_session(SessionId=begun[0])
+    athena.session()  # the place of the one that left
+
+
+@pytest.mark.parametrize("bounded", [("--max-memory", "3g")], indirect=True)
+def test_memory_is_admitted_by_what_sessions_may_need(bounded: Server) -> None:
+    athena = Athena(bounded, **PLAIN)
+    with pytest.raises(ClientError, match="needs 4496 MiB more") as caught:
+        athena.start(EngineConfiguration={"SparkProperties": {"spark.driver.memory": "4g"}})
+    assert caught.value.response["Error"]["Code"] == "TooManyRequestsException"
+    athena.session()  # 1g and what is around it
+    athena.start()
+    with pytest.raises(ClientError, match=f"{TOO_MANY}: this server's sessions need 2848 of 3072 MiB of memory"):
+        athena.start()
+
+
+@pytest.mark.parametrize(
+    "bounded", [("--max-run-time", "2s", "--max-output", "1m", "--max-disk", "50m")], indirect=True
+)
+def test_a_calculation_over_a_bound_is_stopped_and_the_session_goes_on(bounded: Server) -> None:
+    athena = Athena(bounded)
+    sid = athena.session()
+    for code, reason in (
+        ("kept = 7\nwhile True: pass", "it ran for more than 2s"),
+        ("while True: print('x' * 1000)", "it wrote more than 1048576 bytes to stdout"),
+    ):
+        result = athena.run(sid, code)
+        assert (result.state, result.reason) == ("FAILED", f"the calculation was stopped because {reason}")
+    assert athena.run(sid, "print(kept)").stdout == b"7\n"
+
+
+@pytest.mark.parametrize("bounded", [("--max-disk", "50m")], indirect=True)
+def test_a_session_that_fills_its_folder_is_stopped_and_can_clean_up(bounded: Server) -> None:
+    athena = Athena(bounded)
+    sid = athena.session()
+    result = athena.run(sid, "import time\nopen('large', 'wb').write(b'x' * (60 << 20))\nwhile True: time.sleep(0.1)")
+    assert result.state == "FAILED"
+    assert result.reason is not None
+    assert "the session's folder holds more than 52428800 bytes" in result.reason
+    assert athena.run(sid, "import os; os.remove('large'); print('clean')").stdout == b"clean\n"
+
+
+@pytest.mark.parametrize("bounded", [("--api-rate", "20")], indirect=True)
+def test_a_key_that_calls_too_often_is_throttled_and_sdks_get_through(bounded: Server) -> None:
+    plain = Athena(bounded, **PLAIN)
+    seen: dict[str, int] = {}
+    for _ in range(100):
+        try:
+            plain.api.list_work_groups()
+            code = "answered"
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            code = f"{status} {error.response['Error']['Code']}: {error.response['Error']['Message']}"
+        seen[code] = seen.get(code, 0) + 1
+    assert set(seen) == {"answered", "400 ThrottlingException: Rate exceeded"}
+    assert seen["answered"] >= 20
+    patient = Athena(bounded, retries={"total_max_attempts": 10, "mode": "standard"})
+    end_at = time.monotonic() + 3
+    while time.monotonic() < end_at:
+        patient.api.list_work_groups()  # raises if ten attempts are too few

@@ -1,0 +1,51 @@
+package ergane
+
+import "fmt"
+
+// DefaultDpus is how large a session may become that does not say: the default
+// of Athena's console.
+const DefaultDpus = 20
+
+// Limits bound what may be live at once; 0 is no limit. A session on its way
+// out takes no place any more, but its memory until it has ended.
+type Limits struct {
+	Sessions          int   // of the server
+	WorkGroupSessions int   // of each workgroup
+	Dpus              int   // of all sessions, each with its Session.Dpus
+	WorkGroupDpus     int   // of each workgroup's sessions
+	Memory            int64 // bytes that all sessions may need, by Session.Memory
+}
+
+// A Load is what is live when a session is to be admitted.
+type Load struct {
+	Sessions, WorkGroupSessions int
+	Dpus, WorkGroupDpus         int
+	Memory                      int64
+}
+
+// Admit refuses a session that would break a limit, with CodeQuota. dbt-athena
+// matches the beginning of the sentence.
+func (l Limits) Admit(s Session, now Load) error {
+	for _, c := range []struct {
+		limit, live, more int
+		what              string
+	}{
+		{l.Sessions, now.Sessions, 1, "this server has %d of %d sessions"},
+		{l.WorkGroupSessions, now.WorkGroupSessions, 1, "workgroup " + s.WorkGroup + " has %d of %d sessions"},
+		{l.Dpus, now.Dpus, s.Dpus, "this server's sessions have %d of %d DPUs"},
+		{l.WorkGroupDpus, now.WorkGroupDpus, s.Dpus, "the sessions of workgroup " + s.WorkGroup + " have %d of %d DPUs"},
+	} {
+		if c.limit > 0 && c.live+c.more > c.limit {
+			return quota(fmt.Sprintf(c.what, c.live, c.limit), c.more, "")
+		}
+	}
+	if l.Memory > 0 && now.Memory+s.Memory > l.Memory {
+		const mib = 1 << 20
+		return quota(fmt.Sprintf("this server's sessions need %d of %d MiB of memory", now.Memory/mib, l.Memory/mib), int(s.Memory/mib), " MiB")
+	}
+	return nil
+}
+
+func quota(now string, more int, unit string) error {
+	return Errorf(CodeQuota, "Maximum allowed sessions reached: %s, and this one needs %d%s more. End a session, or try again later.", now, more, unit)
+}
