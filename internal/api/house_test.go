@@ -78,7 +78,6 @@ const (
 
 // call sends a signed request to an operation.
 func (h *house) call(operation, body string) *httptest.ResponseRecorder {
-	h.Helper()
 	r := request("AmazonAthena."+operation, body)
 	sign(r, body, testSecret, time.Now())
 	return h.send(r)

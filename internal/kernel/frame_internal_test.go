@@ -16,17 +16,32 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte("{\"re\":1,\"state\":\"done\"}\n{\"ev\":\"done\",\"id\":\"x\"}\nhalf"))
 	f.Add([]byte("\n\n{}\n[]\n{\"re\":1,\"executors\":[{\"id\":\"driver\"}]}\n"))
 	f.Add(bytes.Repeat([]byte("x"), 5000))
+	f.Add([]byte("{\"ev\":\"" + strings.Repeat("long", 3000) + "\"}\n{\"ev\":\"next\"}\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
+		var want [][]byte // the whole lines that are frames
+		lines := bytes.SplitAfter(stream, []byte("\n"))
+		for _, line := range lines[:len(lines)-1] {
+			if len(line) > maxFrame+1 {
+				break
+			}
+			if _, ok := parseFrame(line); ok {
+				want = append(want, line)
+			}
+		}
 		r := newFrameReader(bytes.NewReader(stream))
 		for {
 			fr, err := r.next()
 			if err != nil {
-				return
+				break
 			}
-			if fr.Re <= 0 && fr.Ev == "" || len(fr.line) > maxFrame+1 {
-				t.Fatalf("not a frame: %+v", fr)
+			if fr.Re <= 0 && fr.Ev == "" || len(want) == 0 || !bytes.Equal(fr.line, want[0]) {
+				t.Fatalf("not a frame, or not the next: %+v", fr)
 			}
+			want = want[1:]
 			parseExecutors(fr)
+		}
+		if len(want) > 0 {
+			t.Fatalf("%d frames were lost, the first of them %q", len(want), want[0])
 		}
 	})
 }
