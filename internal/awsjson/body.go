@@ -83,9 +83,12 @@ func limitBodyTime(w http.ResponseWriter) (lift func()) {
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 
-// discard reads what is left of a refused body.
+// discard reads what is left of a refused body. A client that waits to be told
+// whether to send a body that readBody has not begun is told by the answer; to
+// read would be to ask for it.
 func discard(w http.ResponseWriter, r *http.Request) {
-	if r.Body == nil || r.Body == http.NoBody {
+	waits := strings.EqualFold(r.Header.Get("Expect"), "100-continue") && r.ContentLength >= 0
+	if r.Body == nil || r.Body == http.NoBody || waits {
 		return
 	}
 	defer limitBodyTime(w)()

@@ -189,7 +189,7 @@ func headerValues(r *http.Request, name string) ([]string, bool) {
 	case "host":
 		return []string{r.Host}, true
 	case "content-length":
-		return []string{strconv.FormatInt(max(r.ContentLength, 0), 10)}, true
+		return []string{strconv.FormatInt(r.ContentLength, 10)}, r.ContentLength >= 0 // chunks have none
 	}
 	values, ok := r.Header[textproto.CanonicalMIMEHeaderKey(name)]
 	return values, ok
