@@ -134,6 +134,7 @@ func FuzzDecode(f *testing.F) {
 		`{"Name":"a"}`, `{"Name":"a","Count":1.5,"Props":{"k":"v"},"Items":[{"ID":"x"}]}`, `{"Name":"\ud83d\ude00\n"}`,
 		`{"Name":null,"Name":"b","X":[[{"a":"]"}]]}`, `[]`, `{`, `{"Names":["a",null,"b"]}`, `{"Count":1e99}`, `{"Lists":{"ON":["OFF"]}}`,
 		`{"Flag":"Yes","Size":-1.9,"Nested":{"ID":"\\","ID":"\""},"Props":{"a":"b","a":null}}`, `{"Size":9223372036854775808,"Count":-2147483649}`, `{"Size":1e999999999999999999999,"Count":-0e-9}`,
+		`{"Count":1,"Count":null,"Nested":{"Text":"a"},"Nested":{"ID":"b"},"Lists":{"a":["b"]},"Lists":{}}`,
 	} {
 		f.Add([]byte(seed))
 	}
