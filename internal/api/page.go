@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ergane-dev/ergane"
 )
@@ -72,10 +73,13 @@ func (s *Service) pageMAC(key []byte, list []string) []byte {
 	return mac.Sum(nil)[:pageMAC]
 }
 
-// clipped is s, or its first n bytes.
+// clipped is s, or what is whole of its characters in the first n bytes.
 func clipped(s string, n int) string {
-	if len(s) > n {
-		return s[:n] + "…"
+	if len(s) <= n {
+		return s
 	}
-	return s
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }

@@ -77,6 +77,15 @@ func TestATokenIsGoodForItsOwnListAlone(t *testing.T) {
 	}
 }
 
+func TestARefusedTokenIsShownInWholeCharacters(t *testing.T) {
+	t.Parallel()
+	s := &Service{pageKey: []byte("secret")}
+	_, err := s.page(nil, 100, new(strings.Repeat("€", 34)), "list") // 102 bytes
+	if want := "The nextPageToken is malformed: " + strings.Repeat("€", 33) + "…"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func FuzzPageToken(f *testing.F) {
 	s := &Service{pageKey: []byte("secret")}
 	p, _ := s.page(new(1), 100, nil, "list")
