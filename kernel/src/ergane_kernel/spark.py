@@ -7,6 +7,7 @@ from os import environ
 from types import SimpleNamespace
 from typing import Any
 
+from .addedfiles import forget_failed_files
 from .calculation import Calculation
 from .driver import Driver, DriverError
 
@@ -43,6 +44,7 @@ class Spark:
             raise SparkError(type(error).__name__, str(error)) from None
         self._context, self._session = SparkContext, SparkSession
         _silence()
+        forget_failed_files(SparkContext)
         environ["PYSPARK_GATEWAY_PORT"], environ["PYSPARK_GATEWAY_SECRET"] = str(port), secret
         try:
             SparkContext._ensure_initialized()

@@ -1,0 +1,30 @@
+"""sc.addFile and sc.addPyFile, where they fail.
+
+Spark notes a file down before it fetches it. One that cannot be had, since another of the same name is there, would
+stay among those that every task fetches, and fail every later job of the session.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import wraps
+from typing import Any
+
+
+def forget_failed_files(context_class: Any) -> None:
+    """Makes addFile of pyspark.SparkContext, which addPyFile calls as well, leave no trace of a failure."""
+    add = context_class.addFile
+
+    @wraps(add)
+    def add_file(self: Any, path: str, recursive: bool = False) -> None:
+        before = set(self.listFiles)
+        try:
+            add(self, path, recursive)
+        except Exception:
+            with suppress(Exception):  # the failure is what the block is to hear of
+                files = self._jsc.sc().addedFiles().apply("default")
+                for name in set(self.listFiles) - before:
+                    files.remove(name)
+            raise
+
+    context_class.addFile = add_file
