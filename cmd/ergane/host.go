@@ -99,7 +99,7 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		Dir:        dir,
 		Argv:       launch.Argv,
 		Env:        launch.Env,
-		Boot:       kernel.Boot{Env: env, Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark},
+		Boot:       kernel.Boot{Env: env, Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
 		Token:      h.keys.KernelToken(s.ID),
 		DeadMan:    min(s.IdleTimeout, h.deadMan),
 		ServerLock: lockPath(h.dataDir),
@@ -113,6 +113,15 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		return nil, err
 	}
 	return sessionKernel{k}, nil
+}
+
+func factsOf(s ergane.Session) kernel.Facts {
+	return kernel.Facts{
+		WorkGroup:     s.WorkGroup,
+		EngineVersion: s.EngineVersion.Effective,
+		NotebookID:    s.Engine.AdditionalConfigs["NotebookId"],
+		StartedAt:     s.Status.StartedAt,
+	}
 }
 
 func (h *host) Adopt(ctx context.Context, sessionID string) (session.Kernel, error) {

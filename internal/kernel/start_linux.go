@@ -47,6 +47,16 @@ type Boot struct {
 	Java *Java
 	// Spark is the configuration of the Spark context.
 	Spark map[string]string
+	// Facts are what a block may learn of its session.
+	Facts Facts
+}
+
+// Facts of a session, as it was when it started. The session's id is the folder's name.
+type Facts struct {
+	WorkGroup     string    `json:"workgroup,omitzero"`
+	EngineVersion string    `json:"engine_version,omitzero"`
+	NotebookID    string    `json:"notebook,omitzero"`
+	StartedAt     time.Time `json:"-"`
 }
 
 // Java is the command of the Spark driver's process.
@@ -60,6 +70,14 @@ func (b Boot) document(dir, token string) ([]byte, error) {
 		Argv []string          `json:"argv"`
 		Env  map[string]string `json:"env"`
 	}
+	type facts struct {
+		Facts
+		Started float64 `json:"started,omitzero"` // epoch seconds
+	}
+	f := facts{Facts: b.Facts}
+	if !b.Facts.StartedAt.IsZero() {
+		f.Started = float64(b.Facts.StartedAt.UnixMilli()) / 1e3
+	}
 	return json.Marshal(struct {
 		V       int               `json:"v"`
 		Token   string            `json:"token"`
@@ -68,7 +86,8 @@ func (b Boot) document(dir, token string) ([]byte, error) {
 		Env     map[string]string `json:"env,omitzero"`
 		Java    *java             `json:"java,omitzero"`
 		Spark   map[string]string `json:"spark,omitzero"`
-	}{1, token, sessionOf(dir), filepath.Join(dir, workFolder), b.Env, (*java)(b.Java), b.Spark})
+		Facts   facts             `json:"facts,omitzero"`
+	}{1, token, sessionOf(dir), filepath.Join(dir, workFolder), b.Env, (*java)(b.Java), b.Spark, f})
 }
 
 // Start starts a kernel and returns when it is recorded and answers; whether

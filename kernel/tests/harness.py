@@ -75,6 +75,7 @@ class Kernel:
         self.pidfd = os.pidfd_open(self.process.pid)
         self._epoch = 0
         self._server: Server | None = None
+        self.logged = b""  # all that came on the session log
 
     def __enter__(self) -> Kernel:
         return self
@@ -177,7 +178,18 @@ class Kernel:
             if not chunk:
                 break
             data += chunk
+        self.logged += data
         return data
+
+    def log_lines(self, *parts: str) -> list[str]:
+        """The lines of the session log, once every part is among them."""
+
+        def found() -> bool:
+            self.log()
+            return all(part.encode() in self.logged for part in parts)
+
+        self.until(found, f"{parts} in the log")
+        return self.logged.decode(errors="replace").splitlines()
 
     def words(self) -> str:
         return (self.session / "spawn.log").read_text(errors="replace") + self.spool("stderr")[-2000:]

@@ -17,8 +17,10 @@ from .children import interrupt_children
 from .control import Control
 from .desk import Desk
 from .driver import Driver, log_descriptor
+from .facts import Session
 from .files import write_json
 from .jobs import Jobs, JobsError
+from .logpipe import LogPipe
 from .mainthread import MainThread
 from .service import Service
 from .spark import Spark, SparkError
@@ -41,17 +43,22 @@ def main() -> NoReturn:
     time.tzset()
     os.chdir(tmp)
     log = log_descriptor(LOG_FD)
+    pipe = LogPipe(log)
     driver = Driver(boot.java, log, tmp) if boot.java else None
     if log == LOG_FD:
         os.close(LOG_FD)
-    Kernel(boot, tmp, driver).run()
+    if driver is not None:
+        pipe.driver = driver.pid
+    Kernel(boot, tmp, driver, pipe).run()
 
 
 class Kernel:
-    def __init__(self, boot: Boot, tmp: str, driver: Driver | None) -> None:
+    def __init__(self, boot: Boot, tmp: str, driver: Driver | None, log: LogPipe) -> None:
         self._boot = boot
         self._tmp = tmp
         self._driver = driver
+        self._log = log
+        self._session = Session(boot.facts, boot.env)
         self._main = MainThread()
         self._threads = Threads(sys.stderr.fileno())
         self._desk = Desk(boot.dir, self._on_interrupt)
@@ -68,6 +75,7 @@ class Kernel:
         from .block import BlockRunner
         from .interrupt import Interrupts
         from .keeper import Keeper
+        from .logs import make_kernels
         from .process import SharedState
         from .shell import make_shell
         from .spool import Spool
@@ -76,10 +84,12 @@ class Kernel:
         interrupts.enter()
         spool = Spool(self._boot.dir)
         shell = make_shell(f"{self._tmp}/.ipython", spool.stderr.write)
+        loggers = make_kernels(self._log.write)
+        shell.session, shell.loggers = self._session, loggers
         sys.argv = [""]
         spark = Spark(self._driver, self._boot.spark) if self._driver is not None else None
         facts = self._start(spark, shell.user_ns) if spark is not None else None
-        runner = BlockRunner(shell, spool, interrupts, SharedState(self._tmp), spark)
+        runner = BlockRunner(shell, spool, interrupts, SharedState(self._tmp), spark, loggers)
         keeper = Keeper(self._desk, self._main, runner, spool, self._control.send, self._end)
         self._threads.start(keeper.serve)
         os.register_at_fork(after_in_child=self._after_fork)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from logging import Logger
 from os import _exit, getpid
 from typing import NoReturn
 
-from . import tracebacks
+from . import logs, tracebacks
 from .calculation import Calculation
 from .interrupt import Interrupts
 from .outputs import Outputs
@@ -20,13 +21,20 @@ CHILD_FAILED = 1
 
 class BlockRunner:
     def __init__(
-        self, shell: Shell, spool: Spool, interrupts: Interrupts, state: SharedState, spark: Spark | None
+        self,
+        shell: Shell,
+        spool: Spool,
+        interrupts: Interrupts,
+        state: SharedState,
+        spark: Spark | None,
+        loggers: dict[str, Logger],
     ) -> None:
         self._shell = shell
         self._spool = spool
         self._interrupts = interrupts
         self._state = state
         self._spark = spark
+        self._loggers = loggers
         self._pid = getpid()
 
     def run(self, calculation: Calculation, source: str, outputs: Outputs) -> dict[str, str] | None:
@@ -45,6 +53,7 @@ class BlockRunner:
         failure: BaseException | None = None
         try:
             self._interrupts.arm(calculation)
+            logs.bind(self._loggers, self._shell.user_ns)
             if self._spark is not None:
                 self._spark.prepare(calculation, self._shell.user_ns)
             self._shell.execute(source)

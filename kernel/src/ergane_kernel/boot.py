@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import PROTOCOL
+from .facts import Facts
 
 BOOT_FD = 3
 LOG_FD = 4
@@ -24,7 +25,7 @@ class Java:
 @dataclass(frozen=True)
 class Boot:
     token: str
-    session: str
+    facts: Facts
     dir: str
     env: dict[str, str]
     java: Java | None
@@ -40,7 +41,7 @@ def read_boot(fd: int = BOOT_FD) -> Boot:
     java = fields.get("java")
     return Boot(
         token=fields["token"],
-        session=fields["session"],
+        facts=Facts.of(fields["session"], fields.get("facts") or {}),
         dir=fields["dir"],
         env=fields.get("env") or {},
         java=Java(java["argv"], java.get("env") or {}) if java else None,

@@ -56,12 +56,15 @@ class Compiler:
 
     def _transformed(self, source: str) -> str | None:
         """IPython's reading of source, on the same line numbers; None where it has none of its own."""
+        lines = source.splitlines(keepends=True)
+        leading = next((n for n, line in enumerate(lines) if line.strip()), 0)
+        first = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
+        if first > leading and lines[first].lstrip().startswith("%%"):
+            leading, source = first, "".join(lines[first:])  # to IPython, a comment above makes it no cell magic
         try:
             result = self._transform(source)
         except Exception:
             return None  # its tokenizer stumbled: the plain error is the one to tell
-        lines = source.splitlines(keepends=True)
-        leading = next((n for n, line in enumerate(lines) if line.strip()), 0)
         return "\n" * leading + result
 
     def _tree(self, source: str) -> Module:

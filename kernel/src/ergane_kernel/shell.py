@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from logging import Logger
 from os import getpid
 from subprocess import call
 from typing import Any
@@ -15,7 +16,10 @@ from traitlets.config import Config
 
 from . import tracebacks
 from .compiler import Compiler
+from .facts import Session
 from .outputs import Outputs
+from .tracebacks import USER_FILE
+from .transform import LineKeeper
 
 MAX_MATCHES = 200
 MAX_INSPECTION = 32 << 10
@@ -41,9 +45,12 @@ class Shell(InteractiveShell):
     display_pub_class = Type(_Publisher)
 
     outputs: Outputs | None = None
+    session = Session()
+    loggers: dict[str, Logger] = {}  # noqa: RUF012 - the kernel sets both
     write_error: Callable[[str], Any] = sys.stderr.write
     _format_errors: list[BaseException] | None = None  # while the last value is shown
     _loop: Any = None
+    _magics: dict[tuple[str, str], Any] | None = None  # by kind and name; None until the first use of a magic
     _pid = getpid()
 
     def init_display_formatter(self) -> None:
@@ -54,6 +61,7 @@ class Shell(InteractiveShell):
         super().init_user_ns()
         for name in ("exit", "quit"):
             self.user_ns.pop(name, None)  # IPython's end a terminal; Python's own raise SystemExit
+        self.input_transformer_manager = LineKeeper()
         self.compiler = Compiler(self.transform_cell)
 
     def enable_gui(self, gui: Any = None) -> None:
@@ -117,11 +125,51 @@ class Shell(InteractiveShell):
             self.write_error(tracebacks.text(error))
         self.user_ns["_"] = value
         if data:
-            self.emit(data, metadata)
+            self.display_pub.publish(data, metadata)
 
     def emit(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         if self.outputs is not None and getpid() == self._pid:  # forked children have no results
             self.outputs.emit(data, metadata)
+
+    # ---- magics: read at first use, since most blocks have none ----
+
+    def magics(self) -> dict[tuple[str, str], Any]:
+        """Ours, by kind (line, cell) and name."""
+        if self._magics is None:
+            from .magics import load
+
+            self._magics = load(self)
+        return self._magics
+
+    # Ours come first: IPython reads its own in groups, whenever it needs one, and replaces what is registered by then.
+
+    def find_line_magic(self, magic_name: str) -> Any:
+        return self.magics().get(("line", magic_name)) or super().find_line_magic(magic_name)
+
+    def find_cell_magic(self, magic_name: str) -> Any:
+        return self.magics().get(("cell", magic_name)) or super().find_cell_magic(magic_name)
+
+    def _find_with_lazy_load(self, type_: str, magic_name: str) -> Any:
+        """Every run of a magic comes here, and only a run: one that is not there says so in our words."""
+        found = self.magics().get((type_, magic_name)) or super()._find_with_lazy_load(type_, magic_name)
+        if found is None:
+            from .magics.usage import unknown
+
+            unknown(self, type_, magic_name)
+        return found
+
+    def run_cell(self, raw_cell: str, *_: Any, **__: Any) -> Any:
+        """For magics that run the rest of their block (%%capture): what it raises is the block's to raise."""
+        self.execute("\n" * _line_of_magic() + raw_cell)
+        return ExecutionResult(ExecutionInfo(raw_cell, False, False, True, None))
+
+    def safe_execfile(self, fname: Any, *where: Any, exit_ignore: bool = False, **options: Any) -> None:
+        """For %run: a script that fails makes the block fail."""
+        try:
+            super().safe_execfile(fname, *where, **{**options, "raise_exceptions": True})
+        except SystemExit:
+            if not exit_ignore:
+                raise
 
     # ---- errors: one text for all, where IPython would print its own ----
 
@@ -140,6 +188,7 @@ class Shell(InteractiveShell):
     # ---- help while nothing runs ----
 
     def completions(self, code: str, position: int) -> dict[str, Any]:
+        self.magics()
         text, matches = self.complete(code, cursor_pos=position)
         return {"matches": matches[:MAX_MATCHES], "start": position - len(text), "end": position}
 
@@ -148,6 +197,18 @@ class Shell(InteractiveShell):
 
         data = self.object_inspect_mime(token_at_cursor(code, position), detail_level=0)
         return {"text": data.get("text/plain", "")[:MAX_INSPECTION]}
+
+
+def _line_of_magic() -> int:
+    """The line of the block whose cell magic runs; 0 where none does."""
+    frame = sys._getframe(2)
+    in_magic = False
+    while frame is not None:
+        in_magic |= frame.f_code.co_name == "run_cell_magic"
+        if in_magic and frame.f_code.co_filename == USER_FILE:
+            return frame.f_lineno
+        frame = frame.f_back
+    return 0
 
 
 def make_shell(directory: str, write_error: Callable[[str], None]) -> Shell:

@@ -44,6 +44,7 @@ class Spark:
             raise SparkError(type(error).__name__, str(error)) from None
         self._context, self._session = SparkContext, SparkSession
         _silence()
+        _share_logs()
         forget_failed_files(SparkContext)
         environ["PYSPARK_GATEWAY_PORT"], environ["PYSPARK_GATEWAY_SECRET"] = str(port), secret
         try:
@@ -118,6 +119,15 @@ def _silence() -> None:
     py4j.java_gateway.logging = py4j.java_gateway.logger
     # A new context takes over SIGINT, to cancel all jobs: our interrupts do that, and for the right block.
     pyspark.context.signal = SimpleNamespace(SIGINT=None, signal=lambda *_: None)
+
+
+def _share_logs() -> None:
+    """Lets functions that use a logger run on workers, which do not have this package."""
+    from pyspark.cloudpickle import register_pickle_by_value
+
+    from . import logs
+
+    register_pickle_by_value(logs)
 
 
 def _sentence(error: BaseException) -> SparkError:

@@ -57,8 +57,8 @@ def _trim(trace: TracebackException, seen: set[int]) -> None:
     if first is None:
         first = next((n for n, frame in enumerate(stack) if not _is_machinery(frame.filename)), len(stack))
     del stack[:first]
-    while stack and stack[-1].filename.startswith(_OURS):
-        del stack[-1]  # our signal handler, on top of the line that it stopped
+    # What is left of it is the way of a magic from its line to what it does, or our signal handler.
+    stack[:] = [frame for frame in stack if not _is_machinery(frame.filename)]
     for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
         if other is not None:
             _trim(other, seen)
