@@ -220,7 +220,9 @@ def test_what_a_block_put_in_the_place_of_the_spool_is_moved_away(kernel: Kernel
 def test_a_block_that_forked_leaves_nothing_of_the_kernel_open(kernel: Kernel) -> None:
     """The child outlives the kernel, and the server still sees the connection end."""
     calculation = kernel.run(
-        "import os, time\npid = os.fork()\nif not pid:\n    while os.getppid() > 1: time.sleep(0.01)\n    os._exit(0)\nprint(pid)"
+        "import os, time\nready, tell = os.pipe()\npid = os.fork()\n"
+        "if not pid:\n    os.write(tell, b'x')\n    while os.getppid() > 1: time.sleep(0.01)\n    os._exit(0)\n"
+        "os.read(ready, 1)\nprint(pid)"
     )
     child = int(calculation.stdout)
     targets = [os.readlink(link) for link in Path(f"/proc/{child}/fd").iterdir()]
