@@ -39,6 +39,24 @@ func startPython(t *testing.T) (*kernel.Kernel, string) {
 	return k, s.Dir
 }
 
+func TestBlocksLearnTheFactsOfTheirSession(t *testing.T) {
+	t.Parallel()
+	s := pythonSpec(t, newSpec(t))
+	s.Boot.Facts = kernel.Facts{WorkGroup: "team", EngineVersion: "an engine", StartedAt: time.Unix(1_700_000_000, 0)}
+	k := startSpec(t, s)
+	if err := k.Ready(patience(t)); err != nil {
+		t.Fatal(err)
+	}
+	o := run(t, k, "one", "%status")
+	sec, err := k.Spool().Section(kernel.Stdout, o.Stdout)
+	got := text(t, sec, err)
+	for _, want := range []string{filepath.Base(s.Dir) + "\n", " team\n", " an engine\n", " 2023-11-14 22:13:20 UTC\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
+	}
+}
+
 func TestPythonRunsCalculationsThatShareVariables(t *testing.T) {
 	t.Parallel()
 	k, _ := startPython(t)

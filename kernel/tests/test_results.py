@@ -41,6 +41,53 @@ def test_html_and_own_representations_are_kept(shared: Kernel) -> None:
     assert all(json.loads(line, parse_constant=lambda word: 1 / 0) for line in raw.splitlines())
 
 
+def test_what_json_does_not_know_becomes_null_or_text(shared: Kernel) -> None:
+    (output,) = shared.run(
+        "import math\ndisplay({'application/json': {'a': [math.nan, -math.inf, 1.5], 'b': {1, }, 2: None}, 'text/plain': 't'},"
+        " metadata={'m': object}, raw=True)"
+    ).outputs
+    assert output["data"] == {"application/json": {"a": [None, None, 1.5], "b": "{1}", "2": None}, "text/plain": "t"}
+    assert output["metadata"] == {"m": "<class 'object'>"}
+    (output,) = shared.run(
+        "loop = []\nloop.append(loop)\ndisplay({'application/json': loop, 'text/plain': 't'}, raw=True)"
+    ).outputs
+    assert output["data"] == {"application/json": "[[...]]", "text/plain": "t"}
+
+
+def test_the_format_of_figures_can_be_chosen(kernel: Kernel) -> None:
+    kernel.run("%config InlineBackend.figure_formats = ['svg']\nimport matplotlib.pyplot as plt")
+    (output,) = kernel.run("plt.plot([1]);").outputs
+    assert set(output["data"]) == {"image/svg+xml", "text/plain"}
+
+
+def test_a_representation_that_fails_is_told_and_the_others_are_kept(shared: Kernel) -> None:
+    calculation = shared.run(
+        "class Half:\n    def __repr__(self): return 'half'\n    def _repr_html_(self): raise ValueError('no html')\nHalf()"
+    )
+    assert calculation.state == "COMPLETED"
+    assert calculation.stderr == '  File "<stdin>", line 3, in _repr_html_\nValueError: no html\n'
+    assert calculation.outputs == [{"data": {"text/plain": "half"}, "metadata": {}}]
+    assert shared.run("class None_:\n    def __repr__(self): raise ValueError('no text')\nNone_()").state == "FAILED"
+
+
+def test_a_huge_value_does_not_cost_the_outputs_before_it(shared: Kernel) -> None:
+    calculation = shared.run("display('before')\n'x' * (32 << 20)")
+    assert calculation.state == "COMPLETED"
+    assert texts(calculation.outputs)[0] == "'before'"
+    assert "left out" in texts(calculation.outputs)[1]
+
+
+def test_outputs_of_all_kinds_come_in_the_blocks_order(shared: Kernel) -> None:
+    calculation = shared.run(
+        "from IPython.display import HTML, Markdown, JSON, Image\nfrom matplotlib.figure import Figure\n"
+        "display(HTML('<i>'), Markdown('*m*'))\ndisplay(JSON({'a': 1}))\ndisplay(Image(b'\\x89PNG\\r\\n', format='png'))\n"
+        "figure = Figure(); figure.add_subplot().plot([1])\nfigure"
+    )
+    kinds = [sorted(set(output["data"]) - {"text/plain"}) for output in calculation.outputs]
+    assert kinds == [["text/html"], ["text/markdown"], ["application/json"], ["image/png"], ["image/png"]]
+    assert base64.b64decode(calculation.outputs[3]["data"]["image/png"]) == b"\x89PNG\r\n"
+
+
 def test_a_figure_becomes_a_png_without_being_asked(shared: Kernel) -> None:
     calculation = shared.run("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
     assert calculation.state == "COMPLETED", calculation.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from json import dumps
+from math import isfinite
 from os import O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_WRONLY, close, fdatasync, fstat, open, stat  # noqa: A004
 from threading import Lock
 from typing import Any
@@ -77,7 +78,21 @@ def _portable(value: Any) -> Any:
 def _json(bundle: dict[str, Any]) -> str:
     try:
         return dumps(bundle, allow_nan=False)
-    except (TypeError, ValueError):
-        # NaN is no JSON, and metadata may hold anything: what cannot be said is said as text.
+    except (TypeError, ValueError, RecursionError):
+        pass  # NaN is no JSON, and metadata may hold anything
+    try:
+        return dumps(_plain(bundle))
+    except RecursionError:
         data = {str(mime): value if isinstance(value, str) else repr(value) for mime, value in bundle["data"].items()}
         return dumps({"data": data, "metadata": {}})
+
+
+def _plain(value: Any) -> Any:
+    """value as JSON can have it: what is no number is null, as in a browser, and other objects are their text."""
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (str, int)) else repr(value)

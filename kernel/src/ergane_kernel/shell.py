@@ -17,6 +17,7 @@ from traitlets.config import Config
 from . import tracebacks
 from .compiler import Compiler
 from .facts import Session
+from .figures import png
 from .outputs import Outputs
 from .tracebacks import USER_FILE
 from .transform import LineKeeper
@@ -56,6 +57,8 @@ class Shell(InteractiveShell):
     def init_display_formatter(self) -> None:
         super().init_display_formatter()
         self.display_formatter.active_types = self.display_formatter.format_types  # not only text/plain
+        # Figures are images without pyplot, too, which brings its own way of showing them.
+        self.display_formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", png)
 
     def init_user_ns(self) -> None:
         super().init_user_ns()

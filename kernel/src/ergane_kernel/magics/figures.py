@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from importlib.util import find_spec
 from json import loads
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import needs_local_scope, no_var_expand
 
+from ..figures import png
 from .usage import UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ class FigureMagics:
         %matplot plt    the current figure; a Figure, an Axes, or anything with a `.figure` may stand in place of `plt`
         """
         figure = _figure(self._value(line, local_ns, "%matplot plt"))
-        image = io.BytesIO()
-        figure.savefig(image, format="png", bbox_inches="tight")
-        self._shell.display_pub.publish({"image/png": image.getvalue(), "text/plain": repr(figure)})
+        self._shell.display_pub.publish({"image/png": png(figure), "text/plain": repr(figure)})
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is not None:
             pyplot.close(figure)  # else it would come once more at the end of the block
