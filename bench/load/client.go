@@ -28,6 +28,7 @@ type client struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  []byte
+	took time.Duration // from the last request's first byte to the answer's last
 	// The signing key is that of a day, as SDKs keep it, too.
 	day        string
 	signingKey []byte
@@ -64,6 +65,7 @@ func (c *client) close() { c.conn.Close() }
 // call makes a call and reads the answer into to. Anything but a 200 is an error.
 func (c *client) call(operation, body string, to any) error {
 	c.sign(operation, body)
+	begun := time.Now()
 	if _, err := c.conn.Write(c.out); err != nil {
 		return err
 	}
@@ -73,6 +75,7 @@ func (c *client) call(operation, body string, to any) error {
 	}
 	defer answer.Body.Close()
 	raw, err := io.ReadAll(answer.Body)
+	c.took = time.Since(begun)
 	switch {
 	case err != nil:
 		return err

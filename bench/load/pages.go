@@ -82,11 +82,9 @@ func (l list) page(c *client, token string) (n int, next string, took time.Durat
 		return 0, "", 0, err
 	}
 	var got map[string]json.RawMessage
-	begun := time.Now()
 	if err := c.call(l.operation, string(body), &got); err != nil {
 		return 0, "", 0, err
 	}
-	took = time.Since(begun)
 	var things []json.RawMessage
 	if err := json.Unmarshal(got[l.member], &things); err != nil {
 		return 0, "", 0, fmt.Errorf("%s: %w", l.operation, err)
@@ -97,5 +95,5 @@ func (l list) page(c *client, token string) (n int, next string, took time.Durat
 	if err == nil && next != "" && len(things) != 100 {
 		err = fmt.Errorf("%s: a page of %d that is not the last", l.operation, len(things))
 	}
-	return len(things), next, took, err
+	return len(things), next, c.took, err
 }

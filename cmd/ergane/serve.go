@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -27,8 +28,16 @@ type serveCmd struct {
 	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
 }
 
+// gcPercent lets the heap of a server, a few MB, grow to five times what is in
+// use before it is swept: some 13 MB more for a sixth more calls a second, and
+// a third off the slowest pages of lists (bench/load, two processors).
+const gcPercent = 400
+
 // Run serves until SIGINT or SIGTERM. Sessions live on for the next server.
 func (c *serveCmd) Run(ctx context.Context) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if err := c.resolve(); err != nil {
 		return err
 	}

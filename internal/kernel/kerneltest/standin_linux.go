@@ -196,7 +196,7 @@ func (s *standin) obey(c net.Conn, o order) bool {
 		answer["current"] = s.running()
 	case "executors":
 		answer["executors"] = []map[string]any{{
-			"id": "driver", "added_ms": 1700000000123, "removed_ms": nil, "active": true, "cores": 2, "host_port": "localhost:1", "removed_reason": "",
+			"app": "local-1", "id": "driver", "added_ms": 1700000000123, "removed_ms": nil, "active": true, "cores": 2, "host_port": "localhost:1", "removed_reason": "",
 		}}
 		answer["error"] = ""
 	case "progress":

@@ -61,6 +61,7 @@ def test_executors_are_told_while_a_block_runs(spark_kernel: Kernel) -> None:
     assert driver["cores"] >= 1
     assert driver["added_ms"] > 1_700_000_000_000
     assert ":" in driver["host_port"]
+    assert driver["app"] == spark_kernel.server.ask(op="executors")["executors"][0]["app"] != ""
     assert calculation.interrupt()["state"] == "CANCELED"
 
 
