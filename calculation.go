@@ -62,6 +62,19 @@ type CalculationResult struct {
 	Results string
 }
 
+// Owed is what a calculation, which ended without its objects, wrote: the
+// session's files still have it, and it is delivered when the result store is back.
+type Owed struct {
+	Stdout, Stderr Range
+	Outputs        int64 // bytes of the rich outputs; -1: all there are
+}
+
+// A Debt is a calculation whose objects are owed.
+type Debt struct {
+	Calculation
+	Owed Owed
+}
+
 // ResultAt is the result below a calculation's working directory.
 func ResultAt(workingDirectory string) *CalculationResult {
 	return &CalculationResult{

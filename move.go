@@ -146,6 +146,7 @@ type CalculationMove struct {
 	DpuMillis int64     // of a terminal move; at least 1 for anything that ran
 	Progress  string    // kept unless it is not empty
 	Result    *CalculationResult
+	Owed      *Owed // of a terminal move without a result
 }
 
 func calculationMove(id string, to CalculationState, at time.Time, reason string) CalculationMove {
@@ -171,11 +172,12 @@ type Ending struct {
 	Reason    string
 	DpuMillis int64
 	Result    *CalculationResult
+	Owed      *Owed // where there is no result, and something to deliver later
 }
 
 func (e Ending) move(id string, to CalculationState) CalculationMove {
 	m := calculationMove(id, to, e.At, e.Reason)
-	m.DpuMillis, m.Result, m.Progress = e.DpuMillis, e.Result, "100%"
+	m.DpuMillis, m.Result, m.Owed, m.Progress = e.DpuMillis, e.Result, e.Owed, "100%"
 	return m
 }
 

@@ -81,8 +81,14 @@ type Store interface {
 	// The calculation's DpuMillis are added to the session's.
 	Settle(ctx context.Context, c CalculationMove, s SessionMove) (_ Calculation, _ Session, moved bool, err error)
 	// SetResult records objects that came into being after the calculation had
-	// ended without them. A result that is there already stays.
+	// ended without them, and that nothing is owed any more. A result that is
+	// there already stays.
 	SetResult(ctx context.Context, id string, r CalculationResult) error
+	// Debts are the calculations that ended with a CalculationMove.Owed, and
+	// have neither been given their result nor been written off.
+	Debts(ctx context.Context) ([]Debt, error)
+	// WriteOff gives up a calculation's objects for good.
+	WriteOff(ctx context.Context, id string) error
 	// SetProgress updates the statistics of a calculation that is not terminal.
 	SetProgress(ctx context.Context, id string, s CalculationStatistics) error
 

@@ -91,7 +91,7 @@ func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Deli
 		if s, err := r.m.store.Session(ctx, r.id); err == nil && s.Status.State == ergane.SessionTerminating {
 			limit = min(limit, max(0, s.Status.ModifiedAt.Sub(begun))+terminatedFor)
 		}
-		if time.Since(begun)+wait > limit {
+		if r.late || time.Since(begun)+wait > limit {
 			return err
 		}
 		r.log.Warn("cannot store an object; trying again", "uri", uri, "error", err, "wait", wait)

@@ -52,9 +52,7 @@ func (r *runner) end(ctx context.Context, reason string) {
 	if r.astray {
 		return // the reaper looks for it again
 	}
-	if err := r.m.host.Discard(r.id); err != nil {
-		r.log.Warn("cannot remove the session's files", "error", err)
-	}
+	r.m.discard(r.id)
 }
 
 // posthumous is the end of a calculation whose kernel is dead: what the

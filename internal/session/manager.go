@@ -39,6 +39,9 @@ type Config struct {
 	// DeliverFor bounds the retries while the result store cannot be reached.
 	// Default 15 min; 60 s where the bucket is missing or access is denied.
 	DeliverFor time.Duration
+	// OweFor is how long the output of a calculation that could not be
+	// delivered is kept, to be delivered later. Default 7 days.
+	OweFor time.Duration
 	// Starts is how many kernels may start at once; more wait in CREATING.
 	// Default: the number of processors.
 	Starts int
@@ -62,6 +65,7 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.InterruptGrace, 30*time.Second)
 	def(&c.DeliverFor, 15*time.Minute)
+	def(&c.OweFor, 7*24*time.Hour)
 	def(&c.LogsFor, 7*24*time.Hour)
 	if c.Results == "" {
 		c.Results = "s3://ergane-results"
@@ -135,6 +139,7 @@ func (m *Manager) Start(ctx context.Context) error {
 		m.own(s.ID, true)
 	}
 	m.running.Go(func() { m.reap(owned) })
+	m.running.Go(m.payDebts)
 	return nil
 }
 

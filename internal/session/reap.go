@@ -50,8 +50,8 @@ func (m *Manager) reapSession(id string) {
 		m.log.Warn("cannot reach a kernel that belongs to no live session", "session", id, "error", err)
 		return
 	}
-	if err := m.host.Discard(id); err != nil {
-		m.log.Warn("cannot remove a session's files", "session", id, "error", err)
+	if !m.discard(id) {
+		return
 	}
 	if time.Since(s.Status.EndedAt) > m.cfg.LogsFor {
 		if err := m.host.Forget(id); err != nil {

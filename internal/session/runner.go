@@ -23,6 +23,8 @@ type runner struct {
 	kernel atomic.Pointer[Kernel]
 	// looks is taken by whoever asks Spark for the executors.
 	looks chan struct{}
+	// late makes deliveries of one attempt each: who calls tries again.
+	late bool
 	// astray says that a kernel may live that cannot be reached. The runner's own.
 	astray bool
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -55,6 +56,9 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 		e.state = ergane.CalculationFailed
 		record.Result = nil
 		record.Reason = "the output could not be stored: " + err.Error()
+		if !errors.Is(err, ErrSpool) {
+			record.Owed = &ergane.Owed{Stdout: e.stdout, Stderr: e.stderr, Outputs: e.outputs}
+		}
 		if e.reason != "" {
 			record.Reason += "; the calculation had ended with: " + e.reason
 		}

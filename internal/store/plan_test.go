@@ -25,6 +25,7 @@ func TestNoStatementScansOrSorts(t *testing.T) {
 	for _, text := range texts {
 		// These indices hold nothing but what is wanted.
 		plan := strings.ReplaceAll(explain(t, s, text), "SCAN sessions USING INDEX sessions_live", "")
+		plan = strings.ReplaceAll(plan, "SCAN calculations USING INDEX calculations_owed", "")
 		plan = strings.ReplaceAll(plan, "SCAN workgroups USING COVERING INDEX workgroups_condemned", "")
 		if strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\n%s", text, plan)
@@ -95,6 +96,7 @@ func useEverything(t *testing.T, s *store.Store) {
 		_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, end), ergane.SessionFreed(n.ID, dawn))
 		must(t, err)
 		must(t, s.SetResult(ctx, c.ID, ergane.CalculationResult{}))
+		must(t, s.WriteOff(ctx, c.ID))
 		for _, m := range []ergane.CalculationMove{ergane.CalculationStarts(c.ID, dawn), ergane.CalculationStopping(c.ID, dawn, ""), ergane.CalculationFails(c.ID, end), ergane.CalculationCancels(c.ID, end)} {
 			_, _, err = s.MoveCalculation(ctx, m)
 			must(t, err)
@@ -116,6 +118,8 @@ func useEverything(t *testing.T, s *store.Store) {
 			must(t, err)
 		}
 	}
+	_, err = s.Debts(ctx)
+	must(t, err)
 	_, err = s.CondemnedWorkGroups(ctx)
 	must(t, err)
 	for range 2 { // a text that a transaction meets for the first time is cached only if it commits

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 
 	"github.com/ergane-dev/ergane"
@@ -53,7 +54,11 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 	if m.Result != nil {
 		result = document{m.Result}
 	}
-	args := with([]any{m.ID, string(m.To), m.Reason, at(m.At), at(m.StartedAt), m.DpuMillis, m.Progress, result}, m.From)
+	var owed any // NULL: nothing
+	if m.Owed != nil && m.Result == nil {
+		owed = document{m.Owed}
+	}
+	args := with([]any{m.ID, string(m.To), m.Reason, at(m.At), at(m.StartedAt), m.DpuMillis, m.Progress, result, owed}, m.From)
 	now, moved, err := one(ctx, t, scanCalculation, `UPDATE calculations SET
 			state = $2,
 			reason = CASE WHEN $2 = 'CANCELED' AND $3 = '' THEN reason ELSE $3 END,
@@ -61,8 +66,9 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 			completed_ms = CASE WHEN `+ended+` THEN CASE WHEN $4 < `+begin+` THEN `+begin+` ELSE $4 END END,
 			dpu_ms = CASE WHEN $6 < dpu_ms THEN dpu_ms ELSE $6 END,
 			progress = CASE WHEN $7 = '' THEN progress ELSE $7 END,
-			result = $8
-		WHERE id = $1 AND state IN (`+placeholders(9, len(m.From))+`)
+			result = $8,
+			owed = $9
+		WHERE id = $1 AND state IN (`+placeholders(10, len(m.From))+`)
 		RETURNING `+calculationColumns, args...)
 	switch {
 	case err != nil:
@@ -79,8 +85,23 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 // SetResult implements ergane.Store.
 func (s *Store) SetResult(ctx context.Context, id string, r ergane.CalculationResult) error {
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		return t.amend(ctx, id, `UPDATE calculations SET result = $2
+		return t.amend(ctx, id, `UPDATE calculations SET result = $2, owed = NULL
 			WHERE id = $1 AND result IS NULL AND state IN ('COMPLETED', 'FAILED', 'CANCELED')`, document{r})
+	})
+}
+
+// Debts implements ergane.Store.
+func (s *Store) Debts(ctx context.Context) ([]ergane.Debt, error) {
+	scan := func(rows *sql.Rows) (d ergane.Debt, err error) {
+		return d, rows.Scan(append(fields(&d.Calculation), document{&d.Owed})...)
+	}
+	return all(ctx, s.readers, scan, "SELECT "+calculationColumns+", owed FROM calculations WHERE owed IS NOT NULL ORDER BY completed_ms, id")
+}
+
+// WriteOff implements ergane.Store.
+func (s *Store) WriteOff(ctx context.Context, id string) error {
+	return s.write(ctx, func(ctx context.Context, t *tx) error {
+		return t.amend(ctx, id, "UPDATE calculations SET owed = NULL WHERE id = $1")
 	})
 }
 

@@ -276,3 +276,14 @@ func closed(ch <-chan struct{}) bool {
 var errNoFolder = fmt.Errorf("open spool: %w", errors.New("no such file or directory"))
 
 var _ session.Host = (*Host)(nil)
+
+// Discarded reports whether the files of a session's kernel were removed.
+func (m *Machine) Discarded(id string) bool {
+	p := m.kernel(id)
+	if p == nil {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.discarded
+}

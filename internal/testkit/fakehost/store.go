@@ -197,3 +197,11 @@ func (s *Store) EndExecutors(ctx context.Context, id string, to ergane.ExecutorS
 func (s *Store) Executors(ctx context.Context, id string, states []ergane.ExecutorState, p ergane.Page) ([]ergane.Executor, error) {
 	return do(ctx, s, "Executors", func(ctx context.Context) ([]ergane.Executor, error) { return s.Store.Executors(ctx, id, states, p) })
 }
+
+func (s *Store) Debts(ctx context.Context) ([]ergane.Debt, error) {
+	return do(ctx, s, "Debts", s.Store.Debts)
+}
+
+func (s *Store) WriteOff(ctx context.Context, id string) error {
+	return s.exec(ctx, "WriteOff", func(ctx context.Context) error { return s.Store.WriteOff(ctx, id) })
+}
