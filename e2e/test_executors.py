@@ -116,7 +116,7 @@ sc.addPyFile("s3://e2e-executors/lib/helper.py")
 def double(x):
     import helper
     return helper.twice(x)
-spark.range(0, 1000, 1, 4).withColumn("d", udf(double, "long")("id")).write.parquet("s3://e2e-executors/numbers")
+spark.range(0, 1000, 1, 2).withColumn("d", udf(double, "long")("id")).write.parquet("s3://e2e-executors/numbers")
 print(spark.read.parquet("s3://e2e-executors/numbers").selectExpr("sum(d)").first()[0])
 here = set(sc.parallelize(range(8), 8).map(lambda _: os.getppid()).collect())
 print(os.getpid() in here, len(here) > 0)
@@ -234,20 +234,19 @@ def test_code_that_restarts_spark_has_new_workers(athena: Athena, session: str) 
     assert athena.run(session, "spark.stop()").state == "COMPLETED"
     assert workers(athena, session, "REGISTERED") == []
     assert before <= {e["ExecutorId"] for e in workers(athena, session, "TERMINATED")}
-    assert athena.run(session, "print(spark.range(100).count())").stdout == b"100\n"
-    await_workers(athena, session, "REGISTERED", 2)
+    assert athena.run(session, "print(spark.range(100).count())").stdout == b"100\n"  # by whoever is there first
+    assert not before & {e["ExecutorId"] for e in workers(athena, session, "REGISTERED")}
 
 
 def test_all_executors_end_with_their_session(server: Server, athena: Athena, session: str) -> None:
-    await_workers(athena, session, "REGISTERED", 2)
     before = {e["ExecutorId"]: e for e in listed(athena, session)}
     athena.api.terminate_session(SessionId=session)
     status = athena.await_session(session, leave="TERMINATING")
     finish = int(status["EndDateTime"].timestamp() * 1000)
     after = {e["ExecutorId"]: e for e in listed(athena, session)}
-    assert set(after) == set(before)
+    assert set(after) >= set(before)  # another may just have come
     for id_, e in after.items():
-        if before[id_]["ExecutorState"] in ENDED:
+        if id_ in before and before[id_]["ExecutorState"] in ENDED:
             assert e == before[id_]
         else:
             assert e["ExecutorState"] == "TERMINATED"

@@ -29,10 +29,13 @@ var (
 // times what it reserves for itself.
 const leastMemory = 450
 
-// ParseMaster reads a master URL. The error says which forms there are.
+// ParseMaster reads a master URL; an empty one is the zero Master. The error
+// says which forms there are.
 func ParseMaster(text string) (Master, error) {
 	m := Master{url: text}
 	switch {
+	case text == "":
+		return m, nil
 	case masterLocal.MatchString(text), text == "yarn", masterAlone.MatchString(text), masterK8s.MatchString(text):
 		return m, nil
 	case masterCluster.MatchString(text):

@@ -16,7 +16,7 @@ func TestMastersThatSparkKnows(t *testing.T) {
 			t.Errorf("%s: %v %v", text, m, err)
 		}
 	}
-	for _, text := range []string{"", "Local", "local[", "local[0]", "local[-1]", "local[*,3]", "local[2] ", "local-cluster", "local-cluster[2,1]",
+	for _, text := range []string{" ", "Local", "local[", "local[0]", "local[-1]", "local[*,3]", "local[2] ", "local-cluster", "local-cluster[2,1]",
 		"local-cluster[0,1,1024]", "local-cluster[2, 1, 1024]", "spark://", "spark://host", "spark://host:x", "spark://a:1,b", "yarn-client", "k8s://", "k8s:host",
 		"mesos://host:5050", "http://host"} {
 		if _, err := engine.ParseMaster(text); err == nil || !strings.Contains(err.Error(), "local-cluster[WORKERS,CORES,MEGABYTES]") {
@@ -26,8 +26,8 @@ func TestMastersThatSparkKnows(t *testing.T) {
 	if _, err := engine.ParseMaster("local-cluster[2,1,300]"); err == nil || !strings.Contains(err.Error(), "does not start with less than 450") {
 		t.Errorf("too small workers: %v", err)
 	}
-	if (engine.Master{}).String() != "local[*]" {
-		t.Error("the default is " + engine.Master{}.String())
+	if m, err := engine.ParseMaster(""); err != nil || m != (engine.Master{}) || m.String() != "local[*]" {
+		t.Errorf("the default is %v, %v", m, err)
 	}
 }
 
