@@ -13,10 +13,10 @@ BOOT := $(CURDIR)/$(BUILD)/boot.json
 WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
   ERGANE_TEST_PYTHON=$$(sed -n 's/^  "python": "\(.*\)",*$$/\1/p' $(BOOT))
 
-.PHONY: help test lint unit kernel e2e bench bench-short setup generate locks clean
+.PHONY: help test lint unit kernel e2e clients clients-short bench bench-short setup generate locks clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
 
 test: lint unit kernel e2e bench-short ## everything: format, lint, unit, kernel and end-to-end tests
 
@@ -35,6 +35,12 @@ kernel: setup ## the kernel's Python tests, with and without Spark
 
 e2e: setup $(ERGANE) ## boto3 and the aws CLI against the real server with real Spark
 	$(VENV)/bin/python -m pytest -q e2e
+
+clients: setup $(ERGANE) ## one scenario through every client there is, each installed for it
+	$(VENV)/bin/python e2e/clients/run.py
+
+clients-short: setup $(ERGANE) ## the same with the clients that install in seconds
+	$(VENV)/bin/python e2e/clients/run.py --only boto3,cli,go,pyathena
 
 bench: setup $(ERGANE) ## print the figures of docs/performance.md anew
 	$(VENV)/bin/python bench/run.py

@@ -49,15 +49,15 @@ class Client:
     command: Callable[[Path], list[str]]
     # Steps that the client has no call for, each with the reason.
     without: dict[str, str] = field(default_factory=dict)
-    # Not of the scenario, but of what this client alone does.
-    extra: list[str] = field(default_factory=list)
+    # What this client alone does, beyond the scenario.
+    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def steps(self) -> list[str]:
         due = [s for s in STEPS if s not in self.without]
         if not CHANGE_WORK_GROUP and "change_work_group" in due:
             due.remove("change_work_group")
-        return due + self.extra
+        return due + list(self.extra)
 
 
 def main() -> int:
@@ -88,6 +88,8 @@ def tell() -> None:
         print(f"{client.name:12} {client.about}")
         for step, why in client.without.items():
             print(f"{'':12}   without {step}: {why}")
+        for step, words in client.extra.items():
+            print(f"{'':12}   besides {step}: {words}")
 
 
 def run(clients: list[Client], cache: Path, tmp: Path) -> None:
@@ -234,8 +236,8 @@ def debian_cli(home: Path) -> list[str]:
     return [sys.executable, str(HERE / "cli.py"), "--endpoint-url", *aws]
 
 
+NO_CALL = "it has no call for that"
 ONE_CALL = "its one call waits for the end of what it starts"
-NO_CALL = "it has no call for it"
 
 CLIENTS = [
     Client(
@@ -273,6 +275,57 @@ CLIENTS = [
         ["js/package.json", "js/package-lock.json", "js/scenario.mjs"],
         install_js,
         lambda home: [shutil.which("node") or "node", str(home / "scenario.mjs"), str(HERE / "scenario.json")],
+    ),
+    Client(
+        "pyathena",
+        "PyAthena's SparkCursor and AsyncSparkCursor",
+        ["requirements-pyathena.txt"],
+        venv("requirements-pyathena.txt"),
+        python("pyathena_client.py"),
+        without=dict.fromkeys(("code", "paging", "work_groups", "change_work_group"), NO_CALL),
+        extra={
+            "engine_configuration": "its engine_configuration reaches Spark",
+            "properties": "every property of a cursor is filled after a calculation that ran well",
+            "reuse": "a second cursor works in the session of the first, and leaves it running",
+            "async": "AsyncSparkCursor's futures come true",
+        },
+    ),
+    Client(
+        "awswrangler",
+        "AWS SDK for pandas: create_spark_session and run_spark_calculation",
+        ["requirements-awswrangler.txt"],
+        venv("requirements-awswrangler.txt"),
+        python("awswrangler_client.py"),
+        without={
+            "busy": ONE_CALL,
+            "stop": ONE_CALL,
+            **dict.fromkeys(("code", "token", "paging", "terminate", "work_groups", "change_work_group"), NO_CALL),
+        },
+        extra={
+            "spark_properties": "its spark_properties reach Spark",
+            "implicit_session": "run_spark_calculation without a session starts one",
+            "parquet": "what a block writes to S3 is a pandas data frame for the client",
+        },
+    ),
+    Client(
+        "dbt",
+        "dbt-athena's helper for Python models, as its adapter calls it; no dbt run, which needs Athena SQL",
+        ["requirements-dbt.txt"],
+        venv("requirements-dbt.txt"),
+        python("dbt_client.py"),
+        without={
+            "stop": "it stops only what is over its time: see timeout",
+            "shared": "its models share tables, not variables",
+            **dict.fromkeys(
+                ("code", "token", "paging", "unknown", "terminate", "work_groups", "change_work_group"), NO_CALL
+            ),
+        },
+        extra={
+            "reuse": "over its number of threads, models share the session that has their configuration",
+            "engine_config": "another configuration is another session",
+            "timeout": "a model over its time is stopped",
+            "lost_session": "a session that has ended is replaced",
+        },
     ),
 ]
 

@@ -31,8 +31,7 @@ def version(text: str) -> None:
 
 
 def ok(step: str) -> None:
-    """Tell the runner that a step was done and checked."""
-    assert step in STEPS, step
+    """Tell the runner that a step was done and checked; it knows which ones are due."""
     print(f"ok {step}", flush=True)
 
 
