@@ -213,7 +213,7 @@ pd.DataFrame({"a": [float("nan")]})
     outputs = [output["data"] for output in got.results]
     assert outputs[0]["text/html"] == "<b>1</b>"
     assert outputs[1]["text/markdown"] == "*2*"
-    assert "nan" in str(outputs[2]["application/json"])
+    assert outputs[2]["application/json"] == {"n": None}
     assert base64.b64decode(outputs[3]["image/png"]).startswith(b"\x89PNG")
     assert outputs[4] == {"text/plain": "bad"}
     assert "<td>NaN</td>" in outputs[5]["text/html"]
