@@ -391,7 +391,7 @@ def test_a_wrong_content_type(wire: Wire, content_type: str | None) -> None:
 
 def rejected(wire: Wire, **kwargs: Any) -> tuple[str, str]:
     got = wire.send("ListWorkGroups", {}, **kwargs)
-    assert got.status == 403
+    assert got.status == 400  # as of Athena and every other AWS JSON service, not 403
     return got.error["__type"], got.error["Message"]
 
 
@@ -461,7 +461,7 @@ def test_a_sessions_key_ends_with_it(shared_server: Server, ended: Ended) -> Non
 def test_live_output_is_signed_like_the_rest(wire: Wire, ended: Ended) -> None:
     path = f"/calculations/{ended.calculation}/output?stream=stdout&from=0"
     got = wire.send("", b"", method="GET", path=path, sign=False)
-    assert (got.status, got.error["__type"]) == (403, "MissingAuthenticationTokenException")
+    assert (got.status, got.error["__type"]) == (400, "MissingAuthenticationTokenException")
     assert wire.send("", b"", method="GET").status == 404  # the root is no page
 
 

@@ -219,7 +219,7 @@ func TestHandlerAnswersToBodiesThatAreTooLarge(t *testing.T) {
 	}{
 		{"of known length", known, 413, "RequestEntityTooLargeException"},
 		{"of unknown length", chunked, 413, "RequestEntityTooLargeException"},
-		{"from nobody", unknown, 403, "MissingAuthenticationTokenException"},
+		{"from nobody", unknown, 400, "MissingAuthenticationTokenException"},
 	} {
 		if answer, text := s.send(t, c.request); answer.StatusCode != c.status || !strings.Contains(text, `"__type":"`+c.want+`"`) {
 			t.Errorf("%s: got %d %s", c.name, answer.StatusCode, text)

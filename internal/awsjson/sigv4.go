@@ -83,7 +83,7 @@ func (v *Verifier) claim(r *http.Request) (*claim, string, error) {
 	}
 	secret, ok := v.keys(c.accessKeyID)
 	if !ok {
-		return nil, "", &Error{Type: "UnrecognizedClientException", Status: http.StatusForbidden,
+		return nil, "", &Error{Type: "UnrecognizedClientException", Status: http.StatusBadRequest,
 			Message: "The security token included in the request is invalid."}
 	}
 	return c, secret, nil
@@ -143,7 +143,7 @@ func (v *Verifier) checkTime(c *claim) error {
 			c.stamp, latest.Format(timeLayout), now.Format(timeLayout)))
 	}
 	if end := c.time.Add(c.expires); c.presigned && now.After(end) {
-		return &Error{Type: "RequestExpired", Status: http.StatusForbidden,
+		return &Error{Type: "RequestExpired", Status: http.StatusBadRequest,
 			Message: fmt.Sprintf("Request has expired: it was valid until %s, and it is now %s.",
 				end.Format(timeLayout), now.Format(timeLayout))}
 	}
@@ -171,7 +171,7 @@ func (v *Verifier) checkScope(c *claim) error {
 }
 
 func invalidSignature(message string) *Error {
-	return &Error{Type: "InvalidSignatureException", Status: http.StatusForbidden, Message: message}
+	return &Error{Type: "InvalidSignatureException", Status: http.StatusBadRequest, Message: message}
 }
 
 func mac(key []byte, data string) []byte {

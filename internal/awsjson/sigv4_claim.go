@@ -70,7 +70,7 @@ func parseClaim(r *http.Request) (*claim, error) {
 func (c *claim) fromHeader(authorization, date string) error {
 	words := strings.FieldsFunc(authorization, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 	if len(words) == 0 || !strings.HasPrefix(words[0], "AWS4-") {
-		return &Error{Type: "MissingAuthenticationTokenException", Status: http.StatusForbidden,
+		return &Error{Type: "MissingAuthenticationTokenException", Status: http.StatusBadRequest,
 			Message: "Request is missing Authentication Token"}
 	}
 	given := map[string]string{}
@@ -196,5 +196,5 @@ func headerValues(r *http.Request, name string) ([]string, bool) {
 }
 
 func incompleteSignature(message string) *Error {
-	return &Error{Type: "IncompleteSignatureException", Status: http.StatusForbidden, Message: message}
+	return &Error{Type: "IncompleteSignatureException", Status: http.StatusBadRequest, Message: message}
 }

@@ -217,7 +217,7 @@ func TestHandlerAnswersPresignedCalls(t *testing.T) {
 		if answer, text := send(body); answer.StatusCode != 200 {
 			t.Errorf("token %q: %d %s", token, answer.StatusCode, text)
 		}
-		if answer, text := send(`{"Name":"b"}`); answer.StatusCode != 403 || !strings.Contains(text, "InvalidSignatureException") {
+		if answer, text := send(`{"Name":"b"}`); answer.StatusCode != 400 || !strings.Contains(text, "InvalidSignatureException") {
 			t.Errorf("token %q, another body: %d %s", token, answer.StatusCode, text)
 		}
 	}

@@ -306,7 +306,7 @@ func expectRefusal(t *testing.T, r *http.Request, body, want, says string) {
 	if !ok || e.Type != want || !strings.Contains(e.Message, says) {
 		t.Fatalf("got %v, want %s saying %q", err, want, says)
 	}
-	if e.Status != 403 && e.Type != "MalformedQueryString" {
+	if e.Status != 400 {
 		t.Errorf("status is %d", e.Status)
 	}
 	if strings.Contains(e.Message, secret) {

@@ -102,23 +102,23 @@ func TestHandlerReadsRequestsInEveryFormOfHTTP(t *testing.T) {
 	}{
 		{"plain", s.raw(body, body, length(body)), 200, good},
 		{"chunked", s.raw(body, chunks, chunked), 200, good},
-		{"chunked, of another body than was signed", s.raw(`{"Name":"b"}`, chunks, chunked), 403, "InvalidSignatureException"},
+		{"chunked, of another body than was signed", s.raw(`{"Name":"b"}`, chunks, chunked), 400, "InvalidSignatureException"},
 		{"header names in small letters", s.raw(body, body, replace("X-Amz-Target", "x-amz-target")), 200, good},
 		{"spaces around a value", s.raw(body, body, replace("Test.Op", " \t Test.Op  ")), 200, good},
 		{"a folded header", s.raw(body, body, replace("AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256\r\n ")), 200, good},
 		{"the whole address in the request line", s.raw(body, body, replace("POST / ", "POST http://"+s.Listener.Addr().String()+"/ ")), 200, good},
 		{"an unsigned header", s.raw(body, body, and(length(body), "User-Agent: x", "Accept: */*", "Amz-Sdk-Request: attempt=1; max=3")), 200, good},
-		{"Authorization twice", s.raw(body, body, repeated("Authorization")), 403, "IncompleteSignatureException"},
-		{"X-Amz-Date twice", s.raw(body, body, repeated("X-Amz-Date")), 403, "IncompleteSignatureException"},
-		{"X-Amz-Target twice", s.raw(body, body, repeated("X-Amz-Target")), 403, "IncompleteSignatureException"},
-		{"Content-Type twice", s.raw(body, body, repeated("Content-Type")), 403, "IncompleteSignatureException"},
-		{"X-Amz-Security-Token twice", s.raw(body, body, and(length(body), "X-Amz-Security-Token: a", "X-Amz-Security-Token: a")), 403, "IncompleteSignatureException"},
-		{"another host than was signed", s.raw(body, body, replace("Host: ", "Host: x")), 403, "InvalidSignatureException"},
+		{"Authorization twice", s.raw(body, body, repeated("Authorization")), 400, "IncompleteSignatureException"},
+		{"X-Amz-Date twice", s.raw(body, body, repeated("X-Amz-Date")), 400, "IncompleteSignatureException"},
+		{"X-Amz-Target twice", s.raw(body, body, repeated("X-Amz-Target")), 400, "IncompleteSignatureException"},
+		{"Content-Type twice", s.raw(body, body, repeated("Content-Type")), 400, "IncompleteSignatureException"},
+		{"X-Amz-Security-Token twice", s.raw(body, body, and(length(body), "X-Amz-Security-Token: a", "X-Amz-Security-Token: a")), 400, "IncompleteSignatureException"},
+		{"another host than was signed", s.raw(body, body, replace("Host: ", "Host: x")), 400, "InvalidSignatureException"},
 		{"POST in small letters", s.raw(body, body, replace("POST / ", "post / ")), 404, "<UnknownOperationException/>"},
 		{"a length that is signed and not sent", s.raw(body, chunks, func(lines []string) []string {
 			return chunked(replaced(lines, "SignedHeaders=", "SignedHeaders=content-length;"))
-		}), 403, "A header that is named in SignedHeaders was not sent."},
-		{"a body without length", s.raw(body, body, nil), 403, "InvalidSignatureException"}, // HTTP/1.1 has no body then
+		}), 400, "A header that is named in SignedHeaders was not sent."},
+		{"a body without length", s.raw(body, body, nil), 400, "InvalidSignatureException"}, // HTTP/1.1 has no body then
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -145,7 +145,7 @@ func TestHandlerAnswersPipelinedRequestsInTurn(t *testing.T) {
 	one, two := `{"Name":"one"}`, `{"Name":"two"}`
 	spoilt := s.raw(one, two, length(two)) // signed for another body: read all the same
 	answers, texts, closed := s.exchange(t, s.raw(one, one, length(one))+spoilt+s.raw(two, two, length(two)), 3)
-	if answers[0].StatusCode != 200 || answers[1].StatusCode != 403 || answers[2].StatusCode != 200 || closed ||
+	if answers[0].StatusCode != 200 || answers[1].StatusCode != 400 || answers[2].StatusCode != 200 || closed ||
 		!strings.Contains(texts[0], "one") || !strings.Contains(texts[2], "two") {
 		t.Errorf("got %q, closed: %t", texts, closed)
 	}
@@ -174,7 +174,7 @@ func TestHandlerAsksForTheBodyOfThoseItKnowsAlone(t *testing.T) {
 
 	unknown := s.raw(body, "", func(lines []string) []string { return expecting(lines[:len(lines)-1]) })
 	answers, texts, _ := s.exchange(t, unknown, 1)
-	if answers[0].StatusCode != 403 || !strings.Contains(texts[0], "MissingAuthenticationTokenException") {
+	if answers[0].StatusCode != 400 || !strings.Contains(texts[0], "MissingAuthenticationTokenException") {
 		t.Errorf("got %d %s", answers[0].StatusCode, texts[0])
 	}
 }
