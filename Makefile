@@ -18,7 +18,7 @@ WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
 
-test: lint unit kernel e2e bench-short ## everything: format, lint, unit, kernel and end-to-end tests
+test: lint unit fuzz kernel e2e clients-short bench-short ## everything: format, lint, unit, kernel and end-to-end tests
 
 lint: $(VENV)/.done ## gofmt, vet, staticcheck, ruff
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt these: $$out"; exit 1; fi
@@ -29,6 +29,15 @@ lint: $(VENV)/.done ## gofmt, vet, staticcheck, ruff
 
 unit: setup ## Go tests
 	$(WITH_ENGINE) go test ./...
+
+# One fuzz test takes one go test of its own; FUZZ_SECONDS is for each of them.
+FUZZ_SECONDS ?= 5
+fuzz: ## every fuzz test for a few seconds: codec, signatures, page tokens, kernel protocol
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal | sed 's|/[^/]*_test.go:func | |' | sort | \
+	while read -r folder name; do \
+	  echo "$$folder $$name"; \
+	  go test "./$$folder" -run '^$$' -fuzz "^$$name\$$" -fuzztime "$(FUZZ_SECONDS)s" -fuzzminimizetime 10x >$(BUILD)/fuzz.log 2>&1 || { cat $(BUILD)/fuzz.log; exit 1; }; \
+	done
 
 kernel: setup ## the kernel's Python tests, with and without Spark
 	cd kernel && $(WITH_ENGINE) ../$(VENV)/bin/python -m pytest -q tests

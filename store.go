@@ -66,7 +66,7 @@ type Store interface {
 	// Calculation returns it without its code.
 	Calculation(ctx context.Context, id string) (Calculation, error)
 	CalculationCode(ctx context.Context, id string) (string, error)
-	// Calculations lists a session's calculations, without code, newest first.
+	// Calculations lists a session's calculations, without code and result, newest first.
 	Calculations(ctx context.Context, sessionID string, states []CalculationState, p Page) ([]Calculation, error)
 	// OpenCalculations returns a session's calculations that are not terminal,
 	// with their code, oldest first.

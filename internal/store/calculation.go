@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"strings"
 
 	"github.com/ergane-dev/ergane"
 )
@@ -12,7 +13,8 @@ import (
 const calculationColumns = "id, session_id, description, working_directory, state, reason, " +
 	"submitted_ms, started_ms, completed_ms, dpu_ms, progress, result"
 
-var calculations = listing{table: "calculations", columns: calculationColumns, owner: "session_id", time: "submitted_ms"}
+// A list shows what the wire shape CalculationSummary has: reading results, too, would take a fifth of its time.
+var calculations = listing{table: "calculations", columns: strings.TrimSuffix(calculationColumns, "result") + "NULL", owner: "session_id", time: "submitted_ms"}
 
 // fields are where a row of calculationColumns goes.
 func fields(c *ergane.Calculation) []any {
