@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 from scenario import (
-    CHANGE_WORK_GROUP,
     CODE,
     EXPECT,
     UNKNOWN_SESSION,
@@ -83,8 +82,7 @@ def main() -> None:
     ok("terminate")
 
     work_groups()
-    if CHANGE_WORK_GROUP:
-        change_work_group()
+    change_work_group()
 
 
 def work_groups() -> None:

@@ -13,7 +13,6 @@ import uuid
 from typing import Any
 
 from scenario import (
-    CHANGE_WORK_GROUP,
     CODE,
     EXPECT,
     UNKNOWN_SESSION,
@@ -90,8 +89,7 @@ def main() -> None:
     ok("terminate")
 
     work_groups()
-    if CHANGE_WORK_GROUP:
-        change_work_group()
+    change_work_group()
 
 
 def work_groups() -> None:

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from conftest import ERGANE, ROOT, Athena, Server, end
 from faults import errors
-from scenario import CHANGE_WORK_GROUP, STEPS
+from scenario import STEPS
 
 HERE = Path(__file__).resolve().parent
 # A client hangs rather than takes so long.
@@ -54,10 +54,7 @@ class Client:
 
     @property
     def steps(self) -> list[str]:
-        due = [s for s in STEPS if s not in self.without]
-        if not CHANGE_WORK_GROUP and "change_work_group" in due:
-            due.remove("change_work_group")
-        return due + list(self.extra)
+        return [s for s in STEPS if s not in self.without] + list(self.extra)
 
 
 def main() -> int:

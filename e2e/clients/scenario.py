@@ -13,7 +13,6 @@ from typing import TypeVar
 _SCENARIO = json.loads((Path(__file__).parent / "scenario.json").read_text())
 
 WORK_GROUP: str = _SCENARIO["work_group"]
-CHANGE_WORK_GROUP: bool = _SCENARIO["change_work_group"]
 STEPS: dict[str, str] = _SCENARIO["steps"]
 CODE: dict[str, str] = _SCENARIO["code"]
 EXPECT: dict[str, str] = _SCENARIO["expect"]

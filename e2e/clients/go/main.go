@@ -32,10 +32,9 @@ const (
 
 // The scenario, as scenario.json tells it.
 var scenario struct {
-	WorkGroup       string            `json:"work_group"`
-	ChangeWorkGroup bool              `json:"change_work_group"`
-	Code            map[string]string `json:"code"`
-	Expect          map[string]string `json:"expect"`
+	WorkGroup string            `json:"work_group"`
+	Code      map[string]string `json:"code"`
+	Expect    map[string]string `json:"expect"`
 }
 
 type client struct {
@@ -59,9 +58,7 @@ func main() {
 	}
 	c.sessions(ctx)
 	c.workGroups(ctx)
-	if scenario.ChangeWorkGroup {
-		c.changeWorkGroup(ctx)
-	}
+	c.changeWorkGroup(ctx)
 }
 
 func (c client) sessions(ctx context.Context) {

@@ -200,4 +200,4 @@ const { version } = createRequire(import.meta.url)("@aws-sdk/client-athena/packa
 console.log("version", "@aws-sdk/client-athena", version);
 await sessions();
 await workGroups();
-if (scenario.change_work_group) await changeWorkGroup();
+await changeWorkGroup();
