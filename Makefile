@@ -16,7 +16,7 @@ WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
 .PHONY: help test lint unit kernel e2e clients clients-short bench bench-short setup generate locks clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
 
 test: lint unit fuzz kernel e2e clients-short bench-short ## everything: format, lint, unit, kernel and end-to-end tests
 
