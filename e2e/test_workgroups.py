@@ -222,3 +222,15 @@ def test_what_the_embedded_store_cannot_keep_is_refused(athena: Athena, group: s
         ConfigurationUpdates={"ResultConfigurationUpdates": {"ExpectedBucketOwner": "000000000000"}},
     )
     athena.api.delete_work_group(WorkGroup=group)
+
+
+def test_the_drivers_log_goes_where_the_workgroup_says(athena: Athena, group: str) -> None:
+    wanted = {"S3LoggingConfiguration": {"Enabled": True, "LogLocation": "s3://logs-of-sessions/spark/"}}
+    athena.api.update_work_group(WorkGroup=group, ConfigurationUpdates={"MonitoringConfiguration": wanted})
+    sid = athena.session(WorkGroup=group)
+    assert athena.api.get_session(SessionId=sid)["MonitoringConfiguration"] == wanted
+    athena.run(sid, "athena_user_logger.warning('find me')")
+    athena.api.terminate_session(SessionId=sid)
+    assert athena.await_session(sid, leave="TERMINATING")["State"] == "TERMINATED"
+    assert b"WARNING builtins: find me" in athena.read(f"s3://logs-of-sessions/spark/{sid}/driver.log")
+    athena.api.delete_work_group(WorkGroup=group, RecursiveDeleteOption=True)

@@ -160,6 +160,32 @@ func (h *host) Spool(sessionID string) (session.Spool, error) {
 	return sessionSpool{s}, nil
 }
 
+func (h *host) Logs(sessionID string) ([]session.Section, error) {
+	var parts []session.Section
+	for _, path := range kernel.Logs(h.dir(sessionID)) {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return parts, err
+		}
+		parts = append(parts, logPart{f})
+	}
+	return parts, nil
+}
+
+// logPart is a part of a log as the session manager wants it.
+type logPart struct{ *os.File }
+
+func (p logPart) Len() int64 {
+	info, err := p.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 func (h *host) DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error) {
 	return diskUse(ctx, filepath.Join(h.dir(sessionID), "work"), limit)
 }

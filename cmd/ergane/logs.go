@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/uuid"
+
+	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
 type logsCmd struct {
@@ -28,8 +30,8 @@ func (c *logsCmd) Run() error {
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("session %s left no log on this machine; logs of ended sessions are kept for a week", id)
 	}
-	for _, name := range []string{"session.log.1", "session.log"} {
-		f, err := os.Open(filepath.Join(dir, name))
+	for _, path := range kernel.Logs(dir) {
+		f, err := os.Open(path)
 		if os.IsNotExist(err) {
 			continue
 		}

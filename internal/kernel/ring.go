@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -14,6 +15,11 @@ const (
 	// logCap is how long a log file gets, in bytes, before it replaces the older one.
 	logCap = 8 << 20
 )
+
+// Logs are the files of a session's log, the older part first. Either may be missing.
+func Logs(dir string) []string {
+	return []string{filepath.Join(dir, oldLogFile), filepath.Join(dir, logFile)}
+}
 
 // A logRing keeps the last logCap to 2*logCap bytes written to it in two
 // files. It never fails and never waits for room: what cannot be written is dropped,

@@ -29,6 +29,10 @@ func (r *runner) end(ctx context.Context, reason string) {
 			return
 		}
 	}
+	r.storeLog(ctx, s)
+	if ctx.Err() != nil {
+		return
+	}
 	r.persist(ctx, "end the session", func() error {
 		at := time.Now()
 		state := ergane.ExecutorTerminated

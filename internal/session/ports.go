@@ -78,6 +78,9 @@ type Host interface {
 	// DiskUse is how many bytes the files of a session's kernel take up, or
 	// more than limit if it is more than that.
 	DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error)
+	// Logs opens the driver's log of a session, the older part first. It is in
+	// one or two parts, or none where nothing was started.
+	Logs(sessionID string) ([]Section, error)
 	// Discard removes what a dead kernel left on disk, but for its logs.
 	Discard(sessionID string) error
 	// Forget removes the logs, too.

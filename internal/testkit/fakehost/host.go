@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -49,6 +50,20 @@ func (h *Host) Versions() []ergane.EngineVersion {
 	}
 	return all
 }
+
+// Logs implements session.Host.
+func (h *Host) Logs(string) ([]session.Section, error) {
+	var parts []session.Section
+	for _, text := range h.m.fault().Logs {
+		parts = append(parts, logPart{strings.NewReader(text)})
+	}
+	return parts, nil
+}
+
+type logPart struct{ *strings.Reader }
+
+func (p logPart) Len() int64   { return p.Size() }
+func (p logPart) Close() error { return nil }
 
 // Start implements session.Host.
 func (h *Host) Start(ctx context.Context, s ergane.Session) (k session.Kernel, err error) {

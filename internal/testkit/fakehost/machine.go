@@ -24,6 +24,8 @@ type Faults struct {
 	Check error
 	// Memory is what a session needs, DiskUse what its files take up, in bytes.
 	Memory, DiskUse int64
+	// Logs are the parts of every session's log.
+	Logs []string
 	// Start is the answer of Host.Start, for the reason given.
 	Start error
 	// StartTakes is how long Host.Start needs, ReadyTakes a kernel after that.
