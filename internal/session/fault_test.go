@@ -22,7 +22,7 @@ func TestStoreThatFailsForAWhileChangesNoOutcome(t *testing.T) {
 					fail(h.store, method, 3)
 					h.awaitSession(sid, ergane.SessionIdle)
 
-					fail(h.store, fakehost.Any, 0)
+					fail(h.store, method, 0)
 					cid := h.at(sid, "door", "print x")
 					fail(h.store, method, 3)
 					time.Sleep(time.Second)
