@@ -92,6 +92,13 @@ func sessionMove(id string, to SessionState, at time.Time, reason string) Sessio
 	return SessionMove{ID: id, From: Sources(SessionEdges, to), To: to, At: at, Reason: reason}
 }
 
+// Only restricts the move to a session in the state given, as it was when the
+// move was decided on.
+func (m SessionMove) Only(from SessionState) SessionMove {
+	m.From = slices.DeleteFunc(slices.Clone(m.From), func(s SessionState) bool { return s != from })
+	return m
+}
+
 // SessionReady: the kernel of a CREATING session takes calculations.
 func SessionReady(id string, at time.Time) SessionMove {
 	return SessionMove{ID: id, From: []SessionState{SessionCreating}, To: SessionIdle, At: at}

@@ -44,6 +44,39 @@ func TestKernelDeathWhileIdleFailsTheSessionWithTheDetail(t *testing.T) {
 	})
 }
 
+// The kernel is dead, and nobody knows: the session still takes a calculation.
+func TestCalculationSubmittedWhileTheSessionEndsHasAnEndToo(t *testing.T) {
+	for name, asked := range map[string]bool{"lost": false, "terminated": true} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, session.Config{}, func(h *house) {
+				sid := h.idle()
+				submitted := make(chan string, 1)
+				h.store.Before(func(method string) {
+					if method != "EndExecutors" {
+						return
+					}
+					h.store.Before(nil)
+					submitted <- h.submit(sid, "print never")
+					if asked {
+						h.must(terminate(h, sid))
+					}
+				})
+				h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
+				cid := <-submitted
+				if asked {
+					h.awaitCalculation(cid, ergane.CalculationCanceled)
+					h.awaitSession(sid, ergane.SessionTerminated)
+				} else {
+					h.awaitCalculation(cid, ergane.CalculationFailed)
+					h.awaitSession(sid, ergane.SessionFailed)
+				}
+				h.ran(cid, 0)
+				h.gone(sid)
+			})
+		})
+	}
+}
+
 func TestKernelDeathBeforeTheCodeStartedSaysThatItNeverStarted(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()

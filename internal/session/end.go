@@ -11,44 +11,10 @@ import (
 // session to its last state: TERMINATED if that was asked for, FAILED with the
 // reason otherwise.
 func (r *runner) end(ctx context.Context, reason string) {
-	var s ergane.Session
-	var open []ergane.Calculation
-	r.persist(ctx, "read the session", func() (err error) {
-		s, open, err = r.look(ctx)
-		return err
-	})
-	if ctx.Err() != nil {
-		return
+	r.storeLog(ctx)
+	for over := false; !over && ctx.Err() == nil; {
+		over = r.close(ctx, reason)
 	}
-	terminating := s.Status.State == ergane.SessionTerminating
-	for _, c := range open {
-		r.settle(ctx, c, r.posthumous(c, reason, terminating), func(at time.Time) ergane.SessionMove {
-			return ergane.SessionLost(r.id, at, reason)
-		})
-		if ctx.Err() != nil {
-			return
-		}
-	}
-	r.storeLog(ctx, s)
-	if ctx.Err() != nil {
-		return
-	}
-	r.persist(ctx, "end the session", func() error {
-		at := time.Now()
-		state := ergane.ExecutorTerminated
-		if !terminating {
-			state = ergane.ExecutorFailed
-		}
-		if err := r.m.store.EndExecutors(ctx, r.id, state, at); err != nil {
-			return err
-		}
-		_, moved, err := r.m.moveSession(ctx, ergane.SessionStopped(r.id, at))
-		if err != nil || moved {
-			return err
-		}
-		_, _, err = r.m.moveSession(ctx, ergane.SessionLost(r.id, at, reason))
-		return err
-	})
 	if ctx.Err() != nil {
 		return
 	}
@@ -57,6 +23,46 @@ func (r *runner) end(ctx context.Context, reason string) {
 		return // the reaper looks for it again
 	}
 	r.m.discard(r.id)
+}
+
+// close does that once. It is not over when the session moved meanwhile: a
+// calculation that was submitted would never end in a session that had.
+func (r *runner) close(ctx context.Context, reason string) (over bool) {
+	var s ergane.Session
+	var open []ergane.Calculation
+	r.persist(ctx, "read the session", func() (err error) {
+		s, open, err = r.look(ctx)
+		return err
+	})
+	if ctx.Err() != nil {
+		return false
+	}
+	terminating := s.Status.State == ergane.SessionTerminating
+	for _, c := range open {
+		r.settle(ctx, c, r.posthumous(c, reason, terminating), func(at time.Time) ergane.SessionMove {
+			return ergane.SessionLost(r.id, at, reason)
+		})
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	if s.Status.State.Ended() {
+		return true
+	}
+	r.persist(ctx, "end the session", func() error {
+		at := time.Now()
+		state, last := ergane.ExecutorFailed, ergane.SessionLost(r.id, at, reason)
+		if terminating {
+			state, last = ergane.ExecutorTerminated, ergane.SessionStopped(r.id, at)
+		}
+		if err := r.m.store.EndExecutors(ctx, r.id, state, at); err != nil {
+			return err
+		}
+		now, _, err := r.m.moveSession(ctx, last.Only(s.Status.State))
+		over = now.Status.State.Ended()
+		return err
+	})
+	return over
 }
 
 // posthumous is the end of a calculation whose kernel is dead: what the

@@ -31,7 +31,12 @@ func logLocation(s ergane.Session) string {
 // storeLog puts the driver's log of a session, whose kernel is gone, where the
 // session wants it: <LogLocation>/<session>/driver.log, and driver.log.1 for
 // the older part of a long one. The session's end does not hang on it.
-func (r *runner) storeLog(ctx context.Context, s ergane.Session) {
+func (r *runner) storeLog(ctx context.Context) {
+	var s ergane.Session
+	r.persist(ctx, "read the session", func() (err error) {
+		s, err = r.m.store.Session(ctx, r.id)
+		return err
+	})
 	location := logLocation(s)
 	if location == "" {
 		return
