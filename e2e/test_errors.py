@@ -25,7 +25,8 @@ OFFERED = {
     *("StartSession", "GetSession", "GetSessionStatus", "ListSessions", "TerminateSession"),
     *("StartCalculationExecution", "GetCalculationExecution", "GetCalculationExecutionStatus"),
     *("GetCalculationExecutionCode", "ListCalculationExecutions", "StopCalculationExecution"),
-    *("ListExecutors", "CreateWorkGroup", "GetWorkGroup", "ListWorkGroups"),
+    *("ListExecutors", "CreateWorkGroup", "GetWorkGroup", "ListWorkGroups", "UpdateWorkGroup", "DeleteWorkGroup"),
+    *("ListEngineVersions", "ListApplicationDPUSizes", "TagResource", "UntagResource", "ListTagsForResource"),
 }
 
 # dbt-athena drops its session when it finds one of these in an error of a start.
