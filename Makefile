@@ -13,7 +13,7 @@ BOOT := $(CURDIR)/$(BUILD)/boot.json
 WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
   ERGANE_TEST_PYTHON=$$(sed -n 's/^  "python": "\(.*\)",*$$/\1/p' $(BOOT))
 
-.PHONY: help test lint unit kernel e2e clients clients-short bench bench-short setup generate locks clean
+.PHONY: help test lint unit fuzz kernel e2e clients clients-short bench bench-short setup generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
@@ -33,6 +33,7 @@ unit: setup ## Go tests
 # One fuzz test takes one go test of its own; FUZZ_SECONDS is for each of them.
 FUZZ_SECONDS ?= 5
 fuzz: ## every fuzz test for a few seconds: codec, signatures, page tokens, kernel protocol
+	@mkdir -p $(BUILD)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal | sed 's|/[^/]*_test.go:func | |' | sort | \
 	while read -r folder name; do \
 	  echo "$$folder $$name"; \

@@ -23,8 +23,8 @@ type Load struct {
 	Memory                      int64
 }
 
-// Admit refuses a session that would break a limit, with CodeQuota. dbt-athena
-// matches the beginning of the sentence.
+// Admit refuses a session that would break a limit, with CodeQuota, whose
+// sentence dbt-athena takes as a word to wait; one that never fits, with CodeInvalid.
 func (l Limits) Admit(s Session, now Load) error {
 	for _, c := range []struct {
 		limit, live, more int
@@ -35,12 +35,18 @@ func (l Limits) Admit(s Session, now Load) error {
 		{l.Dpus, now.Dpus, s.Dpus, "this server's sessions have %d of %d DPUs"},
 		{l.WorkGroupDpus, now.WorkGroupDpus, s.Dpus, "the sessions of workgroup " + s.WorkGroup + " have %d of %d DPUs"},
 	} {
-		if c.limit > 0 && c.live+c.more > c.limit {
+		switch {
+		case c.limit > 0 && c.more > c.limit:
+			return Errorf(CodeInvalid, "The session needs %d DPUs, and no more than %d are allowed. Ask for a smaller MaxConcurrentDpus.", c.more, c.limit)
+		case c.limit > 0 && c.live+c.more > c.limit:
 			return quota(fmt.Sprintf(c.what, c.live, c.limit), c.more, "")
 		}
 	}
-	if l.Memory > 0 && now.Memory+s.Memory > l.Memory {
-		const mib = 1 << 20
+	const mib = 1 << 20
+	switch {
+	case l.Memory > 0 && s.Memory > l.Memory:
+		return Errorf(CodeInvalid, "The session needs %d MiB of memory, and this server gives its sessions %d. Ask for a smaller spark.driver.memory.", s.Memory/mib, l.Memory/mib)
+	case l.Memory > 0 && s.Memory > l.Memory-now.Memory:
 		return quota(fmt.Sprintf("this server's sessions need %d of %d MiB of memory", now.Memory/mib, l.Memory/mib), int(s.Memory/mib), " MiB")
 	}
 	return nil

@@ -32,8 +32,8 @@ type Store interface {
 	CondemnWorkGroup(ctx context.Context, name string, recursive bool, at time.Time, reason string) ([]Session, error)
 	// PurgeWorkGroup removes a bounded part of what belongs to a condemned
 	// workgroup, once none of its sessions is live, and last the workgroup
-	// itself; gone says that it has. Live sessions make it do nothing.
-	PurgeWorkGroup(ctx context.Context, name string) (gone bool, err error)
+	// itself. Live sessions make it wait: it does nothing then.
+	PurgeWorkGroup(ctx context.Context, name string) (Purge, error)
 	// CondemnedWorkGroups are the names of those that are not purged yet.
 	CondemnedWorkGroups(ctx context.Context) ([]string, error)
 
@@ -45,6 +45,9 @@ type Store interface {
 	// rest of its Status is not looked at.
 	CreateSession(ctx context.Context, s Session, tokens []Token, l Limits) (_ Session, created bool, err error)
 	Session(ctx context.Context, id string) (Session, error)
+	// SessionOf finds the session that one of the tokens made, as CreateSession
+	// would at the time given; ErrTokenMismatch likewise.
+	SessionOf(ctx context.Context, tokens []Token, at time.Time) (_ Session, found bool, err error)
 	// UpdateSessionTags is UpdateWorkGroup for the tags of a session.
 	UpdateSessionTags(ctx context.Context, id string, change func([]Tag) ([]Tag, error)) error
 	// Sessions lists a workgroup's sessions in any of the states (all when
@@ -87,6 +90,8 @@ type Store interface {
 	// Debts are the calculations that ended with a CalculationMove.Owed, and
 	// have neither been given their result nor been written off.
 	Debts(ctx context.Context) ([]Debt, error)
+	// Owes reports whether there are any of a session.
+	Owes(ctx context.Context, sessionID string) (bool, error)
 	// WriteOff gives up a calculation's objects for good.
 	WriteOff(ctx context.Context, id string) error
 	// SetProgress updates the statistics of a calculation that is not terminal.
@@ -119,6 +124,15 @@ type Key struct {
 	At time.Time // to the millisecond
 	ID string
 }
+
+// Purge is how far the removal of a workgroup has come.
+type Purge string
+
+const (
+	PurgeWaits Purge = "waits" // for sessions that are live
+	PurgeGoes  Purge = "goes"  // a part is gone
+	PurgeDone  Purge = "done"  // all is
+)
 
 // A Token makes a creating call idempotent: the first call with a given Scope
 // and Value creates, a later one with the same Hash gets the same thing.

@@ -55,9 +55,14 @@ def test_twelve_starts_at_once_against_a_limit_of_two_are_two(bounded: Server) -
 @pytest.mark.parametrize("bounded", [("--max-memory", "3g")], indirect=True)
 def test_memory_is_admitted_by_what_sessions_may_need(bounded: Server) -> None:
     athena = Athena(bounded, **PLAIN)
-    with pytest.raises(ClientError, match="needs 4496 MiB more") as caught:
-        athena.start(EngineConfiguration={"SparkProperties": {"spark.driver.memory": "4g"}})
-    assert caught.value.response["Error"]["Code"] == "TooManyRequestsException"
+    for asked in (
+        {"spark.driver.memory": "4g"},
+        {" spark.driver.memory": "4g"},
+        {"spark.driver.memory": "8796093022207m"},
+    ):
+        with pytest.raises(ClientError, match="MiB of memory, and this server gives its sessions 3072") as caught:
+            athena.start(EngineConfiguration={"SparkProperties": asked})
+        assert caught.value.response["Error"]["Code"] == "InvalidRequestException"
     athena.session()  # 1g and what is around it
     athena.start()
     with pytest.raises(ClientError, match=f"{TOO_MANY}: this server's sessions need 2848 of 3072 MiB of memory"):

@@ -49,12 +49,13 @@ func (e *engines) resolve(selected string) (string, error) {
 }
 
 // check refuses a session that could never start.
-func (e *engines) check(s ergane.Session) error {
+// What it returns are the properties that the session gets, under their normalised keys.
+func (e *engines) check(s ergane.Session) (map[string]string, error) {
 	if _, _, err := e.table.Resolve(s.EngineVersion.Selected); err != nil {
-		return err
+		return nil, err
 	}
-	_, _, err := engine.CheckProperties(s.Engine.Properties())
-	return err
+	properties, _, err := engine.CheckProperties(s.Engine.Properties())
+	return properties, err
 }
 
 // run installs the default engine unless it is there, and tries again until

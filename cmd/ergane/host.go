@@ -17,6 +17,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/objects"
+	"github.com/ergane-dev/ergane/internal/objects/gateway"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -52,16 +54,25 @@ func (h *host) dir(sessionID string) string { return filepath.Join(sessionsPath(
 
 func (h *host) Resolve(selected string) (string, error) { return h.engines.resolve(selected) }
 
+func (h *host) Location(uri string) error {
+	u, err := objects.ParseURI(uri)
+	if err == nil && h.external == nil && u.Key != "" {
+		err = gateway.CheckKey(u.Key)
+	}
+	return err
+}
+
 func (h *host) Versions() []ergane.EngineVersion { return h.engines.table.Versions() }
 
 func (h *host) Check(s ergane.Session) (memory int64, err error) {
 	if err := h.roles.refuse(s.ExecutionRole); err != nil {
 		return 0, err
 	}
-	if err := h.engines.check(s); err != nil {
+	properties, err := h.engines.check(s)
+	if err != nil {
 		return 0, err
 	}
-	return engine.Memory(s.Engine.Properties(), h.cluster.master, s.Engine.MaxConcurrentDpus), nil
+	return engine.Memory(properties, h.cluster.master, s.Engine.MaxConcurrentDpus), nil
 }
 
 func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -42,7 +43,11 @@ func readRoles(path string, results externalS3) (roles, error) {
 	if err := in.Decode(&entries); err != nil {
 		return nil, fmt.Errorf("--roles: %s is not a JSON object of role ARNs with endpoint, region, access_key_id and secret_access_key: %w", path, err)
 	}
+	if _, err := in.Token(); err != io.EOF {
+		return nil, fmt.Errorf("--roles: %s has text after the JSON object", path)
+	}
 	all := roles{}
+	secrets := map[string]string{results.AccessKeyID: results.Secret}
 	for arn, e := range entries {
 		x := externalS3{Endpoint: e.Endpoint, Region: e.Region, AccessKeyID: e.AccessKeyID, Secret: e.Secret}
 		if x.Endpoint == "" {
@@ -57,6 +62,11 @@ func readRoles(path string, results externalS3) (roles, error) {
 		if err := x.check(arn); err != nil {
 			return nil, fmt.Errorf("--roles: %s: %w", arn, err)
 		}
+		// Calls of the API are told apart by the key's id alone.
+		if secret, known := secrets[x.AccessKeyID]; known && secret != x.Secret {
+			return nil, fmt.Errorf("--roles: %s: access_key_id %s has another secret elsewhere; every store needs a key of its own", arn, x.AccessKeyID)
+		}
+		secrets[x.AccessKeyID] = x.Secret
 		all[arn] = x
 	}
 	return all, nil

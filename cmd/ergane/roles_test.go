@@ -52,6 +52,8 @@ func TestRolesThatCannotWorkAreRefusedAtStart(t *testing.T) {
 		{`{"analysts": {"endpoint": "http://x", "access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "not the ARN of a role"},
 		{`{"` + analysts + `": {"endpoint": "http://x", "access_key_id": "A"}}`, 0o600, "secret_access_key are needed"},
 		{`{"` + analysts + `": {"access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "endpoint is needed"},
+		{`{} x`, 0o600, "has text after the JSON object"},
+		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S"}, "arn:b": {"endpoint": "http://b", "access_key_id": "A", "secret_access_key": "T"}}`, 0o600, "has another secret elsewhere"},
 		{`{"` + analysts + `": {"endpoint": "s3", "access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "not an http:// or https:// URL"},
 	} {
 		_, err := readRoles(rolesFile(t, c.text, c.mode), externalS3{})

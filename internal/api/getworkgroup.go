@@ -38,10 +38,15 @@ func configurationTo(c ergane.WorkGroupConfiguration) (*athena.WorkGroupConfigur
 	}
 	out.EngineVersion = engineVersion(c.EngineVersion)
 	out.ExecutionRole = present(c.ExecutionRole)
-	out.EnforceWorkGroupConfiguration = &c.Enforce
-	var err error
-	if out.MonitoringConfiguration, err = monitoringTo(c.Monitoring); err != nil {
-		return nil, err
+	// The first version kept these in the echo.
+	if c.Enforce || out.EnforceWorkGroupConfiguration == nil {
+		out.EnforceWorkGroupConfiguration = &c.Enforce
+	}
+	if c.Monitoring != nil {
+		var err error
+		if out.MonitoringConfiguration, err = monitoringTo(c.Monitoring); err != nil {
+			return nil, err
+		}
 	}
 	if c.Engine != nil {
 		out.EngineConfiguration = engineTo(*c.Engine)
@@ -50,7 +55,9 @@ func configurationTo(c ergane.WorkGroupConfiguration) (*athena.WorkGroupConfigur
 		out.ResultConfiguration = &athena.ResultConfiguration{}
 	}
 	out.ResultConfiguration.OutputLocation = present(c.OutputLocation)
-	out.ResultConfiguration.ExpectedBucketOwner = present(c.BucketOwner)
+	if c.BucketOwner != "" {
+		out.ResultConfiguration.ExpectedBucketOwner = &c.BucketOwner
+	}
 	out.ResultConfiguration.EncryptionConfiguration = encryptionTo(c.Encryption)
 	return out, nil
 }

@@ -58,7 +58,11 @@ func cut[T any](s *Service, all []T, p ergane.Page, key func(T) ergane.Key, list
 // what comes after the thing of the page's key.
 func pageOf[T any](all []T, p ergane.Page, key func(T) ergane.Key) []T {
 	if p.After.ID != "" {
-		all = all[slices.IndexFunc(all, func(v T) bool { return key(v).ID == p.After.ID })+1:]
+		i := slices.IndexFunc(all, func(v T) bool { return key(v).ID == p.After.ID })
+		if i < 0 {
+			return nil // it is gone, and what comes after it cannot be told
+		}
+		all = all[i+1:]
 	}
 	return all[:min(len(all), p.Limit)]
 }

@@ -49,6 +49,9 @@ func parseMemory(text string) (bytes int64, err error) {
 // own memory, the kernel, its Python workers.
 const sessionOverhead = 400 << 20
 
+// hugeMemory is more than any machine has, and so little that sums of it never overflow.
+const hugeMemory = 1 << 45
+
 // Memory is how many bytes a session may come to need on this machine: the
 // driver's heap and what is around it, and executors that run beside it.
 // A size that cannot be read counts as the default: Spark will refuse it.
@@ -59,7 +62,7 @@ func Memory(properties map[string]string, m Master, maxDpus int) int64 {
 	}
 	if asked, ok := properties[keyDriverMemory]; ok {
 		if n, err := parseMemory(asked); err == nil {
-			heap = n
+			heap = min(n, hugeMemory)
 		}
 	}
 	workers := min(m.workers, max(1, cmp.Or(maxDpus, ergane.DefaultDpus)-1))

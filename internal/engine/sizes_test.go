@@ -99,3 +99,31 @@ func TestOnlyALocalMastersSparkIsKeptOnLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestMemoryOfASession(t *testing.T) {
+	t.Parallel()
+	const mib = int64(1) << 20
+	cluster, err := engine.ParseMaster("local-cluster[2,1,1024]")
+	must(t, err)
+	for _, c := range []struct {
+		memory string
+		master engine.Master
+		dpus   int
+		want   int64
+	}{
+		{"", engine.Master{}, 0, 1424},
+		{"2g", engine.Master{}, 0, 2448},
+		{"nonsense", engine.Master{}, 0, 1424},
+		{"", cluster, 0, 1424 + 2*1424},
+		{"", cluster, 2, 1424 + 1424},
+		{"8796093022207m", engine.Master{}, 0, 1<<25 + 400},
+	} {
+		properties := map[string]string{}
+		if c.memory != "" {
+			properties["spark.driver.memory"] = c.memory
+		}
+		if got := engine.Memory(properties, c.master, c.dpus); got != c.want*mib {
+			t.Errorf("%q, %s, %d: %d MiB, want %d", c.memory, c.master, c.dpus, got/mib, c.want)
+		}
+	}
+}

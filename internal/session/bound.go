@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// diskEvery is how often a session's folder is measured while code runs.
+	// diskEvery is the pause between measurements of a session's folder while
+	// code runs; it is longer where they take long.
 	diskEvery = 5 * time.Second
 	// measureFor bounds one measurement: code may have made millions of files.
-	measureFor = 2 * time.Second
+	measureFor = time.Minute
 )
 
 // bound watches what an operator allows a calculation: its time and its disk.
@@ -26,9 +27,7 @@ func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- 
 		late = t.C
 	}
 	if r.m.cfg.MaxDisk > 0 {
-		t := time.NewTicker(diskEvery)
-		defer t.Stop()
-		measure = t.C
+		measure = time.After(diskEvery)
 	}
 	for {
 		broken := ""
@@ -38,7 +37,9 @@ func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- 
 		case <-late:
 			broken = fmt.Sprintf("the calculation was stopped because it ran for more than %s", r.m.cfg.MaxRunTime)
 		case <-measure:
+			begun := time.Now()
 			broken = r.overDisk(ctx)
+			measure = time.After(max(diskEvery, 10*time.Since(begun)))
 		}
 		if broken != "" {
 			select {
@@ -52,10 +53,13 @@ func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- 
 
 // overDisk says that the session's folder has become too large.
 func (r *runner) overDisk(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, measureFor)
+	bounded, cancel := context.WithTimeout(ctx, measureFor)
 	defer cancel()
 	limit := r.m.cfg.MaxDisk
-	if used, err := r.m.host.DiskUse(ctx, r.id, limit); err != nil || used <= limit {
+	switch used, err := r.m.host.DiskUse(bounded, r.id, limit); {
+	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
+		return fmt.Sprintf("the calculation was stopped because the session's folder has so many files that they cannot be measured within %s", measureFor)
+	case err != nil || used <= limit:
 		return ""
 	}
 	return fmt.Sprintf("the calculation was stopped because the session's folder holds more than %d bytes", limit)

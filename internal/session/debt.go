@@ -3,25 +3,57 @@ package session
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/ergane-dev/ergane"
 )
 
-// payEvery is how often objects that are owed are delivered, if they can be.
-const payEvery = 30 * time.Second
+const (
+	// payEvery is how often objects that are owed are looked for.
+	payEvery = 30 * time.Second
+	// payAtLeast is how far apart the attempts at one debt become.
+	payAtLeast = time.Hour
+)
+
+// attempts says when which debt is tried again.
+type attempts map[string]attempt
+
+type attempt struct {
+	wait time.Duration
+	next time.Time
+}
+
+func (a attempts) due(id string) bool { return !time.Now().Before(a[id].next) }
+
+func (a attempts) failed(id string) {
+	wait := min(max(2*a[id].wait, payEvery), payAtLeast)
+	a[id] = attempt{wait, time.Now().Add(wait)}
+}
 
 // payDebts delivers what could not be delivered when its calculation ended,
 // until it can, or Config.OweFor is over. The session's files stay so long.
 func (m *Manager) payDebts() {
+	tried := attempts{}
 	for {
 		debts, err := m.store.Debts(m.ctx)
 		if err != nil && m.ctx.Err() == nil {
 			m.log.Warn("cannot look for what is owed", "error", err)
 		}
+		away := map[string]bool{} // buckets that are
 		for _, d := range debts {
-			if m.ctx.Err() != nil || !m.pay(m.ctx, d) {
-				break // the store is away for the others, too
+			bucket, _, _ := strings.Cut(strings.TrimPrefix(d.WorkingDirectory, "s3://"), "/")
+			if away[bucket] || !tried.due(d.ID) {
+				continue
+			}
+			if paid := m.pay(m.ctx, d); m.ctx.Err() != nil {
+				return
+			} else if paid {
+				delete(tried, d.ID)
+			} else {
+				away[bucket] = true
+				tried.failed(d.ID)
 			}
 		}
 		if !pause(m.ctx, payEvery) {
@@ -30,28 +62,44 @@ func (m *Manager) payDebts() {
 	}
 }
 
-// pay tries once to deliver what a calculation is owed. False says that it is
-// the result store's fault that it is still owed.
+// pay tries once to deliver what a calculation is owed, or writes it off.
+// False says that it is owed still.
 func (m *Manager) pay(ctx context.Context, d ergane.Debt) bool {
 	log := m.log.With("session", d.SessionID, "calculation", d.ID)
 	e := ending{stdout: d.Owed.Stdout, stderr: d.Owed.Stderr, outputs: d.Owed.Outputs}
-	err := m.deliverLate(ctx, d, e)
+	spool, err := m.owedSpool(d.SessionID, e)
+	if spool != nil {
+		defer spool.Close()
+	}
+	if err == nil {
+		r := &runner{m: m, id: d.SessionID, late: true, log: log}
+		err = r.deliver(ctx, spool, d.Calculation, e)
+	}
+	delivered := err == nil
 	switch {
 	case ctx.Err() != nil:
 		return false
-	case err == nil:
+	case delivered:
 		err = m.store.SetResult(ctx, d.ID, *ergane.ResultAt(d.WorkingDirectory))
-		log.Info("delivered what was owed")
 	case errors.Is(err, ErrSpool), time.Since(d.Status.CompletedAt) > m.cfg.OweFor:
 		log.Error("the output of a calculation is lost", "error", err)
 		err = m.store.WriteOff(ctx, d.ID)
 	default:
-		log.Warn("cannot deliver what is owed; trying again", "error", err, "wait", payEvery)
-		return m.objects.Permanent(err) // then it is about this one
+		log.Warn("cannot deliver what is owed; trying again", "error", err)
+		return false
+	}
+	if ergane.CodeOf(err) == ergane.CodeUnknown {
+		return true // it went with its workgroup
 	}
 	if err != nil {
-		log.Warn("cannot record what became of a debt; trying again", "error", err, "wait", payEvery)
-		return true
+		log.Warn("cannot record what became of a debt; trying again", "error", err)
+		return false
+	}
+	if delivered {
+		log.Info("delivered what was owed")
+		if spool != nil {
+			release(spool, e) // not before: until it is recorded, it is delivered again
+		}
 	}
 	m.hub.moved(d.ID)
 	if s, err := m.store.Session(ctx, d.SessionID); err == nil && s.Status.State.Ended() && m.runner(d.SessionID) == nil {
@@ -60,36 +108,24 @@ func (m *Manager) pay(ctx context.Context, d ergane.Debt) bool {
 	return true
 }
 
-func (m *Manager) deliverLate(ctx context.Context, d ergane.Debt, e ending) error {
-	r := &runner{m: m, id: d.SessionID, late: true, log: m.log.With("session", d.SessionID)}
-	var spool Spool
-	if !e.empty() {
-		var err error
-		if spool, err = m.host.Spool(d.SessionID); err != nil {
-			return errors.Join(ErrSpool, err)
-		}
-		defer spool.Close()
+// owedSpool opens the spool that has what is owed, if that is more than
+// nothing. Only a spool that is gone is damaged; what else is wrong may pass.
+func (m *Manager) owedSpool(sessionID string, e ending) (Spool, error) {
+	if e.empty() {
+		return nil, nil
 	}
-	if err := r.deliver(ctx, spool, d.Calculation, e); err != nil {
-		return err
+	spool, err := m.host.Spool(sessionID)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(ErrSpool, err)
 	}
-	if spool != nil {
-		release(spool, e)
-	}
-	return nil
+	return spool, err
 }
 
 // discard removes the files of a session that has ended, unless something in
 // them is owed still.
 func (m *Manager) discard(id string) bool {
-	debts, err := m.store.Debts(m.ctx)
-	if err != nil {
+	if owes, err := m.store.Owes(m.ctx, id); err != nil || owes {
 		return false // the reaper looks again
-	}
-	for _, d := range debts {
-		if d.SessionID == id {
-			return false
-		}
 	}
 	if err := m.host.Discard(id); err != nil {
 		m.log.Warn("cannot remove a session's files", "session", id, "error", err)

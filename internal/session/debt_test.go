@@ -113,3 +113,38 @@ func TestOutputThatIsDamagedIsNotOwed(t *testing.T) {
 		h.machine.Set(faults{})
 	})
 }
+
+func TestWhatWasDeliveredLateIsDeliveredAgainUntilThatIsRecorded(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		back := h.away()
+		sid := h.idle()
+		cid := h.owing(sid)
+		h.store.Fail("SetResult", 3)
+		back()
+		h.awaitDelivery(cid)
+		if sp, err := h.machine.Host(h.power).Spool(sid); err == nil {
+			sp.Close()
+		}
+	})
+}
+
+func TestADebtOfADeletedWorkGroupIsNobodysAndHoldsNobodyUp(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		back := h.away()
+		h.workGroup(ergane.WorkGroup{Name: "w"})
+		h.owing(h.in("w"))
+		stays := h.owing(h.idle())
+		// The workgroup goes between the look at what is owed and the first payment.
+		looked := false
+		h.store.Before(func(method string) {
+			if method == "Debts" {
+				looked = true
+			} else if looked && method == "Session" {
+				h.store.Before(nil)
+				h.must(h.m.DeleteWorkGroup(h.ctx, "w", true))
+			}
+		})
+		back()
+		h.awaitDelivery(stays)
+	})
+}

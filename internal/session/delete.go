@@ -54,18 +54,23 @@ func (m *Manager) DeleteWorkGroup(ctx context.Context, name string, recursive bo
 
 // purge removes what belongs to a condemned workgroup as its sessions end.
 func (m *Manager) purge(name string) {
-	for {
-		gone, err := m.store.PurgeWorkGroup(m.ctx, name)
+	for wait := purgeEvery; ; {
+		now, err := m.store.PurgeWorkGroup(m.ctx, name)
 		switch {
 		case m.ctx.Err() != nil:
 			return // the next server goes on
 		case err != nil:
-			m.log.Error("cannot remove a deleted workgroup; trying again", "workgroup", name, "error", err)
-		case gone:
+			m.log.Error("cannot remove a deleted workgroup; trying again", "workgroup", name, "error", err, "wait", wait)
+			wait = min(2*wait, 5*time.Second)
+		case now == ergane.PurgeDone:
 			m.log.Info("workgroup deleted", "workgroup", name)
 			return
+		case now == ergane.PurgeGoes:
+			continue
+		default:
+			wait = purgeEvery
 		}
-		if !pause(m.ctx, purgeEvery) {
+		if !pause(m.ctx, wait) {
 			return
 		}
 	}

@@ -26,10 +26,12 @@ const (
 // time for retries is over.
 func (r *runner) deliver(ctx context.Context, spool Spool, c ergane.Calculation, e ending) error {
 	var s ergane.Session
-	r.persist(ctx, "read the session's settings", func() (err error) {
+	if !r.persist(ctx, "read the session's settings", func() (err error) {
 		s, err = r.m.store.Session(ctx, r.id)
 		return err
-	})
+	}) {
+		return ergane.ErrSessionNotFound(r.id)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	to := ergane.ResultAt(c.WorkingDirectory)
 	g.Go(func() error {

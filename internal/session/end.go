@@ -30,12 +30,11 @@ func (r *runner) end(ctx context.Context, reason string) {
 func (r *runner) close(ctx context.Context, reason string) (over bool) {
 	var s ergane.Session
 	var open []ergane.Calculation
-	r.persist(ctx, "read the session", func() (err error) {
+	if !r.persist(ctx, "read the session", func() (err error) {
 		s, open, err = r.look(ctx)
 		return err
-	})
-	if ctx.Err() != nil {
-		return false
+	}) {
+		return ctx.Err() == nil // it went with its workgroup
 	}
 	terminating := s.Status.State == ergane.SessionTerminating
 	for _, c := range open {
@@ -49,7 +48,7 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 	if s.Status.State.Ended() {
 		return true
 	}
-	r.persist(ctx, "end the session", func() error {
+	done := r.persist(ctx, "end the session", func() error {
 		at := time.Now()
 		state, last := ergane.ExecutorFailed, ergane.SessionLost(r.id, at, reason)
 		if terminating {
@@ -62,7 +61,7 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 		over = now.Status.State.Ended()
 		return err
 	})
-	return over
+	return over || !done && ctx.Err() == nil
 }
 
 // posthumous is the end of a calculation whose kernel is dead: what the

@@ -49,8 +49,14 @@ func (r *runner) storeLog(ctx context.Context) {
 		if older := len(parts) - 1 - i; older > 0 {
 			name = fmt.Sprintf("driver.log.%d", older)
 		}
-		if err == nil {
-			err = r.m.objects.Put(ctx, location+"/"+r.id+"/"+name, part, part.Len(), "text/plain; charset=utf-8", s.Delivery())
+		for err == nil {
+			put := r.m.objects.Put(ctx, location+"/"+r.id+"/"+name, part, part.Len(), "text/plain; charset=utf-8", ergane.Delivery{Encryption: s.Encryption})
+			if put == nil {
+				break
+			}
+			if r.m.objects.Permanent(put) || !pause(ctx, time.Second) {
+				err = put
+			}
 		}
 		part.Close()
 	}

@@ -89,6 +89,8 @@ type Host interface {
 	Sessions() ([]string, error)
 	// Resolve names the engine version that a selected one stands for.
 	Resolve(selected string) (effective string, err error)
+	// Location refuses an s3:// address below which nothing could ever be stored.
+	Location(uri string) error
 	// Versions are the engine versions that can be selected, in the order in which they are offered.
 	Versions() []ergane.EngineVersion
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,13 +36,19 @@ func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest
 	if err != nil {
 		return ergane.Session{}, err
 	}
-	s, err := m.newSession(w, req)
+	// A repeated call gets its session, whatever the settings have become.
+	s, found, err := m.store.SessionOf(ctx, req.Tokens, time.Now())
 	if err != nil {
 		return ergane.Session{}, err
 	}
-	s, created, err := m.store.CreateSession(ctx, s, req.Tokens, m.cfg.Limits)
-	if err != nil {
-		return ergane.Session{}, err
+	created := false
+	if !found {
+		if s, err = m.newSession(w, req); err != nil {
+			return ergane.Session{}, err
+		}
+		if s, created, err = m.store.CreateSession(ctx, s, req.Tokens, m.cfg.Limits); err != nil {
+			return ergane.Session{}, err
+		}
 	}
 	if created {
 		m.log.Info("session created", "session", s.ID, "workgroup", s.WorkGroup, "engine", s.EngineVersion.Effective)
@@ -144,6 +151,12 @@ func withDefaults(req, def ergane.EngineConfiguration) ergane.EngineConfiguratio
 			props[k] = v
 		}
 		req.SparkProperties = props
+	}
+	for _, c := range def.Classifications {
+		named := func(own ergane.Classification) bool { return own.Name == c.Name }
+		if c.Name != ergane.SparkDefaults && !slices.ContainsFunc(req.Classifications, named) {
+			req.Classifications = append(slices.Clip(req.Classifications), c)
+		}
 	}
 	if len(def.AdditionalConfigs) > 0 {
 		additional := maps.Clone(def.AdditionalConfigs)

@@ -3,19 +3,26 @@ package session
 import (
 	"context"
 	"time"
+
+	"github.com/ergane-dev/ergane"
 )
 
 // persist repeats a write until it succeeds or the server stops: a runner has
 // nobody to hand an error to, and the store comes back or the server ends.
-func (r *runner) persist(ctx context.Context, what string, write func() error) {
+// False says that it did not succeed: the server stops, or the thing is gone,
+// which a session and all that is its own are after its workgroup was deleted.
+func (r *runner) persist(ctx context.Context, what string, write func() error) bool {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := write()
-		if err == nil || ctx.Err() != nil {
-			return
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil || ergane.CodeOf(err) == ergane.CodeUnknown {
+			return false
 		}
 		r.log.Error("cannot "+what+"; trying again", "error", err, "wait", wait)
 		if !pause(ctx, wait) {
-			return
+			return false
 		}
 	}
 }

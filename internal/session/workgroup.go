@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"time"
 
@@ -48,6 +49,10 @@ func (m *Manager) complete(c *ergane.WorkGroupConfiguration) error {
 	c.OutputLocation = strings.TrimRight(c.OutputLocation, "/")
 	if loc := c.OutputLocation; loc != "" && !strings.HasPrefix(loc, "s3://") {
 		return ergane.Errorf(ergane.CodeInvalid, "OutputLocation %q is not an s3:// address, for instance s3://my-bucket/results", loc)
+	} else if loc != "" {
+		if err := m.host.Location(loc); err != nil {
+			return ergane.Errorf(ergane.CodeInvalid, "OutputLocation %q cannot be used: %s", loc, err)
+		}
 	}
 	if own := m.cfg.Account; own != "" && c.BucketOwner != "" && c.BucketOwner != own {
 		return ergane.Errorf(ergane.CodeInvalid, "ExpectedBucketOwner is %s, but the buckets of the embedded store belong to %s.", c.BucketOwner, own)
@@ -67,8 +72,12 @@ func (m *Manager) complete(c *ergane.WorkGroupConfiguration) error {
 // new sessions; DISABLED also keeps new calculations out of those that live.
 func (m *Manager) UpdateWorkGroup(ctx context.Context, name string, change func(*ergane.WorkGroup) error) error {
 	_, err := m.store.UpdateWorkGroup(ctx, name, func(w *ergane.WorkGroup) error {
+		before := w.Configuration
 		if err := change(w); err != nil {
 			return err
+		}
+		if reflect.DeepEqual(before, w.Configuration) {
+			return nil // what it holds may not be possible any more, and is no matter of this change
 		}
 		return m.complete(&w.Configuration)
 	})

@@ -175,6 +175,7 @@ func TestConfigurationThatCannotBeKeptIsRefused(t *testing.T) {
 			sentence      string
 		}{
 			{ergane.WorkGroupConfiguration{OutputLocation: "https://x/y"}, `OutputLocation "https://x/y" is not an s3:// address, for instance s3://my-bucket/results`},
+			{ergane.WorkGroupConfiguration{OutputLocation: "s3://b/a//c"}, `OutputLocation "s3://b/a//c" cannot be used: no address`},
 			{ergane.WorkGroupConfiguration{BucketOwner: "123456789012"}, "ExpectedBucketOwner is 123456789012, but the buckets of the embedded store belong to 000000000000."},
 			{ergane.WorkGroupConfiguration{Encryption: &ergane.Encryption{Option: "CSE_KMS", KmsKey: "k"}}, "EncryptionOption CSE_KMS is not offered; use SSE_S3 or SSE_KMS."},
 			{ergane.WorkGroupConfiguration{Encryption: &ergane.Encryption{Option: "SSE_KMS"}}, "KmsKey is required with EncryptionOption SSE_KMS."},
@@ -184,5 +185,62 @@ func TestConfigurationThatCannotBeKeptIsRefused(t *testing.T) {
 			h.fails(err, ergane.CodeInvalid, c.sentence)
 		}
 		h.workGroup(ergane.WorkGroup{Name: "w", Configuration: ergane.WorkGroupConfiguration{BucketOwner: "000000000000", Encryption: &ergane.Encryption{Option: "SSE_S3"}}})
+	})
+}
+
+func TestRunnerOfASessionThatIsPurgedWhileItEndsEndsToo(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		h.workGroup(ergane.WorkGroup{Name: "w"})
+		sid := h.in("w")
+		h.at(sid, "door", "print before")
+		deleted := make(chan struct{})
+		h.store.Before(func(method string) {
+			if method == "EndExecutors" { // after the calculation's end has made the session FAILED
+				h.store.Before(nil)
+				h.must(h.m.DeleteWorkGroup(h.ctx, "w", true))
+				close(deleted)
+			}
+		})
+		h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
+		select {
+		case <-deleted:
+		case <-time.After(time.Minute): // its end did not come by there
+			h.store.Before(nil)
+			h.must(h.m.DeleteWorkGroup(h.ctx, "w", true))
+		}
+		time.Sleep(time.Minute) // of the bubble
+		if n := h.m.Live(); n != 0 {
+			h.Errorf("%d runners are left", n)
+		}
+		h.unknown("w", sid)
+	})
+}
+
+func TestRepeatedStartGetsItsSessionWhateverBecameOfTheSettings(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		req := session.StartRequest{WorkGroup: "primary", Tokens: invocation("s1", "h")}
+		first, err := h.m.StartSession(h.ctx, key, req)
+		h.must(err)
+		h.machine.Set(faults{Check: ergane.Errorf(ergane.CodeInvalid, "not any more")})
+		again, err := h.m.StartSession(h.ctx, key, req)
+		h.must(err)
+		if again.ID != first.ID {
+			h.Error("another session for the same token")
+		}
+		req.Tokens = invocation("s1", "other")
+		_, err = h.m.StartSession(h.ctx, key, req)
+		h.fails(err, ergane.CodeMismatch, "Idempotent parameters do not match")
+	})
+}
+
+func TestWorkGroupWhoseSettingsBecameImpossibleCanStillBeDisabled(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		h.workGroup(ergane.WorkGroup{Name: "w", Configuration: ergane.WorkGroupConfiguration{BucketOwner: "123456789012"}})
+		h.stop()
+		h.cfg.Account = "000000000000"
+		h.serve()
+		h.must(h.m.UpdateWorkGroup(h.ctx, "w", func(w *ergane.WorkGroup) error { w.State = ergane.WorkGroupDisabled; return nil }))
+		err := h.m.UpdateWorkGroup(h.ctx, "w", func(w *ergane.WorkGroup) error { w.Configuration.Enforce = true; return nil })
+		h.fails(err, ergane.CodeInvalid, "ExpectedBucketOwner is 123456789012, but the buckets of the embedded store belong to 000000000000.")
 	})
 }

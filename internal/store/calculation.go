@@ -43,7 +43,7 @@ func calculation(ctx context.Context, p preparer, id string) (ergane.Calculation
 func (s *Store) Submit(ctx context.Context, c ergane.Calculation, tokens []ergane.Token) (made ergane.Calculation, created bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
 		now := c.Status.SubmittedAt
-		id, err := t.redeem(ctx, tokens, now)
+		id, err := redeem(ctx, t, tokens, now)
 		if err != nil {
 			return err
 		}

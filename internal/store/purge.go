@@ -58,17 +58,18 @@ func (s *Store) CondemnedWorkGroups(ctx context.Context) ([]string, error) {
 }
 
 // PurgeWorkGroup implements ergane.Store.
-func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (gone bool, err error) {
+func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (now ergane.Purge, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
-		gone = false
 		state, ok, err := one(ctx, t, scanString, "SELECT state FROM workgroups WHERE name = $1", name)
 		if err != nil || !ok || state != string(ergane.WorkGroupDeleting) {
-			gone = !ok
+			now = ergane.PurgeDone // or there is one of the name that nobody condemned
 			return err
 		}
+		now = ergane.PurgeWaits
 		if live, err := t.liveSessions(ctx, name); err != nil || len(live) > 0 {
 			return err
 		}
+		now = ergane.PurgeGoes
 		found, err := all(ctx, t, scanString, "SELECT id FROM sessions WHERE workgroup = $1 LIMIT $2", name, purgeAtOnce)
 		if err != nil {
 			return err
@@ -83,10 +84,10 @@ func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (gone bool, err
 			return nil
 		}
 		_, err = run(ctx, t, "DELETE FROM workgroups WHERE name = $1", name)
-		gone = err == nil
+		now = ergane.PurgeDone
 		return err
 	})
-	return gone, err
+	return now, err
 }
 
 // purgeSession removes a session and what belongs to it, but no more than room

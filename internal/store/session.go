@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/ergane-dev/ergane"
 )
@@ -31,7 +32,7 @@ func session(ctx context.Context, p preparer, id string) (ergane.Session, error)
 // CreateSession implements ergane.Store.
 func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []ergane.Token, l ergane.Limits) (made ergane.Session, created bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
-		id, err := t.redeem(ctx, tokens, n.Status.StartedAt)
+		id, err := redeem(ctx, t, tokens, n.Status.StartedAt)
 		if err != nil {
 			return err
 		}
@@ -57,6 +58,16 @@ func (s *Store) CreateSession(ctx context.Context, n ergane.Session, tokens []er
 		return ergane.Session{}, false, err
 	}
 	return made, created, nil
+}
+
+// SessionOf implements ergane.Store.
+func (s *Store) SessionOf(ctx context.Context, tokens []ergane.Token, at time.Time) (ergane.Session, bool, error) {
+	id, err := redeem(ctx, s.readers, tokens, at)
+	if err != nil || id == "" {
+		return ergane.Session{}, false, err
+	}
+	made, err := session(ctx, s.readers, id)
+	return made, err == nil, err
 }
 
 func (t *tx) insertSession(ctx context.Context, s ergane.Session) error {

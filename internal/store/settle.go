@@ -95,7 +95,13 @@ func (s *Store) Debts(ctx context.Context) ([]ergane.Debt, error) {
 	scan := func(rows *sql.Rows) (d ergane.Debt, err error) {
 		return d, rows.Scan(append(fields(&d.Calculation), document{&d.Owed})...)
 	}
-	return all(ctx, s.readers, scan, "SELECT "+calculationColumns+", owed FROM calculations WHERE owed IS NOT NULL ORDER BY completed_ms, id")
+	return all(ctx, s.readers, scan, "SELECT "+calculationColumns+", owed FROM calculations WHERE owed IS NOT NULL ORDER BY session_id, completed_ms, id")
+}
+
+// Owes implements ergane.Store.
+func (s *Store) Owes(ctx context.Context, sessionID string) (bool, error) {
+	_, some, err := one(ctx, s.readers, scanString, "SELECT id FROM calculations WHERE session_id = $1 AND owed IS NOT NULL LIMIT 1", sessionID)
+	return some, err
 }
 
 // WriteOff implements ergane.Store.

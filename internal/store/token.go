@@ -17,9 +17,9 @@ type memory struct{ hash, id string }
 func scanMemory(rows *sql.Rows) (m memory, err error) { return m, rows.Scan(&m.hash, &m.id) }
 
 // redeem returns the id of what the first known one of the tokens made, or "".
-func (t *tx) redeem(ctx context.Context, tokens []ergane.Token, now time.Time) (string, error) {
+func redeem(ctx context.Context, p preparer, tokens []ergane.Token, now time.Time) (string, error) {
 	for _, k := range tokens {
-		m, ok, err := one(ctx, t, scanMemory,
+		m, ok, err := one(ctx, p, scanMemory,
 			"SELECT hash, resource_id FROM tokens WHERE scope = $1 AND value = $2 AND (until_ms IS NULL OR until_ms > $3)",
 			k.Scope, k.Value, at(now))
 		switch {

@@ -45,7 +45,7 @@ func checkNames(c fiber.Ctx) error {
 		return s3err.GetAPIError(s3err.ErrInvalidURI)
 	}
 	if key != "" {
-		if err := checkKey(key); err != nil {
+		if err := CheckKey(key); err != nil {
 			if m := c.Method(); m == http.MethodGet || m == http.MethodHead {
 				return s3err.GetAPIError(s3err.ErrNoSuchKey)
 			}
@@ -59,7 +59,7 @@ func checkNames(c fiber.Ctx) error {
 			return badKey("the copy source is not URL-encoded")
 		}
 		_, key, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-		if checkKey(key) != nil {
+		if CheckKey(key) != nil {
 			return s3err.GetAPIError(s3err.ErrNoSuchKey)
 		}
 	}

@@ -20,10 +20,10 @@ const (
 	scratch = ".sgwtmp"
 )
 
-// checkKey refuses the keys that a file system cannot hold under their own
+// CheckKey refuses the keys that a file system cannot hold under their own
 // name: stored they would come back under another one, or hit a file of posix.
 // A slash at the end is a directory marker and fine.
-func checkKey(key string) error {
+func CheckKey(key string) error {
 	if len(key) > maxKey {
 		return s3err.GetKeyTooLongErr(int64(len(key)), maxKey)
 	}

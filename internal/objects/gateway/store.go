@@ -174,7 +174,7 @@ func (s *store) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3
 func (s *store) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s3response.DeleteResult, error) {
 	var possible, impossible []types.ObjectIdentifier
 	for _, o := range in.Delete.Objects {
-		if o.Key == nil || checkKey(*o.Key) == nil {
+		if o.Key == nil || CheckKey(*o.Key) == nil {
 			possible = append(possible, o)
 		} else {
 			impossible = append(impossible, o)
@@ -194,7 +194,7 @@ func (s *store) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s
 	top := filepath.Join(s.dir, *in.Bucket)
 	var dirs []string
 	for _, o := range out.Deleted {
-		if o.Key != nil && checkKey(*o.Key) == nil {
+		if o.Key != nil && CheckKey(*o.Key) == nil {
 			dirs = append(dirs, filepath.Dir(filepath.Join(top, *o.Key)))
 		}
 	}

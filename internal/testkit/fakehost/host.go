@@ -2,6 +2,7 @@ package fakehost
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -37,6 +38,14 @@ func (h *Host) Resolve(selected string) (string, error) {
 		return effective, nil
 	}
 	return "", ergane.Errorf(ergane.CodeInvalid, "Engine version %s is not offered.", selected)
+}
+
+// Location implements session.Host.
+func (h *Host) Location(uri string) error {
+	if !strings.HasPrefix(uri, "s3://") || strings.Contains(uri[5:], "//") {
+		return errors.New("no address")
+	}
+	return nil
 }
 
 // Versions implements session.Host.

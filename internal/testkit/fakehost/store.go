@@ -113,8 +113,8 @@ func (s *Store) CondemnedWorkGroups(ctx context.Context) ([]string, error) {
 	return do(ctx, s, "CondemnedWorkGroups", s.Store.CondemnedWorkGroups)
 }
 
-func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (bool, error) {
-	return do(ctx, s, "PurgeWorkGroup", func(ctx context.Context) (bool, error) { return s.Store.PurgeWorkGroup(ctx, name) })
+func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (ergane.Purge, error) {
+	return do(ctx, s, "PurgeWorkGroup", func(ctx context.Context) (ergane.Purge, error) { return s.Store.PurgeWorkGroup(ctx, name) })
 }
 
 func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
@@ -204,4 +204,8 @@ func (s *Store) Debts(ctx context.Context) ([]ergane.Debt, error) {
 
 func (s *Store) WriteOff(ctx context.Context, id string) error {
 	return s.exec(ctx, "WriteOff", func(ctx context.Context) error { return s.Store.WriteOff(ctx, id) })
+}
+
+func (s *Store) Owes(ctx context.Context, sessionID string) (bool, error) {
+	return do(ctx, s, "Owes", func(ctx context.Context) (bool, error) { return s.Store.Owes(ctx, sessionID) })
 }

@@ -167,7 +167,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.fails(err, ergane.CodeState, "Session is in the TERMINATING state; needs to be IDLE to accept Calculations.")
 		_, err = h.CondemnWorkGroup(h.ctx, name, true, dawn, "")
 		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
-		h.fails(h.CreateWorkGroup(h.ctx, ergane.WorkGroup{Name: name, State: ergane.WorkGroupEnabled, CreatedAt: dawn}), ergane.CodeInvalid, "WorkGroup is already created")
+		h.fails(h.CreateWorkGroup(h.ctx, ergane.WorkGroup{Name: name, State: ergane.WorkGroupEnabled, CreatedAt: dawn}), ergane.CodeInvalid, "WorkGroup "+name+" is being deleted; its name is free again in a moment.")
 		list, err := h.WorkGroups(h.ctx, ergane.Page{Limit: 100})
 		h.must(err)
 		for _, w := range list {
@@ -176,9 +176,9 @@ var workGroups = map[string]func(*testing.T, *house){
 			}
 		}
 
-		gone, err := h.PurgeWorkGroup(h.ctx, name)
+		now, err := h.PurgeWorkGroup(h.ctx, name)
 		h.must(err)
-		h.same("purged while a session lives", gone, false)
+		h.same("purged while a session lives", now, ergane.PurgeWaits)
 		h.same("the live session", h.session(live.ID).Status.State, ergane.SessionTerminating)
 		condemned, err := h.CondemnedWorkGroups(h.ctx)
 		h.must(err)
@@ -243,11 +243,12 @@ var workGroups = map[string]func(*testing.T, *house){
 func (h *house) purge(name string) int {
 	h.Helper()
 	for n := 1; n < 100; n++ {
-		gone, err := h.PurgeWorkGroup(h.ctx, name)
+		now, err := h.PurgeWorkGroup(h.ctx, name)
 		h.must(err)
-		if gone {
+		if now == ergane.PurgeDone {
 			return n
 		}
+		h.same("purge", now, ergane.PurgeGoes)
 	}
 	h.Fatalf("workgroup %s is not gone after 100 steps", name)
 	return 0
