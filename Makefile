@@ -13,7 +13,7 @@ BOOT := $(CURDIR)/$(BUILD)/boot.json
 WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
   ERGANE_TEST_PYTHON=$$(sed -n 's/^  "python": "\(.*\)",*$$/\1/p' $(BOOT))
 
-.PHONY: help test lint unit fuzz kernel e2e clients clients-short bench bench-short setup generate clean
+.PHONY: help test lint unit fuzz kernel e2e clients clients-short chaos chaos-short bench bench-short setup generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
@@ -51,6 +51,14 @@ clients: setup $(ERGANE) ## one scenario through every client there is, each ins
 
 clients-short: setup $(ERGANE) ## the same with the clients that install in seconds
 	$(VENV)/bin/python e2e/clients/run.py --only boto3,cli,go,pyathena
+
+ROUNDS ?= 1000
+chaos: setup $(ERGANE) ## kill things at random moments, ROUNDS times, from SEED on, and see that nothing was lost
+	$(VENV)/bin/python e2e/chaos/run.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+chaos-short: setup $(ERGANE) ## a few rounds of it with stand-in kernels, and a few with Spark
+	$(VENV)/bin/python e2e/chaos/run.py --rounds 30
+	$(VENV)/bin/python e2e/chaos/run.py --rounds 5 --kernels real
 
 bench: setup $(ERGANE) ## print the figures of docs/performance.md anew
 	$(VENV)/bin/python bench/run.py

@@ -69,8 +69,14 @@ class Server:
         self.log = data_dir.with_suffix(".log")
         self.process: subprocess.Popen[bytes] | None = None
         self.args: list[str] = []
+        self.more_env: dict[str, str] = {}
 
     def start(self, *args: str) -> Server:
+        self.launch(*args)
+        return self.await_ready()
+
+    def launch(self, *args: str) -> None:
+        """Start the process, and wait for nothing."""
         self.args = list(args) or self.args
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -80,8 +86,11 @@ class Server:
                 ],
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=clean_env(self.data_dir.parent),
+                env=clean_env(self.data_dir.parent) | self.more_env,
             )
+
+    def await_ready(self) -> Server:
+        assert self.process is not None
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         assert line.startswith("ergane is ready: "), f"{line!r}; log: {self.log.read_text()[-2000:]}"

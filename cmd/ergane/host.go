@@ -106,7 +106,7 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 	if err != nil {
 		return nil, err
 	}
-	k, err := kernel.Start(ctx, kernel.Spec{
+	spec := kernel.Spec{
 		Dir:        dir,
 		Argv:       launch.Argv,
 		Env:        launch.Env,
@@ -116,7 +116,9 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		ServerLock: lockPath(h.dataDir),
 		Shim:       []string{self, "shim"},
 		Log:        h.log,
-	})
+	}
+	replaceKernel(&spec)
+	k, err := kernel.Start(ctx, spec)
 	if err != nil {
 		if ctx.Err() != nil { // else the next server would take the traces for a kernel that died
 			err = errors.Join(err, os.RemoveAll(dir))

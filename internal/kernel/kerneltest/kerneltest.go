@@ -31,7 +31,8 @@ func RunChild() {
 //
 //	print TEXT, err TEXT        a line to stdout, stderr
 //	output JSON                 a line to the rich outputs
-//	append FILE TEXT            a line to any file
+//	append FILE TEXT            a line to any file, durable
+//	fill FROM TO TEXT           bytes FROM to TO of endless numbered lines of TEXT to stdout
 //	sleep DURATION              until it is over or the calculation is interrupted
 //	stubborn DURATION           deaf to the interrupt
 //	gil DURATION                deaf to the interrupt and to the socket

@@ -327,6 +327,9 @@ func (b *block) run(line string) error {
 		return appendLine(b.path(b.id, "outputs.ndjson"), arg)
 	case "append":
 		return appendLine(first, rest)
+	case "fill":
+		to, text, _ := strings.Cut(rest, " ")
+		return fill(first, to, text)
 	case "sleep":
 		select {
 		case <-time.After(duration):
@@ -445,8 +448,34 @@ func appendLine(name, text string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = f.WriteString(text + "\n")
-	return err
+	if _, err := f.WriteString(text + "\n"); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// fill prints a piece of what "TEXT 00000000", "TEXT 00000001" and so on make, a line each.
+func fill(from, to, text string) error {
+	begin, err := strconv.Atoi(from)
+	if err != nil {
+		return err
+	}
+	end, err := strconv.Atoi(to)
+	if err != nil {
+		return err
+	}
+	var all bytes.Buffer
+	for i := 0; all.Len() < end; i++ {
+		fmt.Fprintf(&all, "%s %08d\n", text, i)
+	}
+	for rest := all.Bytes()[begin:end]; len(rest) > 0; {
+		n, err := unix.Write(1, rest)
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
 }
 
 func size(fd int) int64 {

@@ -1,0 +1,18 @@
+//go:build chaos
+
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/ergane-dev/ergane/internal/kernel"
+)
+
+// replaceKernel lets the environment name the kernel's command, so that a
+// thousand kernels can be killed in the time in which a hundred Sparks start.
+func replaceKernel(s *kernel.Spec) {
+	if command := strings.Fields(os.Getenv("ERGANE_CHAOS_KERNEL")); len(command) > 0 {
+		s.Argv, s.Boot.Java = command, nil
+	}
+}

@@ -1,0 +1,370 @@
+"""A server, the sessions of a few clients, and everything that can be done to them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from conftest import Athena, Server, processes_at
+from faults import alive, family, folder
+from plan import SLOTS, Plan, Work
+
+T = TypeVar("T")
+
+NO_ANSWER = (ConnectionError, HTTPClientError)
+# How long a client goes on asking a server that does not answer.
+PATIENCE = 60
+
+
+class Violation(Exception):
+    """A promise was broken."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+
+
+@dataclass
+class Calculation:
+    sid: str
+    mark: str
+    work: Work
+    id: str = ""
+    refused: str = ""  # the submit was answered with this instead of an id
+    stop_sent: bool = False
+
+    def output(self) -> bytes:
+        """All that it prints when nothing stops it."""
+        line = len(self.mark) + 10
+        lines = range(self.work.size // line + 1)
+        return b"".join(b"%s %08d\n" % (self.mark.encode(), i) for i in lines)[: self.work.size]
+
+    def result(self) -> dict[str, Any]:
+        return {"data": {"text/plain": f"'{self.mark}'"}, "metadata": {}}
+
+
+@dataclass
+class Session:
+    id: str
+    terminate_sent: bool = False
+    was_idle: bool = False
+
+
+@dataclass
+class Slot:
+    """A client with a session of its own, and one thread in each round."""
+
+    session: Session | None = None
+    events: dict[str, threading.Event] = field(default_factory=dict)
+    calculation: Calculation | None = None
+
+    def say(self, event: str) -> None:
+        self.events.setdefault(event, threading.Event()).set()
+
+
+class World:
+    def __init__(self, place: Path, real: bool, env: dict[str, str]) -> None:
+        self.place, self.real = place, real
+        self.marks = place / "marks"
+        self.server = Server(place / "data")
+        self.server.more_env = env
+        # Not the system's free ports: one of those may become another connection's own while the server is dead.
+        api, s3 = free_ports()
+        self.server.start("--listen", api, "--s3-listen", s3, "--max-memory", "1t", "--log-level", "INFO")
+        self.athena = Athena(
+            self.server, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=40, max_pool_connections=50
+        )
+        self.slots = [Slot() for _ in range(SLOTS)]
+        self.sessions: dict[str, Session] = {}
+        # Sessions of which something was killed, and whether they were known to have started before.
+        self.hit: dict[str, bool] = {}
+        self.faults: Counter[str] = Counter()
+
+    # What clients do.
+
+    def call(self, what: str, **kwargs: Any) -> Any:
+        """Call the API; while nobody answers, again, as SDKs do."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return getattr(self.athena.api, what)(**kwargs)
+            except NO_ANSWER as e:
+                if time.monotonic() > end:
+                    raise Violation("stuck", f"{what} was not answered for {PATIENCE} s: {e}") from e
+                time.sleep(0.02)
+            except AssertionError as e:
+                raise Violation("5xx", f"{what}: {e}") from e
+
+    def status(self, sid: str) -> dict[str, Any]:
+        return self.call("get_session_status", SessionId=sid)["Status"]
+
+    def terminate(self, session: Session) -> None:
+        session.terminate_sent = True
+        self.call("terminate_session", SessionId=session.id)
+
+    def await_(self, what: str, limit: float, look: Callable[[], T | None]) -> T:
+        end = time.monotonic() + limit
+        while True:
+            got = look()
+            if got is not None:
+                return got
+            if time.monotonic() > end:
+                raise Violation("stuck", f"no {what} within {limit} s")
+            time.sleep(0.02)
+
+    def leave(self, sid: str, *states: str, limit: float = 120) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            status = self.status(sid)
+            return None if status["State"] in states else status
+
+        return self.await_(f"end of {states} of session {sid}", limit, look)
+
+    def play(self, slot: Slot, work: Work, ids: random.Random) -> None:
+        """One client's part of a round."""
+        if work.fresh and slot.session is not None:
+            self.terminate(slot.session)
+            slot.session = None
+        if slot.session is None:
+            token = str(uuid.UUID(int=ids.getrandbits(128)))
+            slot.say("starting")
+            sid = self.call(
+                *("start_session",),
+                WorkGroup="primary",
+                EngineConfiguration={"MaxConcurrentDpus": 2},
+                ClientRequestToken=token,
+            )["SessionId"]
+            slot.session = self.sessions[sid] = Session(sid)
+            slot.say("started")
+            if self.leave(sid, "CREATING")["State"] != "IDLE":
+                return
+            slot.session.was_idle = True
+        session = slot.session
+        calc = Calculation(session.id, f"m{ids.getrandbits(64):016x}", work)
+        slot.calculation = calc
+        token = str(uuid.UUID(int=ids.getrandbits(128)))
+        slot.say("submitting")
+        try:
+            calc.id = self.call(
+                *("start_calculation_execution",),
+                SessionId=session.id,
+                CodeBlock=self.code(calc),
+                ClientRequestToken=token,
+            )["CalculationExecutionId"]
+        except ClientError as e:
+            calc.refused = str(e)
+            return
+        slot.say("submitted")
+        if work.stop is not None:
+            time.sleep(work.stop)
+            slot.say("stopping")
+            calc.stop_sent = True
+            self.call("stop_calculation_execution", CalculationExecutionId=calc.id)
+        if work.terminate is not None:
+            time.sleep(work.terminate)
+            slot.say("terminating")
+            self.terminate(session)
+
+    def code(self, calc: Calculation) -> str:
+        half, size, work = calc.work.size // 2, calc.work.size, calc.work
+        pause = 3600.0 if work.loops else work.seconds
+        if not self.real:
+            return "\n".join(
+                [
+                    f"append {self.marks} {calc.mark}",
+                    f"fill 0 {half} {calc.mark}",
+                    f"sleep {pause}s",
+                    f"fill {half} {size} {calc.mark}",
+                    f"output {json.dumps(calc.result())}",
+                ]
+            )
+        return f"""
+import os, sys, time
+fd = os.open({str(self.marks)!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+os.write(fd, b"{calc.mark}\\n")
+os.fsync(fd)
+os.close(fd)
+whole = "".join("{calc.mark} %08d\\n" % i for i in range({size} // {len(calc.mark) + 10} + 1))[:{size}]
+_ = sys.stdout.write(whole[:{half}])
+{"assert spark.range(1000).count() == 1000" if work.spark else ""}
+end = time.monotonic() + {pause}
+while time.monotonic() < end:
+    time.sleep(min(0.01, max(0, end - time.monotonic())))
+_ = sys.stdout.write(whole[{half}:])
+"{calc.mark}"
+"""
+
+    # What is done to them.
+
+    def strike(self, plan: Plan) -> None:
+        """Wait for the plan's moment and do what it says; the server is up again when this returns."""
+        slot = self.slots[plan.slot]
+        # Where the slot never comes there, because its session ended, the moment is some other one.
+        slot.events.setdefault(plan.event, threading.Event()).wait(10 if self.real else 3)
+        time.sleep(plan.delay)
+        hung: Hung | None = None
+        for n, fault in enumerate(plan.faults):
+            if n > 0:
+                time.sleep(plan.between)
+            hung = self.inject(fault, slot, plan) or hung
+        if self.down():
+            time.sleep(plan.outage)
+            for wait in plan.recovery:
+                self.server.launch()
+                time.sleep(wait)
+                self.server.kill()
+                self.faults["server while it recovers"] += 1
+                if plan.also:
+                    self.inject(plan.also, slot, plan)
+            self.start()
+        if hung is not None:
+            hung.join()
+
+    def down(self) -> bool:
+        return self.server.process is None or self.server.process.poll() is not None
+
+    def start(self) -> None:
+        try:
+            self.server.start()
+        except AssertionError as e:
+            raise Violation("stuck", f"the server does not start: {e}") from e
+
+    def inject(self, fault: str, slot: Slot, plan: Plan) -> Hung | None:
+        self.faults[fault] += 1
+        hung = None
+        match fault:
+            case "server":
+                if not self.down():
+                    self.server.kill()
+            case "term":
+                if not self.down() and (code := self.server.stop()) != 0:
+                    raise Violation("stop", f"the server ended with {code} at SIGTERM")
+            case "s3":
+                kill(self.handle(self.server.data_dir / "s3.json", "pid", "start"))
+            case "s3 hangs":
+                hung = Hung(self.handle(self.server.data_dir / "s3.json", "pid", "start"), plan.hang)
+            case "shim" | "kernel" | "jvm":
+                sid = self.aim(slot)
+                if sid is not None:
+                    self.mark_hit(sid)
+                    kill(self.part(sid, fault))
+            case "all":
+                for path in self.folders():
+                    self.mark_hit(path.name)
+                for pid in processes_at(self.server.data_dir):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                assert self.server.process is not None
+                self.server.process.wait()
+        return hung
+
+    def mark_hit(self, sid: str) -> None:
+        session = self.sessions.get(sid)
+        self.hit[sid] = self.hit.get(sid, False) or (session is not None and session.was_idle)
+
+    def aim(self, slot: Slot) -> str | None:
+        """The slot's session, or the newest there is while its id is not known."""
+        if slot.session is not None:
+            return slot.session.id
+        with contextlib.suppress(FileNotFoundError):
+            return max((p.name for p in (self.server.data_dir / "sessions").iterdir()), default=None)
+        return None
+
+    def part(self, sid: str, kind: str) -> int | None:
+        handle = folder(self.server, sid) / "handle.json"
+        if kind == "shim":
+            return self.handle(handle, "shim_pid", "shim_start")
+        if kind == "kernel":
+            return self.handle(handle, "pid", "start")
+        return self.driver(sid)
+
+    def driver(self, sid: str) -> int | None:
+        for pid in family(self.server, sid):
+            with contextlib.suppress(OSError):
+                if b"SparkSubmit" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return None
+
+    def handle(self, path: Path, pid: str, start: str) -> int | None:
+        """The process that a handle names, if it is still that one and not another with its number."""
+        try:
+            named = json.loads(path.read_text())
+            stat = Path(f"/proc/{named[pid]}/stat").read_text().rpartition(")")[2].split()
+        except (OSError, ValueError, KeyError):
+            return None
+        return named[pid] if int(stat[19]) == named[start] and alive(named[pid]) else None
+
+    def lives(self, sid: str) -> bool:
+        return self.part(sid, "kernel") is not None
+
+    # What they leave.
+
+    def read_marks(self) -> Counter[str]:
+        return Counter(self.marks.read_text().split()) if self.marks.exists() else Counter()
+
+    def object(self, uri: str) -> bytes:
+        """An object's content, as soon as the store is there."""
+        end = time.monotonic() + 30
+        while True:
+            try:
+                return self.athena.read(uri)
+            except (*NO_ANSWER, ClientError) as e:
+                missing = isinstance(e, ClientError) and e.response["Error"]["Code"] == "NoSuchKey"
+                if missing or time.monotonic() > end:
+                    raise Violation("torn", f"{uri} cannot be read: {e}") from e
+                time.sleep(0.05)
+
+    def folders(self) -> Iterator[Path]:
+        return (self.server.data_dir / "sessions").glob("*")
+
+
+class Hung:
+    """A process that is stopped for a while."""
+
+    def __init__(self, pid: int | None, seconds: float) -> None:
+        self.fd = os.pidfd_open(pid) if pid is not None else -1
+        self.timer = threading.Timer(seconds, self.wake)
+        if self.fd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.fd, signal.SIGSTOP)
+            self.timer.start()
+
+    def wake(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.fd, signal.SIGCONT)
+
+    def join(self) -> None:
+        if self.fd >= 0:
+            self.timer.join()
+            os.close(self.fd)
+
+
+def kill(pid: int | None) -> None:
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def free_ports() -> tuple[str, str]:
+    found = []
+    for port in random.sample(range(20_000, 30_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(f"127.0.0.1:{port}")
+    return found[0], found[1]
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
