@@ -86,6 +86,9 @@ class Run:
         except Violation as e:
             self.broken[e.kind] += 1
             print(f"BROKEN in the round of seed {failed}: {e}", flush=True)
+        except Exception:
+            print(f"the harness itself failed in the round of seed {failed}", flush=True)
+            raise
         finally:
             self.kill_all()
         self.report()
@@ -111,7 +114,7 @@ class Run:
         threads = [threading.Thread(target=guarded, args=(self.world.strike, plan))]
         for n, (slot, work) in enumerate(zip(self.world.slots, plan.work, strict=True)):
             slot.events, slot.calculation = {}, None
-            ids = random.Random(f"{seed}/{n}/{os.getpid()}")
+            ids = random.Random(f"{seed}/{n}")
             threads.append(threading.Thread(target=guarded, args=(self.world.play, slot, work, ids)))
         for t in threads:
             t.start()
@@ -140,6 +143,9 @@ class Run:
             raise Violation("double", f"marks {doubles}")
         if (code := world.server.stop()) != 0:
             raise Violation("stop", f"the server ended with {code} at SIGTERM")
+        left = [p for p in (world.server.data_dir / "s3").rglob(".sgwtmp/**/*") if p.is_file()]
+        if left:
+            raise Violation("orphan", f"of uploads are left: {left}")
         world.await_("end of all processes", 20, lambda: None if conftest.processes_at(world.server.data_dir) else True)
 
     def kill_all(self) -> None:

@@ -215,11 +215,12 @@ _ = sys.stdout.write(whole[{half}:])
         # Where the slot never comes there, because its session ended, the moment is some other one.
         slot.events.setdefault(plan.event, threading.Event()).wait(10 if self.real else 3)
         time.sleep(plan.delay)
-        hung: Hung | None = None
+        hung: list[Hung] = []
         for n, fault in enumerate(plan.faults):
             if n > 0:
                 time.sleep(plan.between)
-            hung = self.inject(fault, slot, plan) or hung
+            if (stopped := self.inject(fault, slot, plan)) is not None:
+                hung.append(stopped)
         if self.down():
             time.sleep(plan.outage)
             for wait in plan.recovery:
@@ -230,8 +231,8 @@ _ = sys.stdout.write(whole[{half}:])
                 if plan.also:
                     self.inject(plan.also, slot, plan)
             self.start()
-        if hung is not None:
-            hung.join()
+        for stopped in hung:
+            stopped.join()
 
     def down(self) -> bool:
         return self.server.process is None or self.server.process.poll() is not None
@@ -243,32 +244,36 @@ _ = sys.stdout.write(whole[{half}:])
             raise Violation("stuck", f"the server does not start: {e}") from e
 
     def inject(self, fault: str, slot: Slot, plan: Plan) -> Hung | None:
-        self.faults[fault] += 1
-        hung = None
+        store = self.handle(self.server.data_dir / "s3.json", "pid", "start")
+        hung, hits = None, True
         match fault:
             case "server":
-                if not self.down():
+                if hits := not self.down():
                     self.server.kill()
             case "term":
-                if not self.down() and (code := self.server.stop()) != 0:
+                hits = not self.down()
+                if hits and (code := self.server.stop()) != 0:
                     raise Violation("stop", f"the server ended with {code} at SIGTERM")
             case "s3":
-                kill(self.handle(self.server.data_dir / "s3.json", "pid", "start"))
+                hits = kill(store)
             case "s3 hangs":
-                hung = Hung(self.handle(self.server.data_dir / "s3.json", "pid", "start"), plan.hang)
+                hits = False
+                with contextlib.suppress(ProcessLookupError):
+                    hung = Hung(store, plan.hang) if store is not None else None
+                    hits = hung is not None
             case "shim" | "kernel" | "jvm":
                 sid = self.aim(slot)
                 if sid is not None:
                     self.mark_hit(sid)
-                    kill(self.part(sid, fault))
+                hits = sid is not None and kill(self.part(sid, fault))
             case "all":
                 for path in self.folders():
                     self.mark_hit(path.name)
                 for pid in processes_at(self.server.data_dir):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                    kill(pid)
                 assert self.server.process is not None
                 self.server.process.wait()
+        self.faults[fault if hits else "nothing was there to kill"] += 1
         return hung
 
     def mark_hit(self, sid: str) -> None:
@@ -334,28 +339,30 @@ _ = sys.stdout.write(whole[{half}:])
 class Hung:
     """A process that is stopped for a while."""
 
-    def __init__(self, pid: int | None, seconds: float) -> None:
-        self.fd = os.pidfd_open(pid) if pid is not None else -1
-        self.timer = threading.Timer(seconds, self.wake)
-        if self.fd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.fd, signal.SIGSTOP)
-            self.timer.start()
+    def __init__(self, pid: int, seconds: float) -> None:
+        self.fd = os.pidfd_open(pid)
+        self.timer = threading.Timer(seconds, self.signal, [signal.SIGCONT])
+        self.signal(signal.SIGSTOP)
+        self.timer.start()
 
-    def wake(self) -> None:
+    def signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.fd, signal.SIGCONT)
+            signal.pidfd_send_signal(self.fd, number)
 
     def join(self) -> None:
-        if self.fd >= 0:
-            self.timer.join()
-            os.close(self.fd)
+        self.timer.join()
+        os.close(self.fd)
 
 
-def kill(pid: int | None) -> None:
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def kill(pid: int | None) -> bool:
+    """kill -9; false when there was nothing to kill."""
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def free_ports() -> tuple[str, str]:
