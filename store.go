@@ -112,6 +112,13 @@ type Store interface {
 	Close() error
 }
 
+// A Census is how many there are of what has not come to its end.
+type Census struct {
+	Sessions     map[SessionState]int
+	Calculations map[CalculationState]int
+	Debts        int
+}
+
 // A Page bounds a list: at most Limit things, those after the key After.
 // The zero After starts at the beginning.
 type Page struct {

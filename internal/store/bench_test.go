@@ -175,6 +175,14 @@ func BenchmarkGetCalculationAtSize(b *testing.B) {
 	}
 }
 
+func BenchmarkCensusAtSize(b *testing.B) {
+	s, _ := big.open(b)
+	for b.Loop() {
+		_, err := s.Census(b.Context())
+		must(b, err)
+	}
+}
+
 func BenchmarkListAtSize(b *testing.B) {
 	s, session := big.open(b)
 	middle := ergane.Key{At: dawn.Add(time.Duration(*bigRows/2) * time.Millisecond)}

@@ -1,0 +1,39 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// Census counts what has not come to its end. What it reads is in proportion
+// to that, however much has ended.
+func (s *Store) Census(ctx context.Context) (ergane.Census, error) {
+	c := ergane.Census{Sessions: map[ergane.SessionState]int{}, Calculations: map[ergane.CalculationState]int{}}
+	// The conditions are those of the partial indices, to the letter; the order
+	// keeps SQLite from scanning another index, which has all sessions.
+	sessions, err := all(ctx, s.readers, scanString,
+		"SELECT state FROM sessions WHERE state NOT IN ('TERMINATED', 'FAILED') ORDER BY started_ms, id")
+	if err != nil {
+		return c, err
+	}
+	for _, state := range sessions {
+		c.Sessions[ergane.SessionState(state)]++
+	}
+	// CROSS makes SQLite look from the few sessions to their calculations, and
+	// never the other way round. One that is open is of a session that is live.
+	calculations, err := all(ctx, s.readers, scanString,
+		`SELECT calculations.state FROM sessions CROSS JOIN calculations
+			ON calculations.session_id = sessions.id AND calculations.state IN ('CREATING', 'RUNNING', 'CANCELING')
+			WHERE sessions.state NOT IN ('TERMINATED', 'FAILED') ORDER BY sessions.started_ms, sessions.id`)
+	if err != nil {
+		return c, err
+	}
+	for _, state := range calculations {
+		c.Calculations[ergane.CalculationState(state)]++
+	}
+	count := func(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }
+	c.Debts, _, err = one(ctx, s.readers, count, "SELECT count(*) FROM calculations WHERE owed IS NOT NULL")
+	return c, err
+}
