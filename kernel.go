@@ -43,6 +43,9 @@ type Range struct{ Start, End int64 }
 // Len is the number of bytes in the range.
 func (r Range) Len() int64 { return r.End - r.Start }
 
+// OutOfMemory is how the Detail of an Exit begins where Linux killed the kernel for want of memory.
+const OutOfMemory = "out of memory"
+
 // An Exit is how a kernel's process ended, as its shim recorded it.
 type Exit struct {
 	Code   int

@@ -16,6 +16,20 @@ type Limits struct {
 	Memory            int64 // bytes that all sessions may need, by Session.Memory
 }
 
+// A Limit is one of Limits. It is in the chain of the error that it makes.
+type Limit string
+
+// The limits by name.
+const (
+	LimitSessions          Limit = "sessions"
+	LimitWorkGroupSessions Limit = "workgroup_sessions"
+	LimitDpus              Limit = "dpus"
+	LimitWorkGroupDpus     Limit = "workgroup_dpus"
+	LimitMemory            Limit = "memory"
+)
+
+func (l Limit) Error() string { return "limit of " + string(l) }
+
 // A Load is what is live when a session is to be admitted.
 type Load struct {
 	Sessions, WorkGroupSessions int
@@ -27,19 +41,20 @@ type Load struct {
 // sentence dbt-athena takes as a word to wait; one that never fits, with CodeInvalid.
 func (l Limits) Admit(s Session, now Load) error {
 	for _, c := range []struct {
+		kind              Limit
 		limit, live, more int
 		what              string
 	}{
-		{l.Sessions, now.Sessions, 1, "this server has %d of %d sessions"},
-		{l.WorkGroupSessions, now.WorkGroupSessions, 1, "workgroup " + s.WorkGroup + " has %d of %d sessions"},
-		{l.Dpus, now.Dpus, s.Dpus, "this server's sessions have %d of %d DPUs"},
-		{l.WorkGroupDpus, now.WorkGroupDpus, s.Dpus, "the sessions of workgroup " + s.WorkGroup + " have %d of %d DPUs"},
+		{LimitSessions, l.Sessions, now.Sessions, 1, "this server has %d of %d sessions"},
+		{LimitWorkGroupSessions, l.WorkGroupSessions, now.WorkGroupSessions, 1, "workgroup " + s.WorkGroup + " has %d of %d sessions"},
+		{LimitDpus, l.Dpus, now.Dpus, s.Dpus, "this server's sessions have %d of %d DPUs"},
+		{LimitWorkGroupDpus, l.WorkGroupDpus, now.WorkGroupDpus, s.Dpus, "the sessions of workgroup " + s.WorkGroup + " have %d of %d DPUs"},
 	} {
 		switch {
 		case c.limit > 0 && c.more > c.limit:
 			return Errorf(CodeInvalid, "The session needs %d DPUs, and no more than %d are allowed. Ask for a smaller MaxConcurrentDpus.", c.more, c.limit)
 		case c.limit > 0 && c.live+c.more > c.limit:
-			return quota(fmt.Sprintf(c.what, c.live, c.limit), c.more, "")
+			return quota(c.kind, fmt.Sprintf(c.what, c.live, c.limit), c.more, "")
 		}
 	}
 	const mib = 1 << 20
@@ -47,11 +62,13 @@ func (l Limits) Admit(s Session, now Load) error {
 	case l.Memory > 0 && s.Memory > l.Memory:
 		return Errorf(CodeInvalid, "The session needs %d MiB of memory, and this server gives its sessions %d. Ask for a smaller spark.driver.memory.", s.Memory/mib, l.Memory/mib)
 	case l.Memory > 0 && s.Memory > l.Memory-now.Memory:
-		return quota(fmt.Sprintf("this server's sessions need %d of %d MiB of memory", now.Memory/mib, l.Memory/mib), int(s.Memory/mib), " MiB")
+		return quota(LimitMemory, fmt.Sprintf("this server's sessions need %d of %d MiB of memory", now.Memory/mib, l.Memory/mib), int(s.Memory/mib), " MiB")
 	}
 	return nil
 }
 
-func quota(now string, more int, unit string) error {
-	return Errorf(CodeQuota, "Maximum allowed sessions reached: %s, and this one needs %d%s more. End a session, or try again later.", now, more, unit)
+func quota(kind Limit, now string, more int, unit string) error {
+	e := Errorf(CodeQuota, "Maximum allowed sessions reached: %s, and this one needs %d%s more. End a session, or try again later.", now, more, unit)
+	e.Cause = kind
+	return e
 }

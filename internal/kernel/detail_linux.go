@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unicode"
+
+	"github.com/ergane-dev/ergane"
 )
 
 // detail says what else is known of the kernel's end; empty after an orderly one.
@@ -17,7 +19,7 @@ func (s *shim) detail(status syscall.WaitStatus) string {
 	}
 	var parts []string
 	if status.Signaled() && status.Signal() == syscall.SIGKILL && s.oom.happened() {
-		parts = append(parts, "out of memory")
+		parts = append(parts, ergane.OutOfMemory)
 	}
 	if status.Signaled() || status.ExitStatus() != 0 {
 		if words := s.lastWords(); words != "" {

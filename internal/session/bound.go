@@ -16,9 +16,12 @@ const (
 	measureFor = time.Minute
 )
 
+// A breach is a limit that a calculation broke: its kind, and the sentence that says so.
+type breach struct{ limit, sentence string }
+
 // bound watches what an operator allows a calculation: its time and its disk.
 // A broken bound goes to limits.
-func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- string) {
+func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- breach) {
 	var late, measure <-chan time.Time
 	if allowed := r.m.cfg.MaxRunTime; allowed > 0 {
 		// The time before a restart of the server counts, by the server's own clock.
@@ -30,18 +33,18 @@ func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- 
 		measure = time.After(diskEvery)
 	}
 	for {
-		broken := ""
+		var broken breach
 		select {
 		case <-ctx.Done():
 			return
 		case <-late:
-			broken = fmt.Sprintf("the calculation was stopped because it ran for more than %s", r.m.cfg.MaxRunTime)
+			broken = breach{limitRunTime, fmt.Sprintf("the calculation was stopped because it ran for more than %s", r.m.cfg.MaxRunTime)}
 		case <-measure:
 			begun := time.Now()
 			broken = r.overDisk(ctx)
 			measure = time.After(max(diskEvery, 10*time.Since(begun)))
 		}
-		if broken != "" {
+		if broken != (breach{}) {
 			select {
 			case limits <- broken:
 			case <-ctx.Done():
@@ -52,15 +55,15 @@ func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- 
 }
 
 // overDisk says that the session's folder has become too large.
-func (r *runner) overDisk(ctx context.Context) string {
+func (r *runner) overDisk(ctx context.Context) breach {
 	bounded, cancel := context.WithTimeout(ctx, measureFor)
 	defer cancel()
 	limit := r.m.cfg.MaxDisk
 	switch used, err := r.m.host.DiskUse(bounded, r.id, limit); {
 	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
-		return fmt.Sprintf("the calculation was stopped because the session's folder has so many files that they cannot be measured within %s", measureFor)
+		return breach{limitDisk, fmt.Sprintf("the calculation was stopped because the session's folder has so many files that they cannot be measured within %s", measureFor)}
 	case err != nil || used <= limit:
-		return ""
+		return breach{}
 	}
-	return fmt.Sprintf("the calculation was stopped because the session's folder holds more than %d bytes", limit)
+	return breach{limitDisk, fmt.Sprintf("the calculation was stopped because the session's folder holds more than %d bytes", limit)}
 }

@@ -48,16 +48,19 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 	over := make(chan error, 1)
 	taken := make(chan struct{})
 	var out ergane.Outcome
+	seen := times{begun: time.Now()}
 	go func() {
 		err := k.Exec(work, c.ID, c.Code)
 		if err == nil {
+			seen.taken = time.Now()
 			close(taken)
 			out, err = k.Wait(work, c.ID)
+			seen.over = time.Now()
 		}
 		over <- err
 	}()
 	var watching sync.WaitGroup
-	limits := make(chan string, 1)
+	limits := make(chan breach, 1)
 	watching.Go(func() { r.observe(work, k, c, limits) })
 	watching.Go(func() { r.bound(work, c, limits) })
 	err := x.await(ctx, work, taken, over, limits)
@@ -67,11 +70,14 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 	if ctx.Err() != nil {
 		return
 	}
+	if err == nil {
+		seen.tell(r.m.cfg.Meter, out)
+	}
 	x.finish(ctx, isClosed(taken), out, err)
 }
 
 // await waits for the end of the work, and stops it when it is asked to.
-func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-chan error, limits <-chan string) error {
+func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-chan error, limits <-chan breach) error {
 	var show <-chan time.Time
 	var since time.Time
 	driver := x.k.DriverDied()
@@ -96,10 +102,14 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 			driver = nil
 			x.degrade(ctx)
 		case broken := <-limits:
-			x.limit = cmp.Or(x.limit, broken)
+			if x.limit == "" {
+				x.limit = broken.sentence
+				x.m.cfg.Meter.Count(CountLimits, broken.limit)
+			}
 			x.stop(work, x.m.cfg.InterruptGrace)
 		case <-x.grace:
 			x.grace = nil
+			x.m.cfg.Meter.Count(CountStops, stopKill)
 			x.killed = "the code did not react to the interrupt, so the session's kernel was killed"
 			x.log.Warn("interrupt had no effect; killing the kernel", "calculation", x.c.ID)
 			x.orders.Go(func() { x.k.Shutdown(ctx, 0) }) // its end ends the work
@@ -149,6 +159,7 @@ func (x *run) stop(work context.Context, grace time.Duration) {
 		return
 	}
 	x.stopping = true
+	x.m.cfg.Meter.Count(CountStops, stopInterrupt)
 	x.orders.Go(func() {
 		if err := x.k.Interrupt(work, x.c.ID); err != nil && work.Err() == nil {
 			x.log.Warn("interrupt failed", "calculation", x.c.ID, "error", err)
@@ -181,7 +192,12 @@ func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err er
 // bury ends the calculation of a dead kernel, and its session with it.
 func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
 	reason := cmp.Or(x.killed, x.deathReason(x.k))
-	x.log.Warn("kernel lost", "reason", reason)
+	x.log.Warn("kernel lost", "calculation", x.c.ID, "reason", reason)
+	if x.killed != "" {
+		x.died(deathKilled)
+	} else {
+		x.died(causeOf(x.k.Exit()))
+	}
 	var e ending
 	switch {
 	case err == nil:
@@ -218,6 +234,6 @@ func (x *run) settle(ctx context.Context, e ending, move func(time.Time) ergane.
 func (x *run) freed(at time.Time) ergane.SessionMove { return ergane.SessionFreed(x.id, at) }
 
 // overLimit is the reason of a calculation that printed too much.
-func overLimit(stream string, limit int64) string {
-	return fmt.Sprintf("the calculation was stopped because it wrote more than %d bytes to %s", limit, stream)
+func overLimit(stream string, limit int64) breach {
+	return breach{limitOutput, fmt.Sprintf("the calculation was stopped because it wrote more than %d bytes to %s", limit, stream)}
 }

@@ -16,6 +16,9 @@ type CalculationRequest struct {
 	Description string
 	Code        string
 	Tokens      []ergane.Token
+	// RequestID and ReceivedAt are those of the API's request.
+	RequestID  string
+	ReceivedAt time.Time
 }
 
 // StartCalculation takes a code block for an IDLE session. When it returns
@@ -33,19 +36,24 @@ func (m *Manager) StartCalculation(ctx context.Context, req CalculationRequest) 
 	if err != nil {
 		return ergane.Calculation{}, err
 	}
+	begun := time.Now()
 	c, created, err := m.store.Submit(ctx, ergane.Calculation{
 		ID:               id.String(),
 		SessionID:        s.ID,
 		Description:      req.Description,
 		WorkingDirectory: s.WorkingDirectory + "/" + id.String(),
 		Code:             req.Code,
-		Status:           ergane.CalculationStatus{State: ergane.CalculationCreating, SubmittedAt: time.Now()},
+		Status:           ergane.CalculationStatus{State: ergane.CalculationCreating, SubmittedAt: begun},
 	}, req.Tokens)
 	if err != nil {
 		return ergane.Calculation{}, err
 	}
 	if created {
-		m.log.Info("calculation created", "session", s.ID, "calculation", c.ID)
+		m.cfg.Meter.Took(StepCommit, time.Since(begun))
+		if !req.ReceivedAt.IsZero() {
+			m.cfg.Meter.Took(StepReceive, begun.Sub(req.ReceivedAt))
+		}
+		m.log.Info("calculation created", "session", s.ID, "calculation", c.ID, "request_id", req.RequestID)
 		m.hub.moved(s.ID)
 		m.holdFor(c.ID)
 		m.nudge(s.ID)

@@ -83,6 +83,9 @@ func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Deli
 	begun := time.Now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxRetryWait) {
 		err := r.m.objects.Put(ctx, uri, body, size, contentType, d)
+		if err == nil {
+			r.m.cfg.Meter.Count(CountPuts, putStored)
+		}
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrSpool) {
 			return err
 		}
@@ -94,8 +97,10 @@ func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Deli
 			limit = min(limit, max(0, s.Status.ModifiedAt.Sub(begun))+terminatedFor)
 		}
 		if r.late || time.Since(begun)+wait > limit {
+			r.m.cfg.Meter.Count(CountPuts, putFailed)
 			return err
 		}
+		r.m.cfg.Meter.Count(CountPuts, putRetried)
 		r.log.Warn("cannot store an object; trying again", "uri", uri, "error", err, "wait", wait)
 		if !pause(ctx, wait) {
 			return context.Cause(ctx)

@@ -18,6 +18,9 @@ func (r *runner) end(ctx context.Context, reason string) {
 	if ctx.Err() != nil {
 		return
 	}
+	if s, err := r.m.store.Session(ctx, r.id); err == nil {
+		r.m.cfg.Meter.Count(CountSessions, string(s.Status.State))
+	}
 	r.m.hub.moved(r.id)
 	if r.astray {
 		return // the reaper looks for it again

@@ -73,9 +73,14 @@ func (m *Manager) session(ctx context.Context, key, id string, until time.Time) 
 // hold reads a thing until it is settled or the time is up.
 func hold[T any](ctx context.Context, m *Manager, key, id string, until time.Time, read func() (T, error), settled func(T) bool) (T, error) {
 	wait := time.Until(until)
-	if wait <= 0 || !m.holds.enter(key) {
+	if wait <= 0 {
 		return read()
 	}
+	if !m.holds.enter(key) {
+		m.cfg.Meter.Count(CountHolds, holdRefused)
+		return read()
+	}
+	m.cfg.Meter.Count(CountHolds, holdHeld)
 	defer m.holds.leave(key)
 	moved := m.hub.watch(id)
 	defer func() { m.hub.unwatch(id, moved) }()

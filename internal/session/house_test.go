@@ -28,6 +28,7 @@ type house struct {
 	machine *fakehost.Machine
 	bucket  *fakehost.Bucket
 	db      *store.Store
+	meter   *meter
 
 	// The present server's.
 	power *fakehost.Power
@@ -55,8 +56,9 @@ func open(t *testing.T, path string, cfg session.Config) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.DefaultEngine = fakehost.Engine
-	return &house{T: t, ctx: t.Context(), cfg: cfg, machine: fakehost.New(), bucket: fakehost.NewBucket(), db: db}
+	m := &meter{t: t, took: map[session.Step][]time.Duration{}, counts: map[string]int{}}
+	cfg.DefaultEngine, cfg.Meter = fakehost.Engine, m
+	return &house{T: t, meter: m, ctx: t.Context(), cfg: cfg, machine: fakehost.New(), bucket: fakehost.NewBucket(), db: db}
 }
 
 func (h *house) close() {

@@ -53,6 +53,8 @@ type Config struct {
 	// MaxDisk is how many bytes a session's folder may hold before its
 	// calculation is stopped. Default: no limit.
 	MaxDisk int64
+	// Meter is told what happens. Default: nobody is.
+	Meter Meter
 	// LogsFor is how long the logs of an ended session stay. Default 7 days.
 	LogsFor time.Duration
 }
@@ -67,6 +69,9 @@ func (c Config) withDefaults() Config {
 	def(&c.DeliverFor, 15*time.Minute)
 	def(&c.OweFor, 7*24*time.Hour)
 	def(&c.LogsFor, 7*24*time.Hour)
+	if c.Meter == nil {
+		c.Meter = noMeter{}
+	}
 	if c.Results == "" {
 		c.Results = "s3://ergane-results"
 	}

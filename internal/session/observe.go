@@ -22,7 +22,7 @@ const (
 
 // observe watches a running calculation: how much it prints, how far Spark
 // has come, which executors there are. A broken limit goes to limits, once.
-func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, limits chan<- string) {
+func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, limits chan<- breach) {
 	id, percent := c.ID, percentOf(c.Statistics.Progress)
 	tick := time.NewTicker(sizeEvery)
 	defer tick.Stop()
@@ -44,7 +44,7 @@ func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, li
 				continue
 			}
 		}
-		if broken := r.overLimit(spool, id); broken != "" {
+		if broken := r.overLimit(spool, id); broken != (breach{}) {
 			select {
 			case limits <- broken:
 			default:
@@ -60,17 +60,17 @@ func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, li
 }
 
 // overLimit says which stream of the calculation has become too large.
-func (r *runner) overLimit(spool Spool, id string) string {
+func (r *runner) overLimit(spool Spool, id string) breach {
 	_, stdout, stderr, ok := spool.Started(id)
 	if !ok {
-		return ""
+		return breach{}
 	}
 	for stream, from := range map[string]int64{"stdout": stdout, "stderr": stderr} {
 		if rest(spool, stream, from).Len() > r.m.cfg.MaxOutput {
 			return overLimit(stream, r.m.cfg.MaxOutput)
 		}
 	}
-	return ""
+	return breach{}
 }
 
 // progress records how much of the work that Spark knows is done, and returns

@@ -9,6 +9,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
+var errTerminated = errors.New(terminatedByRequest)
+
 // obtain gets the session its kernel. A TerminateSession that comes meanwhile
 // ends the attempt.
 func (r *runner) obtain(ctx context.Context) (Kernel, error) {
@@ -32,7 +34,7 @@ func (r *runner) obtain(ctx context.Context) (Kernel, error) {
 			if err != nil {
 				time.AfterFunc(lookAgain, r.nudge)
 			} else if s.Status.State == ergane.SessionTerminating {
-				cancel(errors.New(terminatedByRequest))
+				cancel(errTerminated)
 			}
 		}
 	}
@@ -60,6 +62,7 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	k, err := r.find(ctx)
 	switch {
 	case err == nil:
+		r.m.cfg.Meter.Count(CountKernels, kernelAdopted)
 	case !errors.Is(err, ErrNoKernel):
 		return nil, err
 	case s.Status.State != ergane.SessionCreating:
@@ -74,6 +77,7 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 		if k, err = r.m.host.Start(starting, s); err != nil {
 			return nil, fmt.Errorf("the session's kernel did not start: %w", err)
 		}
+		r.m.cfg.Meter.Count(CountKernels, kernelStarted)
 	}
 	r.kernel.Store(&k)
 	if s.Status.State != ergane.SessionCreating {
@@ -87,7 +91,10 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 		if err := r.saveOwn(ctx, ergane.ExecutorRegistered); err != nil {
 			return err
 		}
-		_, _, err := r.m.moveSession(ctx, ergane.SessionReady(r.id, time.Now()))
+		_, moved, err := r.m.moveSession(ctx, ergane.SessionReady(r.id, time.Now()))
+		if moved {
+			r.m.cfg.Meter.Took(SessionStart, time.Since(s.Status.StartedAt))
+		}
 		return err // none for a lost move: that is a TerminateSession, which live() sees
 	})
 	return k, nil

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -46,7 +47,13 @@ func (r *runner) run(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
+		if exit, dead := errors.AsType[*ExitError](err); dead && k == nil {
+			r.died(causeOf(exit.Exit))
+		}
 		if k != nil {
+			if !errors.Is(err, errTerminated) {
+				r.died(deathNotReady)
+			}
 			k.Shutdown(ctx, 0)
 		}
 		r.end(ctx, err.Error())
@@ -71,6 +78,7 @@ func (r *runner) live(ctx context.Context, k Kernel) bool {
 	case s.Status.State.Ended():
 		return false
 	case isClosed(k.Done()):
+		r.died(causeOf(k.Exit()))
 		r.end(ctx, r.deathReason(k))
 		return false
 	case len(open) > 0:
@@ -143,14 +151,20 @@ func minutes(d time.Duration) string {
 func (r *runner) degrade(ctx context.Context) {
 	r.persist(ctx, "degrade the session", func() error {
 		at := time.Now()
-		_, _, err := r.m.moveSession(ctx, ergane.SessionDegrades(r.id, at,
+		_, moved, err := r.m.moveSession(ctx, ergane.SessionDegrades(r.id, at,
 			"The Spark driver of the session died; its Python variables live on, but Spark does not. Start a new session."))
 		if err != nil {
 			return err
 		}
+		if moved {
+			r.died(deathDriver)
+		}
 		return r.saveDriverLost(ctx, at)
 	})
 }
+
+// died counts a death that nobody had asked for.
+func (r *runner) died(cause string) { r.m.cfg.Meter.Count(CountDeaths, cause) }
 
 // look reads the session and what is open of it.
 func (r *runner) look(ctx context.Context) (ergane.Session, []ergane.Calculation, error) {

@@ -41,8 +41,12 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 	if !e.empty() {
 		spool, err = r.m.host.Spool(r.id)
 	}
+	meter := r.m.cfg.Meter
 	if err == nil {
-		err = r.deliver(ctx, spool, c, e)
+		begun := time.Now()
+		if err = r.deliver(ctx, spool, c, e); err == nil {
+			meter.Took(StepDeliver, time.Since(begun))
+		}
 	}
 	if spool != nil {
 		defer spool.Close()
@@ -64,7 +68,9 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 		}
 	}
 	if stream := r.tooLong(e); stream != "" && e.state == ergane.CalculationCompleted {
-		e.state, record.Reason = ergane.CalculationFailed, overLimit(stream, r.m.cfg.MaxOutput)
+		broken := overLimit(stream, r.m.cfg.MaxOutput)
+		e.state, record.Reason = ergane.CalculationFailed, broken.sentence
+		meter.Count(CountLimits, broken.limit)
 	}
 	var mv ergane.CalculationMove
 	switch e.state {
@@ -78,14 +84,20 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 	mv.StartedAt = e.started
 	mv.Reason = clip(mv.Reason)
 	settled := false
-	r.persist(ctx, "settle the calculation", func() error {
+	r.persist(ctx, "settle calculation "+c.ID, func() error {
 		s := move(mv.At)
 		s.Reason = clip(s.Reason)
+		begun := time.Now()
 		got, now, moved, err := r.m.store.Settle(ctx, mv, s)
 		if err != nil {
 			return err
 		}
 		settled = true
+		if moved {
+			meter.Took(StepSettle, time.Since(begun))
+			meter.Took(StepWhole, max(0, time.Since(c.Status.SubmittedAt)))
+			meter.Count(CountCalculations, string(got.Status.State))
+		}
 		r.m.hub.moved(c.ID, r.id)
 		r.log.Info("calculation settled", "calculation", c.ID, "state", got.Status.State, "session_state", now.Status.State, "moved", moved)
 		return nil

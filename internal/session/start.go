@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -27,6 +28,8 @@ type StartRequest struct {
 	Monitoring  json.RawMessage
 	// Tokens make the call idempotent.
 	Tokens []ergane.Token
+	// RequestID is that of the API's request.
+	RequestID string
 }
 
 // StartSession records a session and sets its kernel going. The session comes
@@ -46,12 +49,16 @@ func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest
 		if s, err = m.newSession(w, req); err != nil {
 			return ergane.Session{}, err
 		}
-		if s, created, err = m.store.CreateSession(ctx, s, req.Tokens, m.cfg.Limits); err != nil {
+		s, created, err = m.store.CreateSession(ctx, s, req.Tokens, m.cfg.Limits)
+		if limit, ok := errors.AsType[ergane.Limit](err); ok {
+			m.cfg.Meter.Count(CountLimits, string(limit))
+		}
+		if err != nil {
 			return ergane.Session{}, err
 		}
 	}
 	if created {
-		m.log.Info("session created", "session", s.ID, "workgroup", s.WorkGroup, "engine", s.EngineVersion.Effective)
+		m.log.Info("session created", "session", s.ID, "workgroup", s.WorkGroup, "engine", s.EngineVersion.Effective, "request_id", req.RequestID)
 		m.holdFor(s.ID)
 		m.own(s.ID, false)
 	}

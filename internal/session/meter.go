@@ -1,0 +1,144 @@
+package session
+
+import (
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// A Meter is told what an operator may want to count. It is called from many
+// goroutines, and must not block.
+type Meter interface {
+	// Took tells how long something took that has succeeded.
+	Took(s Step, d time.Duration)
+	// Count tells that something happened; kind is one of Kinds[c].
+	Count(c Counter, kind string)
+}
+
+// A Step is one of the way of a calculation (docs/architecture.md), or another
+// thing of which the time is worth knowing.
+type Step string
+
+// The steps of a calculation by their numbers, its whole way, and the start of a session.
+const (
+	StepReceive  Step = "receive"   // 1: verify and decode
+	StepCommit   Step = "commit"    // 2: the transaction that takes the code
+	StepHandOver Step = "hand_over" // 4: until the kernel has accepted it
+	StepBegin    Step = "begin"     // 5: until the code runs
+	StepRun      Step = "run"       // 5: the code, by the kernel's clock
+	StepRecord   Step = "record"    // 6: until the outcome is on disk and read
+	StepDeliver  Step = "deliver"   // 7: all objects
+	StepSettle   Step = "settle"    // 8: the transaction that ends it
+	StepWhole    Step = "whole"     // 2 to 8, with the waits between them
+
+	SessionStart Step = "session_start" // StartSession to IDLE
+)
+
+// Steps are all of a calculation.
+var Steps = []Step{
+	StepReceive, StepCommit, StepHandOver, StepBegin, StepRun, StepRecord, StepDeliver, StepSettle, StepWhole,
+}
+
+// A Counter is what is counted, by kinds.
+type Counter string
+
+// What is counted.
+const (
+	CountSessions     Counter = "sessions"     // that have ended, by their last state
+	CountCalculations Counter = "calculations" // the same
+	CountKernels      Counter = "kernels"      // taken up
+	CountDeaths       Counter = "deaths"       // of kernels that nobody had asked to leave
+	CountPuts         Counter = "puts"         // attempts to store an object
+	CountLimits       Counter = "limits"       // that something broke or would have broken
+	CountStops        Counter = "stops"        // of code that had to be stopped
+	CountHolds        Counter = "holds"        // reads that were to be held
+)
+
+// Kinds are the kinds of each counter.
+var Kinds = map[Counter][]string{
+	CountSessions:     {string(ergane.SessionTerminated), string(ergane.SessionFailed)},
+	CountCalculations: {string(ergane.CalculationCompleted), string(ergane.CalculationFailed), string(ergane.CalculationCanceled)},
+	CountKernels:      {kernelStarted, kernelAdopted},
+	CountDeaths:       {deathSignal, deathStatus, deathMemory, deathKilled, deathUnrecorded, deathNotReady, deathDriver},
+	CountPuts:         {putStored, putRetried, putFailed},
+	CountLimits: {
+		string(ergane.LimitSessions), string(ergane.LimitWorkGroupSessions), string(ergane.LimitDpus),
+		string(ergane.LimitWorkGroupDpus), string(ergane.LimitMemory), limitOutput, limitDisk, limitRunTime,
+	},
+	CountStops: {stopInterrupt, stopKill},
+	CountHolds: {holdHeld, holdRefused},
+}
+
+const (
+	kernelStarted = "started"
+	kernelAdopted = "adopted" // from an earlier server
+
+	deathSignal     = "signal"
+	deathStatus     = "exit_status"
+	deathMemory     = "out_of_memory"
+	deathKilled     = "killed"     // by us, because an interrupt had no effect
+	deathUnrecorded = "unrecorded" // not even its shim lived
+	deathNotReady   = "not_ready"  // it ended, or refused, before it took calculations
+	deathDriver     = "driver"     // the Spark driver's alone; Python lives
+
+	putStored  = "stored"
+	putRetried = "retried"
+	putFailed  = "failed" // given up
+
+	limitOutput  = "output"
+	limitDisk    = "disk"
+	limitRunTime = "run_time"
+
+	stopInterrupt = "interrupt"
+	stopKill      = "kill"
+
+	holdHeld    = "held"
+	holdRefused = "refused" // answered at once, because too many are held
+)
+
+// noMeter is the Meter of a server that nobody looks at.
+type noMeter struct{}
+
+func (noMeter) Took(Step, time.Duration) {}
+func (noMeter) Count(Counter, string)    {}
+
+// causeOf is the kind of death that an exit is.
+func causeOf(e ergane.Exit) string {
+	switch {
+	case e.Signal == int(syscall.SIGKILL) && strings.HasPrefix(e.Detail, ergane.OutOfMemory):
+		return deathMemory
+	case e.Signal != 0:
+		return deathSignal
+	case e.Known:
+		return deathStatus
+	}
+	return deathUnrecorded
+}
+
+// times are when the parts of a calculation's run were seen to happen.
+type times struct{ begun, taken, over time.Time }
+
+// tell tells a Meter of a run. What the kernel says of itself comes from user
+// code, and is believed as far as it lies within what we have seen.
+func (t times) tell(m Meter, o ergane.Outcome) {
+	if o.StartedAt.IsZero() || t.taken.IsZero() {
+		return
+	}
+	within := func(d time.Duration) time.Duration { return min(max(0, d), t.over.Sub(t.begun)) }
+	if o.StartedAt.Before(t.begun) {
+		return // an earlier server's: we have seen a part of it
+	}
+	m.Took(StepHandOver, t.taken.Sub(t.begun))
+	m.Took(StepBegin, within(o.StartedAt.Sub(t.taken)))
+	m.Took(StepRun, within(o.EndedAt.Sub(o.StartedAt)))
+	m.Took(StepRecord, within(t.over.Sub(o.EndedAt)))
+}
+
+// Held is how many requests are held just now.
+func (m *Manager) Held() int {
+	m.holds.mu.Lock()
+	defer m.holds.mu.Unlock()
+	return m.holds.all
+}
