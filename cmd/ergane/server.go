@@ -18,6 +18,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/metrics"
 	"github.com/ergane-dev/ergane/internal/objects"
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
 	"github.com/ergane-dev/ergane/internal/session"
@@ -56,6 +57,7 @@ type server struct {
 	s3      *gateway.Supervisor // nil with an external store
 	engines *engines
 	manager *session.Manager
+	metrics *metrics.Metrics
 	http    *http.Server
 	socket  net.Listener
 	busy    activity
@@ -109,8 +111,10 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 		h.external = &cfg.External
 	}
 	h.roles = cfg.Roles
+	s.metrics = metrics.New(build())
 	s.manager = session.New(session.Config{
-		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
+		Meter: s.metrics,
+		Hold:  cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
 		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxDisk: int64(cfg.Limits.MaxDisk),
 	}, s.store, h, results, log)
 	if err := s.manager.Start(ctx); err != nil {
@@ -128,11 +132,11 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	}, time.Now)
 	mux := http.NewServeMux()
 	api.New(s.manager, api.Config{
-		Verifier: verifier, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate, Log: log,
+		Verifier: verifier, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate, Observe: s.metrics.Answered, Log: log,
 	}).Register(mux)
 	s.registerHealth(mux)
 	s.http = &http.Server{
-		Handler:           s.busy.count(mux),
+		Handler:           s.observed(s.busy.count(mux)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

@@ -23,7 +23,7 @@ const (
 func (s *Service) output(w http.ResponseWriter, r *http.Request) {
 	id := awsjson.NewRequestID()
 	if _, err := s.verifier.Verify(r, nil); err != nil {
-		s.refuse(w, id, err)
+		s.refuse(w, id, r.PathValue("id"), err)
 		return
 	}
 	stream := r.URL.Query().Get("stream")
@@ -32,7 +32,7 @@ func (s *Service) output(w http.ResponseWriter, r *http.Request) {
 		from, err = 0, nil
 	}
 	if err != nil || from < 0 || stream != "stdout" && stream != "stderr" {
-		s.refuse(w, id, ergane.Errorf(ergane.CodeInvalid, "stream must be stdout or stderr, and from a byte offset."))
+		s.refuse(w, id, r.PathValue("id"), ergane.Errorf(ergane.CodeInvalid, "stream must be stdout or stderr, and from a byte offset."))
 		return
 	}
 	begun := false
@@ -54,7 +54,7 @@ func (s *Service) output(w http.ResponseWriter, r *http.Request) {
 		return flush.Flush()
 	})
 	if err != nil && !begun {
-		s.refuse(w, id, err)
+		s.refuse(w, id, r.PathValue("id"), err)
 		return
 	}
 	if err != nil {
@@ -67,13 +67,13 @@ func (s *Service) output(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuse answers with an error, as every other operation does.
-func (s *Service) refuse(w http.ResponseWriter, requestID string, err error) {
+func (s *Service) refuse(w http.ResponseWriter, requestID, calculation string, err error) {
 	e, ok := errors.AsType[*awsjson.Error](err)
 	if !ok {
 		e = errorOf(err)
 	}
 	if e.Status >= http.StatusInternalServerError {
-		s.log.Error("output failed", "request_id", requestID, "error", err)
+		s.log.Error("output failed", "calculation", calculation, "request_id", requestID, "error", err)
 	}
 	awsjson.WriteError(w, requestID, e)
 }

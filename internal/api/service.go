@@ -25,6 +25,7 @@ type Service struct {
 	verifier *awsjson.Verifier
 	pageKey  []byte
 	admit    func(awsjson.Caller) error
+	observe  func(awsjson.Answer)
 	log      *slog.Logger
 }
 
@@ -35,12 +36,14 @@ type Config struct {
 	PageKey []byte
 	// Rate is how many calls a second each key may make; 0: any number.
 	Rate int
-	Log  *slog.Logger
+	// Observe is told of every request; nil: nobody is.
+	Observe func(awsjson.Answer)
+	Log     *slog.Logger
 }
 
 // New makes a Service.
 func New(m *session.Manager, cfg Config) *Service {
-	s := &Service{manager: m, verifier: cfg.Verifier, pageKey: cfg.PageKey, log: cfg.Log}
+	s := &Service{manager: m, verifier: cfg.Verifier, pageKey: cfg.PageKey, observe: cfg.Observe, log: cfg.Log}
 	if cfg.Rate > 0 {
 		s.admit = (&rates{perSecond: cfg.Rate, byKey: map[string]*rate.Limiter{}}).admit
 	}
@@ -56,6 +59,8 @@ func (s *Service) Register(mux *http.ServeMux) {
 		Verifier:     s.verifier,
 		ErrorOf:      errorOf,
 		Admit:        s.admit,
+		About:        about,
+		Observe:      s.observe,
 		Log:          s.log,
 	}))
 	mux.HandleFunc("GET /calculations/{id}/output", s.output)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/athena"
+	"github.com/ergane-dev/ergane/internal/awsjson"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -19,11 +20,14 @@ func (s *Service) startCalculationExecution(ctx context.Context, in *athena.Star
 	if err != nil {
 		return nil, err
 	}
+	from := awsjson.CallerFrom(ctx)
 	got, err := s.manager.StartCalculation(ctx, session.CalculationRequest{
 		SessionID:   value(in.SessionId),
 		Description: value(in.Description),
 		Code:        code,
 		Tokens:      tokens,
+		RequestID:   from.RequestID,
+		ReceivedAt:  from.ReceivedAt,
 	})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/athena"
+	"github.com/ergane-dev/ergane/internal/awsjson"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -31,6 +32,7 @@ func (s *Service) startSession(ctx context.Context, in *athena.StartSessionReque
 		OwnTagsOnly:     in.CopyWorkGroupTags != nil && !*in.CopyWorkGroupTags,
 		Monitoring:      monitoring,
 		Tokens:          tokens,
+		RequestID:       awsjson.CallerFrom(ctx).RequestID,
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // requestIDHeader is spelt as AWS spells it; net/http would change its case.
@@ -19,6 +20,7 @@ type Caller struct {
 	// call (header amz-sdk-invocation-id). Empty if there was none, or none of
 	// at most 128 characters out of A-Z a-z 0-9 - _ . :
 	InvocationID string
+	ReceivedAt   time.Time
 }
 
 type callerKey struct{}

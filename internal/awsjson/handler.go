@@ -36,10 +36,23 @@ type Config struct {
 	// input and for a panic, which comes as an error of no known type. It
 	// never returns nil.
 	ErrorOf func(error) *Error
-	// Admit may refuse a request that has been verified, by its caller. The
-	// one field that may be nil.
+	// Admit may refuse a request that has been verified, by its caller. It
+	// may be nil.
 	Admit func(Caller) error
-	Log   *slog.Logger
+	// About names what an input is about, for the request's line in the log.
+	// It may be nil.
+	About func(in any) slog.Attr
+	// Observe is told of every request that was answered. It may be nil.
+	Observe func(Answer)
+	Log     *slog.Logger
+}
+
+// An Answer is what became of a request.
+type Answer struct {
+	Operation string // empty where the request is to none
+	Status    int
+	ErrorType string // empty if it was carried out
+	Took      time.Duration
 }
 
 // An Operation is one call of the service.
@@ -63,6 +76,8 @@ func NewHandler(cfg Config) *Handler { return &Handler{cfg} }
 // the log line.
 type request struct {
 	id, operation, accessKeyID string
+	received                   time.Time
+	about                      slog.Attr
 	status                     int
 	bodyRead                   bool
 	err                        *Error // as answered
@@ -71,9 +86,8 @@ type request struct {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
-	q := &request{id: NewRequestID()}
-	defer func() { h.log(q, r, time.Since(start)) }()
+	q := &request{id: NewRequestID(), received: time.Now()}
+	defer func() { h.tell(q, r, time.Since(q.received)) }()
 
 	op, ok := h.route(q, r)
 	var answer []byte
@@ -133,6 +147,9 @@ func (h *Handler) serve(q *request, op Operation, w http.ResponseWriter, r *http
 			h.fail(q, err)
 			return nil
 		}
+		if h.cfg.About != nil {
+			q.about = h.cfg.About(in)
+		}
 	}
 	out, err := op.Handle(WithCaller(r.Context(), caller), in)
 	if err != nil {
@@ -171,6 +188,7 @@ func (h *Handler) receive(q *request, w http.ResponseWriter, r *http.Request) (C
 		return Caller{}, nil, err
 	}
 	caller := claim.caller(r, q.id)
+	caller.ReceivedAt = q.received
 	if h.cfg.Admit != nil {
 		err = h.cfg.Admit(caller)
 	}
@@ -197,7 +215,15 @@ func brokenOff() *Error {
 		Message: "The request was broken off. Try again."}
 }
 
-func (h *Handler) log(q *request, r *http.Request, took time.Duration) {
+// tell logs a request and lets it be observed.
+func (h *Handler) tell(q *request, r *http.Request, took time.Duration) {
+	if h.cfg.Observe != nil {
+		a := Answer{Operation: q.operation, Status: q.status, Took: took}
+		if q.err != nil {
+			a.ErrorType = q.err.Type
+		}
+		h.cfg.Observe(a)
+	}
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
 		slog.String(logOperation, q.operation),
@@ -205,6 +231,9 @@ func (h *Handler) log(q *request, r *http.Request, took time.Duration) {
 		slog.Int(logStatus, q.status),
 		slog.Float64(logDurationMs, float64(took.Microseconds())/1000),
 		slog.String(logRequestID, q.id),
+	}
+	if q.about.Key != "" {
+		attrs = append(attrs, q.about)
 	}
 	if q.err != nil {
 		attrs = append(attrs, slog.String(logErrorType, q.err.Type))

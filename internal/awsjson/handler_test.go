@@ -50,11 +50,11 @@ type output struct {
 	None  []int   `json:"None,omitzero"`
 }
 
-func newService(t testing.TB) *service {
+func newService(t testing.TB, change ...func(*awsjson.Config)) *service {
 	t.Helper()
 	s := &service{log: make(logLines, 100)}
 	s.do = func(_ context.Context, in *input) (any, error) { return &output{Name: in.Name, Empty: []int{}}, nil }
-	h := awsjson.NewHandler(awsjson.Config{
+	cfg := awsjson.Config{
 		TargetPrefix: "Test",
 		Operations: map[string]awsjson.Operation{
 			"Op":        {Input: &inputSh, Handle: func(ctx context.Context, in any) (any, error) { return s.do(ctx, in.(*input)) }},
@@ -74,8 +74,11 @@ func newService(t testing.TB) *service {
 			}
 		},
 		Log: slog.New(slog.NewJSONHandler(s.log, nil)),
-	})
-	s.Server = httptest.NewServer(h)
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	s.Server = httptest.NewServer(awsjson.NewHandler(cfg))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -298,6 +301,56 @@ func TestHandlerLogsOneLineWithoutSecretsOrBodies(t *testing.T) {
 	for _, never := range []string{secret, signature, "zzz"} {
 		if strings.Contains(log, never) {
 			t.Errorf("log contains %q", never)
+		}
+	}
+}
+
+func TestHandlerLogsWhatARequestIsAbout(t *testing.T) {
+	t.Parallel()
+	s := newService(t, func(c *awsjson.Config) {
+		c.About = func(in any) slog.Attr { return slog.String("name", *in.(*input).Name) }
+	})
+	for body, want := range map[string]bool{`{"Name":"zzz"}`: true, `{"Name":0}`: false} {
+		s.send(t, s.request(body))
+		if log := s.log.next(t); strings.Contains(log, `"name":"zzz"`) != want {
+			t.Errorf("%s: %s", body, log)
+		}
+	}
+}
+
+func TestHandlerLetsEveryAnswerBeObserved(t *testing.T) {
+	t.Parallel()
+	answers := make(chan awsjson.Answer, 1)
+	s := newService(t, func(c *awsjson.Config) { c.Observe = func(a awsjson.Answer) { answers <- a } })
+	s.do = func(_ context.Context, in *input) (any, error) {
+		if *in.Name == "bad" {
+			return nil, errors.New("inner words")
+		}
+		return &output{}, nil
+	}
+	get, err := http.NewRequest("GET", s.URL+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned := s.request(`{"Name":"a"}`)
+	unsigned.Header.Del("Authorization")
+	for _, c := range []struct {
+		request *http.Request
+		want    awsjson.Answer
+	}{
+		{s.request(`{"Name":"a"}`), awsjson.Answer{Operation: "Op", Status: 200}},
+		{s.request(`{"Name":0}`), awsjson.Answer{Operation: "Op", Status: 400, ErrorType: "SerializationException"}},
+		{s.request(`{"Name":"bad"}`), awsjson.Answer{Operation: "Op", Status: 500, ErrorType: "InternalServerException"}},
+		{unsigned, awsjson.Answer{Operation: "Op", Status: 400, ErrorType: "MissingAuthenticationTokenException"}},
+		{get, awsjson.Answer{Status: 404}},
+	} {
+		s.send(t, c.request)
+		got := <-answers
+		if got.Took <= 0 {
+			t.Errorf("it took %v", got.Took)
+		}
+		if got.Took = 0; got != c.want {
+			t.Errorf("got %+v, want %+v", got, c.want)
 		}
 	}
 }

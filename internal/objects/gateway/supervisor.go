@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,6 +51,8 @@ type Supervisor struct {
 	cfg  SupervisorConfig
 	stop context.CancelFunc
 	done chan struct{} // closed when keep has returned
+
+	restarts atomic.Int64
 
 	mu    sync.Mutex
 	addr  string // guarded by mu; set once by Start
@@ -133,6 +136,9 @@ func (s *Supervisor) Healthy() error {
 	return s.bad
 }
 
+// Restarts is how often the store's process had to be started anew.
+func (s *Supervisor) Restarts() int64 { return s.restarts.Load() }
+
 // Stop ends the process: requests have until ctx ends, and 10 seconds at most.
 // Not to be called while kernels live, which write through it.
 func (s *Supervisor) Stop(ctx context.Context) error {
@@ -195,6 +201,7 @@ func (s *Supervisor) keep(ctx context.Context, c *child) {
 				s.cfg.Log.Error("store cannot be started", "error", err)
 			}
 		}
+		s.restarts.Add(1)
 		s.set(c, nil)
 		s.cfg.Log.Info("store started", "addr", c.Addr, "pid", c.PID)
 	}

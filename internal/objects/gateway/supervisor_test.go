@@ -68,6 +68,9 @@ func TestAKilledStoreComesBackAtItsAddress(t *testing.T) {
 	before := s.handle(t)
 	s.signal(t, syscall.SIGKILL)
 	eventually(t, "another process serves", func() bool { return s.handle(t).PID != before.PID && sup.Healthy() == nil })
+	if n := sup.Restarts(); n != 1 {
+		t.Errorf("%d restarts", n)
+	}
 	if now := s.handle(t).Addr; now != before.Addr {
 		t.Errorf("the address moved from %s to %s", before.Addr, now)
 	}

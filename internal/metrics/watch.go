@@ -1,0 +1,71 @@
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ergane-dev/ergane"
+)
+
+// Sources are asked at each scrape.
+type Sources struct {
+	Census   func(context.Context) (ergane.Census, error)
+	Held     func() int
+	Restarts func() int64 // of the embedded S3; nil where there is none
+}
+
+// Watch adds what the sources tell. It is called once.
+func (m *Metrics) Watch(s Sources) {
+	m.registry.MustRegister(census{s.Census}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ergane_held_requests", Help: "Requests that are held just now.",
+	}, func() float64 { return float64(s.Held()) }))
+	if s.Restarts != nil {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ergane_s3_restarts_total", Help: "How often the embedded S3 had to be started anew.",
+		}, func() float64 { return float64(s.Restarts()) }))
+	}
+}
+
+// censusFor bounds the wait for the database at a scrape.
+const censusFor = 5 * time.Second
+
+var (
+	sessionsDesc     = prometheus.NewDesc("ergane_sessions", "Sessions that have not ended, by state.", []string{"state"}, nil)
+	calculationsDesc = prometheus.NewDesc("ergane_calculations", "Calculations that have not ended, by state.", []string{"state"}, nil)
+	debtsDesc        = prometheus.NewDesc("ergane_debts", "Calculations whose output is still to be delivered, because it could not be when they ended.", nil, nil)
+)
+
+// census is a Collector of what is in the database.
+type census struct {
+	ask func(context.Context) (ergane.Census, error)
+}
+
+func (c census) Describe(to chan<- *prometheus.Desc) {
+	to <- sessionsDesc
+	to <- calculationsDesc
+	to <- debtsDesc
+}
+
+func (c census) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), censusFor)
+	defer cancel()
+	now, err := c.ask(ctx)
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(sessionsDesc, err)
+		return
+	}
+	gauge := func(d *prometheus.Desc, n int, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	for _, state := range []ergane.SessionState{
+		ergane.SessionCreating, ergane.SessionIdle, ergane.SessionBusy, ergane.SessionDegraded, ergane.SessionTerminating,
+	} {
+		gauge(sessionsDesc, now.Sessions[state], string(state))
+	}
+	for _, state := range []ergane.CalculationState{ergane.CalculationCreating, ergane.CalculationRunning, ergane.CalculationCanceling} {
+		gauge(calculationsDesc, now.Calculations[state], string(state))
+	}
+	gauge(debtsDesc, now.Debts)
+}
