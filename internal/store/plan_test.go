@@ -124,6 +124,7 @@ func useEverything(t *testing.T, s *store.Store) {
 	_, err = s.Owes(ctx, "x")
 	must(t, err)
 	_, _, err = s.SessionOf(ctx, []ergane.Token{{Scope: "s", Value: "v"}}, dawn)
+	must(t, err)
 	_, err = s.Census(ctx)
 	must(t, err)
 	_, err = s.CondemnedWorkGroups(ctx)
