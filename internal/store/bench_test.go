@@ -63,7 +63,7 @@ func fill(b *testing.B, s *store.Store, session string, others []string) {
 	for done := 0; done < *bigRows; done += batch {
 		t, err := s.Writer().Begin()
 		must(b, err)
-		row, err := t.Prepare(`INSERT INTO calculations VALUES ($1, $2, '', $3, $4, '', $5, $5, $5, 100, '100%', $6)`)
+		row, err := t.Prepare(`INSERT INTO calculations VALUES ($1, $2, '', $3, $4, '', $5, $5, $5, 100, '100%', $6, NULL)`)
 		must(b, err)
 		code, err := t.Prepare(`INSERT INTO codes VALUES ($1, $2)`)
 		must(b, err)
