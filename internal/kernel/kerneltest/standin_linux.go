@@ -448,10 +448,8 @@ func appendLine(name, text string) error {
 		return err
 	}
 	defer f.Close()
-	if _, err := f.WriteString(text + "\n"); err != nil {
-		return err
-	}
-	return f.Sync()
+	_, err = f.WriteString(text + "\n")
+	return err
 }
 
 // fill prints a piece of what "TEXT 00000000", "TEXT 00000001" and so on make, a line each.
