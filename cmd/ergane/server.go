@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -158,8 +159,15 @@ func (s *server) takeDataDir() error {
 		}
 		return fmt.Errorf("%s%s%s; stop it, or name another folder with --data-dir", alreadyServed, s.cfg.DataDir, where)
 	}
+	if err != nil {
+		return err
+	}
 	s.lock = lock
-	return err
+	// What a dead server left would be taken for ours from now on.
+	if err := os.Remove(serverInfoPath(s.cfg.DataDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove what an earlier server left: %w", err)
+	}
+	return nil
 }
 
 // openResults starts or adopts the embedded S3, unless there is an external
