@@ -55,7 +55,9 @@ def processes_at(folder: Path) -> set[int]:
         with contextlib.suppress(OSError):
             if proc.name.isdigit() and int(proc.name) != os.getpid():
                 text = (proc / "cmdline").read_bytes().decode(errors="replace") + os.readlink(proc / "cwd")
-                text += "".join(os.readlink(fd) for fd in (proc / "fd").iterdir())
+                for fd in (proc / "fd").iterdir():
+                    with contextlib.suppress(OSError):  # it may be closed meanwhile
+                        text += os.readlink(fd)
                 if str(folder) in text:
                     found.add(int(proc.name))
     return found

@@ -269,10 +269,11 @@ _ = sys.stdout.write(whole[{half}:])
             case "all":
                 for path in self.folders():
                     self.mark_hit(path.name)
-                for pid in processes_at(self.server.data_dir):
+                first = processes_at(self.server.data_dir)
+                if not self.down():
+                    self.server.kill()
+                for pid in first | processes_at(self.server.data_dir):  # and what was being started
                     kill(pid)
-                assert self.server.process is not None
-                self.server.process.wait()
         self.faults[fault if hits else "nothing was there to kill"] += 1
         return hung
 
