@@ -224,12 +224,12 @@ def install_debian_cli(home: Path) -> None:
         names = [DEBIAN_CLI]
     sh("apt-get", "download", "--quiet", *names, cwd=home)
     for package in home.glob("*.deb"):
-        sh("dpkg", "--extract", package, home / "root")
+        sh("dpkg", "--extract", package, home / "unpacked")
 
 
 def debian_cli(home: Path) -> list[str]:
-    packages = f"PYTHONPATH={home}/root/usr/lib/python3/dist-packages"
-    aws = ["env", packages, "/usr/bin/python3", f"{home}/root/usr/bin/aws"]
+    packages = f"PYTHONPATH={home}/unpacked/usr/lib/python3/dist-packages"
+    aws = ["env", packages, "/usr/bin/python3", f"{home}/unpacked/usr/bin/aws"]
     return [sys.executable, str(HERE / "cli.py"), "--endpoint-url", *aws]
 
 
