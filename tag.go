@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Tag is one key and value of a workgroup or session.
@@ -13,12 +12,8 @@ type Tag struct {
 	Value string
 }
 
-// Bounds of tags, in number and in characters.
-const (
-	MaxTags     = 50
-	maxTagKey   = 128
-	maxTagValue = 256
-)
+// MaxTags is how many tags a resource may have.
+const MaxTags = 50
 
 // reservedTags is the prefix of the keys that are AWS's own.
 const reservedTags = "aws:"
@@ -32,8 +27,6 @@ func WithTags(tags, set []Tag) ([]Tag, error) {
 		switch {
 		case t.Key == "":
 			return nil, Errorf(CodeInvalid, "A tag needs a key.")
-		case utf8.RuneCountInString(t.Key) > maxTagKey || utf8.RuneCountInString(t.Value) > maxTagValue:
-			return nil, Errorf(CodeInvalid, "A tag's key has at most %d characters, its value %d.", maxTagKey, maxTagValue)
 		case strings.HasPrefix(strings.ToLower(t.Key), reservedTags):
 			return nil, Errorf(CodeInvalid, "Tag keys that begin with %q are reserved.", reservedTags)
 		case given[t.Key]:

@@ -122,13 +122,15 @@ class Server:
         ).stdout
         return dict(re.findall(r"^export (\w+)='(.*)'$", out, re.MULTILINE))
 
-    def client(self, service: str, **config: Any) -> Any:
+    def client(self, service: str, key: tuple[str, str] | None = None, **config: Any) -> Any:
+        """A client with the server's key, or with another id and secret."""
         env = self.env
+        access_key_id, secret = key or (env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
         return boto3.client(
             service,
             endpoint_url=env[f"AWS_ENDPOINT_URL_{service.upper()}"],
-            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret,
             region_name=env["AWS_REGION"],
             config=Config(**config),
         )

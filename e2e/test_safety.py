@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+from botocore.exceptions import ClientError
 from conftest import Athena, Server
 
 
@@ -36,6 +38,25 @@ def test_no_secret_is_where_others_can_read_it(shared_server: Server, athena: At
         seen.add(name)
     assert seen >= {"serve", "s3", "shim", "kernel", "java", "worker"}
     assert found  # so that what is looked for is what there is
+
+
+def test_a_sessions_key_opens_s3_and_not_the_api(shared_server: Server, athena: Athena, session: str) -> None:
+    code = "import os\nprint(os.environ['AWS_ACCESS_KEY_ID'], os.environ['AWS_SECRET_ACCESS_KEY'])"
+    key_id, secret = athena.run(session, code).stdout.decode().split()
+    assert shared_server.client("s3", (key_id, secret)).list_buckets()["Buckets"]
+    api = shared_server.client("athena", (key_id, secret))
+    calls = {
+        "list_sessions": {"WorkGroup": "primary"},
+        "get_session_status": {"SessionId": session},
+        "terminate_session": {"SessionId": session},
+        "start_calculation_execution": {"SessionId": session, "CodeBlock": "print(1)"},
+    }
+    for call, kwargs in calls.items():
+        with pytest.raises(ClientError) as refusal:
+            getattr(api, call)(**kwargs)
+        assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+        assert "key of a session" in refusal.value.response["Error"]["Message"]
+    assert athena.status(session)["State"] == "IDLE"
 
 
 def kind_of(argv: str) -> tuple[str, str]:

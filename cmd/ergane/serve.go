@@ -29,8 +29,8 @@ type serveCmd struct {
 }
 
 // gcPercent lets the heap of a server, a few MB, grow to five times what is in
-// use before it is swept: some 13 MB more for a sixth more calls a second, and
-// a third off the slowest pages of lists (bench/load, two processors).
+// use before it is swept: some more calls a second for some more megabytes
+// (docs/performance.md has both).
 const gcPercent = 400
 
 // Run serves until SIGINT or SIGTERM. Sessions live on for the next server.

@@ -121,16 +121,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err
 	}
-	verifier := awsjson.NewVerifier(api.SigningName, func(id string) (string, bool) {
-		if cfg.Results != "" && id == cfg.External.AccessKeyID {
-			return cfg.External.Secret, true
-		}
-		if secret, ok := cfg.Roles.secret(id); ok {
-			return secret, true
-		}
-		k, ok := keys.Lookup(id)
-		return k.Secret, ok && (k.SessionID == "" || s.manager.Owns(k.SessionID)) // a session's key ends with it
-	}, time.Now)
+	verifier := awsjson.NewVerifier(api.SigningName, callers(cfg, keys), time.Now)
 	mux := http.NewServeMux()
 	api.New(s.manager, api.Config{
 		Verifier: verifier, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate, Observe: s.metrics.Answered, Log: log,
@@ -144,6 +135,28 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s, writeJSON(serverInfoPath(cfg.DataDir), s.info)
+}
+
+// callers finds the keys that may call the API. Those of sessions may not:
+// with one, code could end the sessions of others, or read what they printed.
+func callers(cfg serverConfig, keys *credentials.Keyring) awsjson.KeyLookup {
+	return func(id string) (string, error) {
+		if cfg.Results != "" && id == cfg.External.AccessKeyID {
+			return cfg.External.Secret, nil
+		}
+		if secret, ok := cfg.Roles.secret(id); ok {
+			return secret, nil
+		}
+		switch k, ok := keys.Lookup(id); {
+		case !ok:
+			return "", awsjson.ErrUnknownKey
+		case k.SessionID != "":
+			return "", &awsjson.Error{Type: "AccessDeniedException", Status: http.StatusBadRequest,
+				Message: "The key of a session opens S3 alone. Sign calls of the API with the server's key (ergane env), or one of a role."}
+		default:
+			return k.Secret, nil
+		}
+	}
 }
 
 // takeDataDir makes the data dir this server's own.

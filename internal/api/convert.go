@@ -119,7 +119,7 @@ func encryptionTo(e *ergane.Encryption) *athena.EncryptionConfiguration {
 	return &athena.EncryptionConfiguration{EncryptionOption: new(athena.EncryptionOption(e.Option)), KmsKey: present(e.KmsKey)}
 }
 
-// monitoringFrom keeps a member that is only shown again; nil for an absent one.
+// monitoringFrom keeps a member in the form in which it is shown again; nil for an absent one.
 func monitoringFrom(c *athena.MonitoringConfiguration) (json.RawMessage, error) {
 	if c == nil {
 		return nil, nil

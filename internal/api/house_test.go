@@ -58,7 +58,12 @@ func newHouse(t testing.TB, path string) *house {
 	if err := m.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	verifier := awsjson.NewVerifier(SigningName, func(id string) (string, bool) { return testSecret, id == testKey }, nil)
+	verifier := awsjson.NewVerifier(SigningName, func(id string) (string, error) {
+		if id != testKey {
+			return "", awsjson.ErrUnknownKey
+		}
+		return testSecret, nil
+	}, nil)
 	h.service = New(m, Config{Verifier: verifier, PageKey: []byte("page key"), Log: log})
 	h.service.Register(h.mux)
 	h.close = func() {

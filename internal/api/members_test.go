@@ -49,7 +49,6 @@ var refusals = regexp.MustCompile(`(?s)^(` + strings.Join([]string{
 	`CodeBlock is required\.`,
 	`Give either CodeBlock or CalculationConfiguration\.CodeBlock, not both\.`,
 	`A tag needs a key\.`,
-	`A tag's key has at most .*`,
 	`The tag key ".*" is given twice\.`,
 	`There would be \d+ tags; a resource has at most 50\.`,
 	`EncryptionOption CSE_KMS is not offered; use SSE_S3 or SSE_KMS\.`,

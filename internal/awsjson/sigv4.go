@@ -24,8 +24,13 @@ const (
 	maxDerivedKeys = 1024
 )
 
-// KeyLookup returns the secret of an access key, and false if there is none.
-type KeyLookup func(accessKeyID string) (secret string, ok bool)
+// KeyLookup returns the secret of an access key; ErrUnknownKey where there is
+// none, another *Error where there is one that must not be used here.
+type KeyLookup func(accessKeyID string) (secret string, err error)
+
+// ErrUnknownKey refuses a request that names a key that is none.
+var ErrUnknownKey = &Error{Type: "UnrecognizedClientException", Status: http.StatusBadRequest,
+	Message: "The security token included in the request is invalid."}
 
 // A Verifier checks AWS Signature Version 4 on requests, in the Authorization
 // header or presigned in the query. It is safe for concurrent use.
@@ -81,10 +86,9 @@ func (v *Verifier) claim(r *http.Request) (*claim, string, error) {
 	if err := v.checkScope(c); err != nil {
 		return nil, "", err
 	}
-	secret, ok := v.keys(c.accessKeyID)
-	if !ok {
-		return nil, "", &Error{Type: "UnrecognizedClientException", Status: http.StatusBadRequest,
-			Message: "The security token included in the request is invalid."}
+	secret, err := v.keys(c.accessKeyID)
+	if err != nil {
+		return nil, "", err
 	}
 	return c, secret, nil
 }
