@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
@@ -19,8 +21,8 @@ func Permanent(err error) bool {
 	switch code(err) {
 	case "":
 		return false
-	case "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "NoSuchUpload", "InvalidPart":
-		return false // of one attempt
+	case "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "NoSuchUpload", "InvalidPart", "RequestTimeTooSkewed":
+		return false // of one attempt, or of one of the two clocks
 	}
 	st := status(err)
 	return st >= 300 && st < 500 && st != http.StatusRequestTimeout && st != http.StatusConflict && st != http.StatusTooManyRequests
@@ -50,10 +52,24 @@ func describe(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorMessage() != "" {
-		return &s3Error{fmt.Sprintf("%s: S3 answers %s: %s", what, e.ErrorCode(), e.ErrorMessage()), err}
+	if said := sentence(err); said != "" {
+		return &s3Error{what + ": " + said, err}
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// sentence says what S3 answered, or why it did not; empty for other errors.
+func sentence(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorMessage() != "" {
+		return fmt.Sprintf("S3 answers %s: %s", e.ErrorCode(), e.ErrorMessage())
+	}
+	if st := status(err); st != 0 {
+		return strings.TrimSpace(fmt.Sprintf("S3 answers %d %s", st, http.StatusText(st)))
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return "S3 cannot be reached: " + strings.TrimPrefix(e.Err.Error(), "net/http: HTTP/1.x transport connection broken: ")
+	}
+	return ""
 }
 
 // s3Error shows the sentence and keeps the SDK's error in the chain.

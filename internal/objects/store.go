@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -95,6 +96,9 @@ func New(cfg Config) (*Store, error) {
 		}),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = 3, backoff
+			// The default is a quota of retries over all calls; while S3 is away
+			// it is soon used up, and its excuse hides why a call failed.
+			o.RateLimiter = ratelimit.None
 		}),
 		// Checksums beyond what the operation needs are refused by some stores.
 		RequestChecksumCalculation:                aws.RequestChecksumCalculationWhenRequired,
