@@ -4,6 +4,8 @@
 //	load seed DATA_DIR CALCULATIONS SESSIONS    fills a database that no server has open
 //	load calls DATA_DIR SECONDS                 GetSessionStatus, many callers at once
 //	load pages DATA_DIR                         the lists, page by page, to their end
+//	load crowd DATA_DIR SESSIONS                sessions that live, in a database that no server has open, and their kernels
+//	load live DATA_DIR SECONDS                  all kinds of calls, many callers at once, to such sessions
 package main
 
 import (
@@ -40,6 +42,18 @@ func run(args []string) error {
 			return err
 		}
 		return calls(args[1], time.Duration(seconds*float64(time.Second)))
+	case len(args) == 3 && args[0] == "crowd":
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return crowd(args[1], n)
+	case len(args) == 3 && args[0] == "live":
+		seconds, err := strconv.ParseFloat(args[2], 64)
+		if err != nil {
+			return err
+		}
+		return live(args[1], time.Duration(seconds*float64(time.Second)))
 	case len(args) == 2 && args[0] == "pages":
 		return pages(args[1])
 	}

@@ -22,8 +22,11 @@ import (
 
 type standin struct {
 	token string
-	work  string
+	dir   string // work, of the session's folder
 	queue chan string
+	// stdout and stderr are descriptors.
+	stdout, stderr int
+	greeted        func() // told of every server that says hello; may be nil
 
 	mu        sync.Mutex
 	epoch     int64
@@ -50,14 +53,14 @@ func standIn() int {
 	for k, v := range boot.Env {
 		os.Setenv(k, v)
 	}
-	s := &standin{token: boot.Token, work: boot.Dir, queue: make(chan string, 16), conns: map[net.Conn]bool{}, seen: map[string]string{}}
+	s := newStandin(boot.Dir, boot.Token, 1, 2)
 	start, arg, _ := strings.Cut(boot.Env["STANDIN_START"], " ")
 	if start == "log" {
 		unix.Write(4, []byte(arg+"\n"))
 	}
 	unix.CloseOnExec(4)
 	for fd, name := range map[int]string{1: "stdout", 2: "stderr"} {
-		f, err := os.OpenFile(filepath.Join(s.work, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -82,6 +85,18 @@ func standIn() int {
 		s.write("ready.json", map[string]any{"v": 1, "ok": false, "error": map[string]string{"name": name, "value": value}})
 		return 3
 	}
+	return s.work()
+}
+
+func newStandin(dir, token string, stdout, stderr int) *standin {
+	return &standin{
+		token: token, dir: dir, stdout: stdout, stderr: stderr,
+		queue: make(chan string, 16), conns: map[net.Conn]bool{}, seen: map[string]string{},
+	}
+}
+
+// work takes calculations until one of them ends the process, and returns the status for that.
+func (s *standin) work() int {
 	s.write("ready.json", map[string]any{"v": 1, "ok": true, "spark": map[string]string{"version": "0"}})
 	s.mu.Lock()
 	s.ready = true
@@ -108,7 +123,7 @@ func (s *standin) obeySignals() {
 }
 
 func (s *standin) listen() error {
-	d, err := os.Open(s.work)
+	d, err := os.Open(s.dir)
 	if err != nil {
 		return err
 	}
@@ -117,6 +132,7 @@ func (s *standin) listen() error {
 	if err != nil {
 		return err
 	}
+	d.Close()
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -177,6 +193,9 @@ func (s *standin) obey(c net.Conn, o order) bool {
 		s.conns[c] = true
 		answer["v"], answer["pid"], answer["ready"] = 1, os.Getpid(), s.ready
 		answer["current"] = s.running()
+		if s.greeted != nil {
+			s.greeted()
+		}
 		return true
 	}
 	if !s.conns[c] {
@@ -241,7 +260,7 @@ func (s *standin) exec(id string) (state, err string) {
 // calculate runs a block and returns the status to end the process with, or -1.
 func (s *standin) calculate(id string) int {
 	began := now()
-	stdout, stderr := size(1), size(2)
+	stdout, stderr := size(s.stdout), size(s.stderr)
 	s.mu.Lock()
 	s.current, s.finishing = id, false
 	s.mu.Unlock()
@@ -279,7 +298,7 @@ func (s *standin) calculate(id string) int {
 		verdict["state"], verdict["error"] = "FAILED", map[string]string{"name": "StandInError", "value": err.Error()}
 	}
 	verdict["end"], verdict["outputs"] = now(), b.outputs
-	verdict["stdout"], verdict["stderr"] = []int64{stdout, size(1)}, []int64{stderr, size(2)}
+	verdict["stdout"], verdict["stderr"] = []int64{stdout, size(s.stdout)}, []int64{stderr, size(s.stderr)}
 	if b.unrecorded != "" {
 		verdict["ev"], verdict["unrecorded"] = "done", b.unrecorded
 		s.mu.Lock()
@@ -319,9 +338,9 @@ func (b *block) run(line string) error {
 	switch op {
 	case "":
 	case "print":
-		unix.Write(1, []byte(arg+"\n"))
+		unix.Write(b.stdout, []byte(arg+"\n"))
 	case "err":
-		unix.Write(2, []byte(arg+"\n"))
+		unix.Write(b.stderr, []byte(arg+"\n"))
 	case "output":
 		b.outputs += len(arg) + 1
 		return appendLine(b.path(b.id, "outputs.ndjson"), arg)
@@ -329,7 +348,7 @@ func (b *block) run(line string) error {
 		return appendLine(first, rest)
 	case "fill":
 		to, text, _ := strings.Cut(rest, " ")
-		return fill(first, to, text)
+		return fill(b.stdout, first, to, text)
 	case "sleep":
 		select {
 		case <-time.After(duration):
@@ -401,7 +420,7 @@ func (s *standin) locked(f func()) {
 	f()
 }
 
-func (s *standin) path(id, name string) string { return filepath.Join(s.work, "calc", id, name) }
+func (s *standin) path(id, name string) string { return filepath.Join(s.dir, "calc", id, name) }
 
 // tell sends an event to whoever listens.
 func (s *standin) tell(m map[string]any) {
@@ -423,7 +442,7 @@ func (s *standin) write(name string, v any) {
 	if err != nil {
 		panic(err)
 	}
-	name = filepath.Join(s.work, name)
+	name = filepath.Join(s.dir, name)
 	f, err := os.CreateTemp(filepath.Dir(name), ".tmp*")
 	if err != nil {
 		return // user code removed the folder
@@ -453,7 +472,7 @@ func appendLine(name, text string) error {
 }
 
 // fill prints a piece of what "TEXT 00000000", "TEXT 00000001" and so on make, a line each.
-func fill(from, to, text string) error {
+func fill(fd int, from, to, text string) error {
 	begin, err := strconv.Atoi(from)
 	if err != nil {
 		return err
@@ -467,7 +486,7 @@ func fill(from, to, text string) error {
 		fmt.Fprintf(&all, "%s %08d\n", text, i)
 	}
 	for rest := all.Bytes()[begin:end]; len(rest) > 0; {
-		n, err := unix.Write(1, rest)
+		n, err := unix.Write(fd, rest)
 		if err != nil {
 			return err
 		}

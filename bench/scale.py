@@ -1,0 +1,125 @@
+"""Print what many live sessions cost the server: memory, calls, a restart. bench/run.py runs it, too.
+
+    python bench/scale.py [SESSIONS]
+
+The kernels are stand-ins that one process plays: to the server each is a kernel, with the files, the socket and the
+protocol of one. What a real one costs the machine beside that is in bench/run.py's figures of memory.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
+
+from conftest import ROOT, Server
+
+RESTARTS = 3
+
+
+def main() -> None:
+    sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    with tempfile.TemporaryDirectory(prefix="ergane-bench-") as tmp:
+        tool = Path(tmp) / "load"
+        subprocess.run(["go", "build", "-o", tool, "./bench/load"], check=True, cwd=ROOT)
+        scale(Path(tmp), tool, sessions, 20)
+
+
+def scale(tmp: Path, tool: Path, sessions: int, seconds: int) -> None:
+    server = Server(tmp / "crowded").start()
+    say("memory of the server without a session", f"{memory(server):.1f} MB")
+    assert server.stop() == 0  # it has made the database
+    with subprocess.Popen([tool, "crowd", server.data_dir, str(sessions)], stdout=subprocess.PIPE, text=True) as crowd:
+        assert crowd.stdout is not None
+        try:
+            expect(crowd.stdout.readline(), f"{sessions} kernels are there")
+            figures(server, tool, crowd, sessions, seconds)
+        finally:
+            crowd.kill()
+    begun = time.monotonic()
+    while sample(server, 'ergane_sessions{state="IDLE"}') + sample(server, 'ergane_sessions{state="TERMINATING"}') > 0:
+        assert time.monotonic() < begun + 60, "sessions without a kernel are still IDLE"
+        time.sleep(0.05)
+    say(f"{sessions} kernels die at once: until all sessions are FAILED", f"{time.monotonic() - begun:.2f} s")
+    assert server.stop() == 0
+
+
+def figures(server: Server, tool: Path, crowd: subprocess.Popen[str], sessions: int, seconds: int) -> None:
+    started, adopted = [], []
+    for n in range(RESTARTS):
+        begun = time.monotonic()
+        server.start()
+        started.append(time.monotonic() - begun)
+        assert crowd.stdout is not None
+        expect(crowd.stdout.readline(), f"all were greeted {n + 1} times")
+        adopted.append(time.monotonic() - begun)
+        if n < RESTARTS - 1:
+            server.kill()
+    what = f"start of a server with {sessions} live sessions"
+    say(f"{what}: until it answers", seconds_of(started))
+    say(f"{what}: until it has all kernels", seconds_of(adopted))
+    describe(server, f"after the start, {sessions} idle sessions")
+    before = cpu(server), time.monotonic()
+    time.sleep(5)
+    used = (cpu(server) - before[0]) / (time.monotonic() - before[1])
+    say(f"processor that {sessions} idle sessions take", f"{100 * used:.1f} % of one")
+    subprocess.run([tool, "live", server.data_dir, str(seconds)], check=True)
+    describe(server, "after these calls")
+
+
+def describe(server: Server, when: str) -> None:
+    """The server's process."""
+    pid = server.process.pid  # type: ignore[union-attr]
+    status = dict(re.findall(r"^(\w+):\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
+    heap = sample(server, "go_memstats_heap_inuse_bytes") / 1e6
+    say(
+        f"the server {when}",
+        f"{memory(server):.1f} MB PSS ({heap:.1f} MB of heap), {sample(server, 'go_goroutines'):.0f} goroutines,"
+        f" {status['Threads']} threads, {len(list(Path(f'/proc/{pid}/fd').iterdir()))} descriptors",
+    )
+
+
+def memory(server: Server) -> float:
+    """Proportional set size in MB."""
+    pid = server.process.pid  # type: ignore[union-attr]
+    found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) / 1024
+
+
+def cpu(server: Server) -> float:
+    """Seconds of processor that the server has used."""
+    return sample(server, "process_cpu_seconds_total")
+
+
+def sample(server: Server, name: str) -> float:
+    """A sample of /metrics."""
+    url = server.env["AWS_ENDPOINT_URL_ATHENA"].rstrip("/") + "/metrics"
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.rpartition(" ")[2])
+    raise AssertionError(f"/metrics has no {name}")
+
+
+def expect(line: str, want: str) -> None:
+    assert line.strip() == want, f"{line!r} instead of {want!r}"
+
+
+def seconds_of(values: list[float]) -> str:
+    values = sorted(values)
+    return f"{values[0]:.2f} / {values[len(values) // 2]:.2f} / {values[-1]:.2f} s  (min/p50/max, n={len(values)})"
+
+
+def say(what: str, figure: str) -> None:
+    print(f"{what:72} {figure}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+package kerneltest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ergane-dev/ergane/internal/kernel"
+)
+
+// Play makes this process the kernel of a session folder, beside all others
+// that it plays already, and the shim of each. A server that adopts it sees
+// the files and the protocol of a kernel with a process of its own. Its end
+// is the end of all: no order to leave may be given to one of them. greeted
+// is called at every hello of a server's; it may be nil and must not block.
+func Play(dir, token string, greeted func()) error {
+	work := filepath.Join(dir, "work")
+	if err := os.MkdirAll(filepath.Join(work, "calc"), 0o700); err != nil {
+		return err
+	}
+	var out [2]int
+	for i, name := range []string{"stdout", "stderr"} {
+		fd, err := unix.Open(filepath.Join(work, name), unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", name, err)
+		}
+		out[i] = fd
+	}
+	s := newStandin(work, token, out[0], out[1])
+	s.greeted = greeted
+	if err := s.listen(); err != nil {
+		return err
+	}
+	go s.obeySignals()
+	go s.work()
+	h, err := handle()
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "handle.json"), b, 0o600)
+}
+
+// handle names this process as kernel and shim.
+func handle() (kernel.Handle, error) {
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return kernel.Handle{}, err
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return kernel.Handle{}, err
+	}
+	// What follows the program's name, which may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	start, err := strconv.ParseUint(fields[19], 10, 64)
+	return kernel.Handle{
+		V: 1, PID: os.Getpid(), Start: start, ShimPID: os.Getpid(), ShimStart: start, BootID: strings.TrimSpace(string(boot)),
+	}, err
+}
