@@ -72,6 +72,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.args: list[str] = []
         self.more_env: dict[str, str] = {}
+        self.under: list[str] = []  # a command that runs the server
 
     def start(self, *args: str) -> Server:
         self.launch(*args)
@@ -83,7 +84,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(ERGANE, "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"),
+                    *(*self.under, ERGANE, "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"),
                     *("--data-dir", str(self.data_dir), *self.args),
                 ],
                 stdout=subprocess.PIPE,

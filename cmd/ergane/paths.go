@@ -52,8 +52,19 @@ func (d *dirs) resolve() error {
 
 // makeDataDir makes the data dir, for its owner alone, and checks that it can be written.
 func makeDataDir(dir string) error {
+	_, err := os.Stat(dir)
+	made := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("the data folder cannot be made; name another with --data-dir: %w", err)
+	}
+	if made { // what is durable in it needs its name to be
+		above, err := os.Open(filepath.Dir(dir))
+		if err == nil {
+			err = errors.Join(above.Sync(), above.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("the data folder cannot be made durable; name another with --data-dir: %w", err)
+		}
 	}
 	probe, err := os.CreateTemp(dir, ".probe-*")
 	if err != nil {

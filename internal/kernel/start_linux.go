@@ -183,7 +183,23 @@ func makeFolder(dir string) (string, error) {
 			return "", err
 		}
 	}
-	return dir, nil
+	return dir, syncAbove(dir)
+}
+
+// syncAbove makes the names of a session's folder and of the one with all of
+// them durable: what a kernel leaves has to be found after a loss of power.
+func syncAbove(dir string) error {
+	for range 2 {
+		dir = filepath.Dir(dir)
+		f, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // launch starts the shim and returns it once the kernel is recorded.

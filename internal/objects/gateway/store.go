@@ -41,7 +41,7 @@ type store struct {
 // a store that has begun with files stays with files.
 func openStore(dataDir, owner string) (*store, error) {
 	dir, attributes := storeDirs(dataDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o700), syncPath(filepath.Dir(dir))); err != nil {
 		return nil, err
 	}
 	s := &store{dir: dir, attributes: meta.XattrMeta{}, owner: owner, seed: maphash.MakeSeed()}

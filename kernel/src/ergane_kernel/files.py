@@ -22,6 +22,7 @@ from os import (
     stat,
     write,
 )
+from posixpath import dirname
 from typing import Any
 
 OUTCOME_BYTES = 8192
@@ -92,6 +93,7 @@ class Slot:
         fsync(self._fd)
         rename(f"{self._directory}/.{self._name}", f"{self._directory}/{self._name}")
         sync_directory(self._directory)
+        sync_directory(dirname(self._directory))  # which has the folder's own name
 
     def release(self) -> None:
         if self._is_ours():
