@@ -42,7 +42,7 @@ type frameReader struct {
 }
 
 func newFrameReader(r io.Reader) *frameReader {
-	return &frameReader{r: bufio.NewReaderSize(r, 4<<10)}
+	return &frameReader{r: bufio.NewReaderSize(r, 512)} // most are of a hundred bytes; the buffer lives as long as the session
 }
 
 // next returns the next well-formed frame, or the error that ends the connection.
