@@ -12,6 +12,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(crashEnv); path != "" {
 		crashChild(path)
 	}
+	if path := os.Getenv(migrateEnv); path != "" {
+		openChild(path)
+	}
 	flag.Parse()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		big.remove()
