@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
+	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
@@ -56,11 +58,20 @@ func resolve(dir string) (string, error) {
 
 func find(ctx context.Context, dir string, root *os.Root, token string, log *slog.Logger) (*Kernel, error) {
 	h, err := awaitHandle(ctx, dir, root)
-	if err != nil {
+	unknown, other := errors.AsType[*versionError](err)
+	if err != nil && !other {
 		return nil, err
 	}
-	if boot, err := bootID(); err == nil && boot != h.BootID {
+	if boot, err := bootID(); err == nil && boot != h.BootID && (h.BootID != "" || !other) {
 		return nil, ErrRebooted
+	}
+	if other {
+		exit := expel(ctx, dir, root, h)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		exit.Detail = unknown.Error()
+		return nil, &GoneError{Exit: exit}
 	}
 	shim, err := openProcess(h.ShimPID, h.ShimStart)
 	if err != nil && !errors.Is(err, errNoProcess) {
@@ -95,6 +106,29 @@ func find(ctx context.Context, dir string, root *os.Root, token string, log *slo
 		return nil, err
 	}
 	return attach(dir, h, root, spool, proc, shim, e, token, log), nil
+}
+
+// expel ends a kernel that cannot be talked to, and all that it started.
+func expel(ctx context.Context, dir string, root *os.Root, h Handle) ergane.Exit {
+	open := func(pid int, start uint64) *process {
+		if pid <= 1 {
+			return nil
+		}
+		p, err := openProcess(pid, start)
+		if err != nil {
+			return nil
+		}
+		return p
+	}
+	shim := open(h.ShimPID, h.ShimStart)
+	if shim != nil {
+		defer shim.close()
+	}
+	if proc := open(h.PID, h.Start); proc != nil {
+		defer proc.close()
+		proc.signal(syscall.SIGKILL)
+	}
+	return settle(ctx, dir, root, h, shim)
 }
 
 // awaitHandle reads the handle. Where there is none yet but the session's

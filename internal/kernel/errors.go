@@ -17,6 +17,14 @@ var (
 	ErrFenced = errors.New("another server has taken over the kernel")
 )
 
+// A versionError says that the kernel was started by a version of Ergane that
+// this one does not know how to talk to.
+type versionError struct{ what string }
+
+func (e *versionError) Error() string {
+	return "this version of Ergane cannot work with it and has ended it: " + e.what
+}
+
 // A GoneError says that the kernel's process, and everything it had started, is gone.
 type GoneError struct {
 	Exit ergane.Exit

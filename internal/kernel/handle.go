@@ -3,6 +3,7 @@ package kernel
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 )
@@ -30,11 +31,15 @@ const (
 
 func parseHandle(b []byte) (Handle, error) {
 	var h Handle
-	if err := json.Unmarshal(b, &h); err != nil {
+	err := json.Unmarshal(b, &h)
+	if _, other := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !other {
 		return Handle{}, err
 	}
-	if h.V != 1 {
-		return Handle{}, errVersion
+	if h.V != 1 { // it may still name the processes, which are to be ended, or have other fields in their place
+		return h, &versionError{fmt.Sprintf("its handle is of version %d, and not 1", h.V)}
+	}
+	if err != nil {
+		return Handle{}, err
 	}
 	if h.PID <= 1 || h.ShimPID <= 1 {
 		return Handle{}, errors.New("it names no process")

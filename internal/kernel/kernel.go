@@ -63,7 +63,13 @@ func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *proce
 	k.link = newLink(func(ctx context.Context) (net.Conn, error) {
 		return dialKernel(ctx, spool.root, h.PID)
 	}, token, e, k.event, log)
-	k.wg.Go(func() { k.link.run(k.ctx) })
+	k.wg.Go(func() {
+		k.link.run(k.ctx)
+		if err := k.link.unknown(); err != nil {
+			log.Warn("the kernel speaks another version of the protocol; ending it", "error", err)
+			k.Shutdown(k.ctx, 0)
+		}
+	})
 	k.wg.Go(k.watch)
 	k.wg.Go(k.watchDriver)
 	return k
@@ -90,6 +96,9 @@ func (k *Kernel) watch() {
 		return
 	}
 	k.link.stop(time.Second)
+	if err := k.link.unknown(); err != nil {
+		exit.Detail = err.Error()
+	}
 	k.exit = exit
 	close(k.done)
 	k.pulse.beat()

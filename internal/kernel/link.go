@@ -66,7 +66,8 @@ func (l *link) run(ctx context.Context) {
 			err = context.Cause(ctx)
 		}
 		l.mu.Lock()
-		over := ctx.Err() != nil || l.closing || errors.Is(err, ErrFenced)
+		_, other := errors.AsType[*versionError](err)
+		over := ctx.Err() != nil || l.closing || errors.Is(err, ErrFenced) || other
 		if over {
 			l.err = err
 		}
@@ -164,10 +165,12 @@ func (l *link) hello(conn net.Conn, frames *frameReader) error {
 			continue
 		case f.Err == "epoch":
 			return ErrFenced
+		case f.Err == "version":
+			return &versionError{"it does not speak version 1 of the protocol"}
 		case f.Err != "":
 			return fmt.Errorf("hello: the kernel answers %q", clip(f.Err, 100))
 		case f.V != 1:
-			return fmt.Errorf("hello: the kernel speaks version %d", f.V)
+			return &versionError{fmt.Sprintf("it speaks version %d of the protocol, and not 1", f.V)}
 		}
 		l.event(f) // whatever happened before is to be looked up now
 		return nil
@@ -182,6 +185,16 @@ func (l *link) disconnected() {
 		delete(l.waiting, n)
 		close(answer)
 	}
+}
+
+// unknown is why run has returned, where that is the kernel's version; nil otherwise.
+func (l *link) unknown() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := errors.AsType[*versionError](l.err); ok {
+		return e
+	}
+	return nil
 }
 
 // stop ends run after the kernel's death: what the kernel sent last is still

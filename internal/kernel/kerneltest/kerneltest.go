@@ -47,7 +47,8 @@ func RunChild() {
 //
 // The variable STANDIN_START in Boot.Env changes the start: "refuse NAME VALUE"
 // as when Spark refuses a property, "mute" to never listen, "slow DURATION"
-// to become ready late, "log TEXT" to print a line to the session log.
+// to become ready late, "speaks newer" to answer a hello with version 2 of the
+// protocol, "speaks refuses" not to know that of the server, "log TEXT" to print a line to the session log.
 func Argv() []string { return []string{executable(), argument} }
 
 func executable() string {

@@ -26,6 +26,7 @@ type standin struct {
 	queue chan string
 	// stdout and stderr are descriptors.
 	stdout, stderr int
+	speaks         string // another version of the protocol, "newer", or none: "refuses"
 	greeted        func() // told of every server that says hello; may be nil
 
 	mu        sync.Mutex
@@ -55,6 +56,9 @@ func standIn() int {
 	}
 	s := newStandin(boot.Dir, boot.Token, 1, 2)
 	start, arg, _ := strings.Cut(boot.Env["STANDIN_START"], " ")
+	if start == "speaks" {
+		s.speaks = arg
+	}
 	if start == "log" {
 		unix.Write(4, []byte(arg+"\n"))
 	}
@@ -185,6 +189,10 @@ func (s *standin) obey(c net.Conn, o order) bool {
 			answer["err"] = "epoch"
 			return false
 		}
+		if s.speaks == "refuses" {
+			answer["err"] = "version"
+			return false
+		}
 		s.epoch = o.Epoch
 		for old := range s.conns {
 			old.Close()
@@ -192,6 +200,10 @@ func (s *standin) obey(c net.Conn, o order) bool {
 		}
 		s.conns[c] = true
 		answer["v"], answer["pid"], answer["ready"] = 1, os.Getpid(), s.ready
+		if s.speaks == "newer" {
+			answer["v"] = 2
+		}
+		answer["a field of the future"] = map[string]any{"x": []int{1}}
 		answer["current"] = s.running()
 		if s.greeted != nil {
 			s.greeted()
