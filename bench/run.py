@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 from conftest import ERGANE, ROOT, Athena, Server, clean_env, end
+from scale import scale
 
 # The same work on both sides: from nothing to the first count.
 PLAIN = """
@@ -50,6 +51,7 @@ def load(tmp: Path, short: bool) -> None:
     """The API alone: many callers at once, and lists of a server that has seen much."""
     tool = tmp / "load"
     subprocess.run(["go", "build", "-o", tool, "./bench/load"], check=True, cwd=ROOT)
+    scale(tmp, tool, 50 if short else 2000, 2 if short else 20)
     server = Server(tmp / "long").start()
     assert server.stop() == 0  # it has made the database
     calculations, sessions = ("10000", "1000") if short else ("1000000", "100000")

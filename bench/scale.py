@@ -66,7 +66,7 @@ def figures(server: Server, tool: Path, crowd: subprocess.Popen[str], sessions: 
     say(f"{what}: until it has all kernels", seconds_of(adopted))
     describe(server, f"after the start, {sessions} idle sessions")
     before = cpu(server), time.monotonic()
-    time.sleep(5)
+    time.sleep(seconds / 4)
     used = (cpu(server) - before[0]) / (time.monotonic() - before[1])
     say(f"processor that {sessions} idle sessions take", f"{100 * used:.1f} % of one")
     subprocess.run([tool, "live", server.data_dir, str(seconds)], check=True)
