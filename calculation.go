@@ -69,6 +69,9 @@ type Owed struct {
 	Outputs        int64 // bytes of the rich outputs; -1: all there are
 }
 
+// Bytes is how much that is, as far as it is known.
+func (o Owed) Bytes() int64 { return o.Stdout.Len() + o.Stderr.Len() + max(0, o.Outputs) }
+
 // A Debt is a calculation whose objects are owed.
 type Debt struct {
 	Calculation

@@ -92,8 +92,9 @@ type Store interface {
 	Debts(ctx context.Context) ([]Debt, error)
 	// Owes reports whether there are any of a session.
 	Owes(ctx context.Context, sessionID string) (bool, error)
-	// WriteOff gives up a calculation's objects for good.
-	WriteOff(ctx context.Context, id string) error
+	// WriteOff gives up a calculation's objects for good; the reason, which
+	// says so, becomes the calculation's. Of one that owes nothing it does nothing.
+	WriteOff(ctx context.Context, id, reason string) error
 	// SetProgress updates the statistics of a calculation that is not terminal.
 	SetProgress(ctx context.Context, id string, s CalculationStatistics) error
 

@@ -207,6 +207,33 @@ func (h *host) Discard(sessionID string) error {
 	return os.RemoveAll(filepath.Join(h.dir(sessionID), "work"))
 }
 
+func (h *host) Trim(sessionID string) error {
+	s, err := kernel.OpenSpool(h.dir(sessionID))
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Trim(), s.Close())
+}
+
+func (h *host) LogStored(sessionID string) (bool, error) {
+	_, err := os.Stat(logStoredPath(h.dir(sessionID)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (h *host) SetLogStored(sessionID string) error {
+	f, err := os.OpenFile(logStoredPath(h.dir(sessionID)), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// logStoredPath is an empty file of the server's, beside the logs.
+func logStoredPath(dir string) string { return filepath.Join(dir, "log.stored") }
+
 func (h *host) Forget(sessionID string) error { return os.RemoveAll(h.dir(sessionID)) }
 
 func (h *host) Sessions() ([]string, error) {

@@ -26,6 +26,7 @@ type limitFlags struct {
 	MaxRunTime           time.Duration `help:"How long a calculation may take before it is stopped; 0: for ever." env:"ERGANE_MAX_RUN_TIME" placeholder:"DURATION"`
 	MaxOutput            byteSize      `help:"How much a calculation may print to stdout, or to stderr, before it is stopped." default:"1g" env:"ERGANE_MAX_OUTPUT" placeholder:"SIZE"`
 	MaxDisk              byteSize      `help:"How large a session's folder may grow before its calculation is stopped; 0: as large as the disk." env:"ERGANE_MAX_DISK" placeholder:"SIZE"`
+	MaxOwed              byteSize      `help:"How much output may wait for a result store that is away; beyond it the oldest is given up. Default: a tenth of the disk of the data folder." env:"ERGANE_MAX_OWED" placeholder:"SIZE"`
 	APIRate              int           `name:"api-rate" help:"How many calls a second each access key may make; 0: any number." env:"ERGANE_API_RATE" placeholder:"N"`
 }
 
@@ -58,6 +59,18 @@ func (l limitFlags) live() ergane.Limits {
 		Sessions: l.MaxSessions, WorkGroupSessions: l.MaxWorkgroupSessions,
 		Dpus: l.MaxDpus, WorkGroupDpus: l.MaxWorkgroupDpus, Memory: memory,
 	}
+}
+
+// owed is how many bytes of output may be owed in a data folder.
+func (l limitFlags) owed(dataDir string) int64 {
+	if l.MaxOwed > 0 {
+		return int64(l.MaxOwed)
+	}
+	var st unix.Statfs_t
+	if unix.Statfs(dataDir, &st) != nil {
+		return 0
+	}
+	return int64(st.Blocks) / 10 * st.Bsize
 }
 
 // machineMemory is the memory of the machine, or of the container, in bytes; 0

@@ -117,6 +117,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 		Meter: s.metrics,
 		Hold:  cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
 		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxDisk: int64(cfg.Limits.MaxDisk),
+		OweBytes: cfg.Limits.owed(cfg.DataDir),
 	}, s.store, h, results, log)
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err

@@ -43,6 +43,20 @@ func OpenSpool(dir string) (*Spool, error) {
 	return &Spool{root}, nil
 }
 
+// Trim removes all that lies beside the spool: what user code has left. It is
+// not for a kernel that lives.
+func (s *Spool) Trim() error {
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	for _, e := range entries {
+		switch e.Name() {
+		case string(Stdout), string(Stderr), "calc":
+		default:
+			err = errors.Join(err, s.root.RemoveAll(e.Name()))
+		}
+	}
+	return err
+}
+
 // Close frees the spool's descriptor; Sections that are open stay usable.
 func (s *Spool) Close() error { return s.root.Close() }
 

@@ -92,3 +92,33 @@ func TestARemovedCalculationIsGone(t *testing.T) {
 		t.Error("Remove took a path")
 	}
 }
+
+func TestTrimLeavesTheSpoolAlone(t *testing.T) {
+	t.Parallel()
+	s, work := emptySpool(t)
+	outside := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(outside, "theirs"), nil, 0o600))
+	must(t, os.MkdirAll(filepath.Join(work, "tmp", "deep"), 0o700))
+	must(t, os.WriteFile(filepath.Join(work, "tmp", "deep", "big"), []byte("x"), 0o600))
+	must(t, os.Symlink(outside, filepath.Join(work, "link")))
+	for _, name := range []string{"stdout", "stderr", "calc/c/outputs.ndjson"} {
+		must(t, os.WriteFile(filepath.Join(work, name), []byte("kept"), 0o600))
+	}
+	must(t, s.Trim())
+	entries, err := os.ReadDir(work)
+	must(t, err)
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if got := strings.Join(left, " "); got != "calc stderr stdout" {
+		t.Errorf("left: %s", got)
+	}
+	c, err := s.Outputs("c", 4)
+	if got := text(t, c, err); got != "kept" {
+		t.Errorf("the outputs are %q", got)
+	}
+	if _, err := os.Stat(filepath.Join(outside, "theirs")); err != nil {
+		t.Error(err)
+	}
+}

@@ -68,10 +68,12 @@ func TestEveryFaultOfAStoreIsSaidInOneSentence(t *testing.T) {
 		want      string
 		permanent bool
 	}{
-		"500 without a word":     {says(500, "", ""), "S3 answers InternalServerError: Internal Server Error", false},
-		"500":                    {says(500, "InternalError", "We are sorry."), "S3 answers InternalError: We are sorry.", false},
-		"503":                    {says(503, "SlowDown", "Please reduce your request rate."), "S3 answers SlowDown: Please reduce your request rate.", false},
-		"503 of a proxy":         {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>no backend</html>", 503) }, "S3 answers ServiceUnavailable: Service Unavailable", false},
+		"500 without a word": {says(500, "", ""), "S3 answers InternalServerError: Internal Server Error", false},
+		"500":                {says(500, "InternalError", "We are sorry."), "S3 answers InternalError: We are sorry.", false},
+		"503":                {says(503, "SlowDown", "Please reduce your request rate."), "S3 answers SlowDown: Please reduce your request rate.", false},
+		"503 of a proxy": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>no backend</html>", http.StatusServiceUnavailable)
+		}, "S3 answers ServiceUnavailable: Service Unavailable", false},
 		"429":                    {says(429, "", ""), "S3 answers TooManyRequests: Too Many Requests", false},
 		"507 disk full":          {says(507, "InsufficientStorage", "The disk is full."), "S3 answers InsufficientStorage: The disk is full.", false},
 		"403":                    {says(403, "AccessDenied", "Access Denied."), "S3 answers AccessDenied: Access Denied.", true},

@@ -3,68 +3,41 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
-	"strings"
-	"time"
 
 	"github.com/ergane-dev/ergane"
 )
 
-const (
-	// payEvery is how often objects that are owed are looked for.
-	payEvery = 30 * time.Second
-	// payAtLeast is how far apart the attempts at one debt become.
-	payAtLeast = time.Hour
-)
-
-// attempts says when which debt is tried again.
-type attempts map[string]attempt
-
-type attempt struct {
-	wait time.Duration
-	next time.Time
-}
-
-func (a attempts) due(id string) bool { return !time.Now().Before(a[id].next) }
-
-func (a attempts) failed(id string) {
-	wait := min(max(2*a[id].wait, payEvery), payAtLeast)
-	a[id] = attempt{wait, time.Now().Add(wait)}
-}
-
-// payDebts delivers what could not be delivered when its calculation ended,
-// until it can, or Config.OweFor is over. The session's files stay so long.
-func (m *Manager) payDebts() {
-	tried := attempts{}
-	for {
-		debts, err := m.store.Debts(m.ctx)
-		if err != nil && m.ctx.Err() == nil {
-			m.log.Warn("cannot look for what is owed", "error", err)
-		}
-		away := map[string]bool{} // buckets that are
-		for _, d := range debts {
-			bucket, _, _ := strings.Cut(strings.TrimPrefix(d.WorkingDirectory, "s3://"), "/")
-			if away[bucket] || !tried.due(d.ID) {
-				continue
-			}
-			if paid := m.pay(m.ctx, d); m.ctx.Err() != nil {
-				return
-			} else if paid {
-				delete(tried, d.ID)
-			} else {
-				away[bucket] = true
-				tried.failed(d.ID)
-			}
-		}
-		if !pause(m.ctx, payEvery) {
-			return
-		}
+// withinBounds writes off the oldest debts until those that are left, which it
+// returns, are no more than the configuration allows.
+func (m *Manager) withinBounds(ctx context.Context, debts []ergane.Debt) []ergane.Debt {
+	var sum int64
+	for _, d := range debts {
+		sum += d.Owed.Bytes()
 	}
+	for len(debts) > 0 {
+		var why string
+		switch {
+		case len(debts) > m.cfg.OweCalculations:
+			why = fmt.Sprintf("the output of more than %d calculations waited for the result store", m.cfg.OweCalculations)
+		case m.cfg.OweBytes > 0 && sum > m.cfg.OweBytes:
+			why = fmt.Sprintf("more than %d bytes of output waited for the result store", m.cfg.OweBytes)
+		default:
+			return debts
+		}
+		d := debts[0]
+		if err := m.writeOff(ctx, d, debtOverLimit, why); err != nil {
+			return debts // the next round tries again
+		}
+		debts, sum = debts[1:], sum-d.Owed.Bytes()
+	}
+	return debts
 }
 
-// pay tries once to deliver what a calculation is owed, or writes it off.
-// False says that it is owed still.
-func (m *Manager) pay(ctx context.Context, d ergane.Debt) bool {
+// pay tries once to deliver what a calculation is owed, or writes off what is
+// lost. An error says that it is owed still.
+func (m *Manager) pay(ctx context.Context, d ergane.Debt) error {
 	log := m.log.With("session", d.SessionID, "calculation", d.ID)
 	e := ending{stdout: d.Owed.Stdout, stderr: d.Owed.Stderr, outputs: d.Owed.Outputs}
 	spool, err := m.owedSpool(d.SessionID, e)
@@ -75,37 +48,56 @@ func (m *Manager) pay(ctx context.Context, d ergane.Debt) bool {
 		r := &runner{m: m, id: d.SessionID, late: true, log: log}
 		err = r.deliver(ctx, spool, d.Calculation, e)
 	}
-	delivered := err == nil
 	switch {
 	case ctx.Err() != nil:
-		return false
-	case delivered:
-		err = m.store.SetResult(ctx, d.ID, *ergane.ResultAt(d.WorkingDirectory))
-	case errors.Is(err, ErrSpool), time.Since(d.Status.CompletedAt) > m.cfg.OweFor:
-		log.Error("the output of a calculation is lost", "error", err)
-		err = m.store.WriteOff(ctx, d.ID)
-	default:
+		return context.Cause(ctx)
+	case errors.Is(err, ErrSpool):
+		return m.writeOff(ctx, d, debtLost, "it is lost: "+err.Error())
+	case err != nil:
 		log.Warn("cannot deliver what is owed; trying again", "error", err)
-		return false
+		return err
 	}
-	if ergane.CodeOf(err) == ergane.CodeUnknown {
-		return true // it went with its workgroup
+	err = m.store.SetResult(ctx, d.ID, *ergane.ResultAt(d.WorkingDirectory))
+	if err != nil && ergane.CodeOf(err) != ergane.CodeUnknown { // else it went with its workgroup
+		log.Warn("cannot record that a debt is paid; trying again", "error", err)
+		return err
 	}
-	if err != nil {
-		log.Warn("cannot record what became of a debt; trying again", "error", err)
-		return false
-	}
-	if delivered {
+	if err == nil {
 		log.Info("delivered what was owed")
-		if spool != nil {
-			release(spool, e) // not before: until it is recorded, it is delivered again
-		}
+		m.cfg.Meter.Count(CountDebts, debtPaid)
 	}
+	if spool != nil {
+		release(spool, e) // not before: until it is recorded, it is delivered again
+	}
+	m.cleared(ctx, d)
+	return nil
+}
+
+// writeOff gives up what a calculation is owed, and says so in its reason.
+func (m *Manager) writeOff(ctx context.Context, d ergane.Debt, kind, why string) error {
+	why = "; the server has given it up, because " + why
+	reason := shorten(d.Status.Reason, maxReason-len([]rune(why))) + why
+	err := m.store.WriteOff(ctx, d.ID, clip(reason))
+	if err != nil && ergane.CodeOf(err) != ergane.CodeUnknown {
+		m.log.Warn("cannot write off a debt; trying again", "session", d.SessionID, "calculation", d.ID, "error", err)
+		return err
+	}
+	m.log.Error("the output of a calculation is given up", "session", d.SessionID, "calculation", d.ID, "bytes", d.Owed.Bytes(), "reason", reason)
+	m.cfg.Meter.Count(CountDebts, kind)
+	if spool, err := m.host.Spool(d.SessionID); err == nil {
+		release(spool, ending{stdout: d.Owed.Stdout, stderr: d.Owed.Stderr})
+		spool.Close()
+	}
+	m.cleared(ctx, d)
+	return nil
+}
+
+// cleared tells those who watch, and removes the files if nothing else needs them.
+func (m *Manager) cleared(ctx context.Context, d ergane.Debt) {
 	m.hub.moved(d.ID)
 	if s, err := m.store.Session(ctx, d.SessionID); err == nil && s.Status.State.Ended() && m.runner(d.SessionID) == nil {
 		m.discard(d.SessionID)
 	}
-	return true
 }
 
 // owedSpool opens the spool that has what is owed, if that is more than
@@ -121,14 +113,19 @@ func (m *Manager) owedSpool(sessionID string, e ending) (Spool, error) {
 	return spool, err
 }
 
-// discard removes the files of a session that has ended, unless something in
-// them is owed still.
+// discard removes the files of a session that has ended. While something in
+// them is owed still, that much stays.
 func (m *Manager) discard(id string) bool {
-	if owes, err := m.store.Owes(m.ctx, id); err != nil || owes {
+	owes, err := m.store.Owes(m.ctx, id)
+	if err != nil {
 		return false // the reaper looks again
 	}
-	if err := m.host.Discard(id); err != nil {
+	remove := m.host.Discard
+	if owes {
+		remove = m.host.Trim
+	}
+	if err := remove(id); err != nil {
 		m.log.Warn("cannot remove a session's files", "session", id, "error", err)
 	}
-	return true
+	return !owes
 }

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,13 +30,19 @@ func (h *house) owing(sid string) string {
 
 func (h *house) awaitDelivery(cid string) {
 	h.Helper()
-	testkit.Await(h, patience, func() bool { return h.calculation(cid).Result != nil })
-	h.delivered(cid, "late\n", "", "")
+	h.awaitDeliveryOf(cid)
 	c := h.calculation(cid)
 	if c.Status.State != ergane.CalculationFailed || c.Status.Reason == "" {
 		h.Errorf("late delivery made the calculation %s (%s)", c.Status.State, c.Status.Reason)
 	}
 	testkit.Await(h, patience, func() bool { return h.debts() == 0 })
+}
+
+// awaitDeliveryOf does not care for other debts.
+func (h *house) awaitDeliveryOf(cid string) {
+	h.Helper()
+	testkit.Await(h, patience, func() bool { return h.calculation(cid).Result != nil })
+	h.delivered(cid, "late\n", "", "")
 }
 
 func (h *house) debts() int {
@@ -95,8 +102,12 @@ func TestWhatIsOwedForTooLongIsWrittenOff(t *testing.T) {
 		if h.debts() != 0 || !h.machine.Discarded(sid) {
 			h.Error("not written off")
 		}
-		if h.calculation(cid).Result != nil {
+		c := h.calculation(cid)
+		if c.Result != nil {
 			h.Error("a result without objects")
+		}
+		if !strings.HasSuffix(c.Status.Reason, "; the server has given it up, because the result store did not take it for 1h0m0s") {
+			h.Errorf("reason %q", c.Status.Reason)
 		}
 	})
 }
@@ -146,5 +157,121 @@ func TestADebtOfADeletedWorkGroupIsNobodysAndHoldsNobodyUp(t *testing.T) {
 		})
 		back()
 		h.awaitDelivery(stays)
+	})
+}
+
+func TestNoMoreIsOwedThanAllowed(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg session.Config
+		why string
+	}{
+		"calculations": {session.Config{OweCalculations: 2}, "the output of more than 2 calculations waited for the result store"},
+		"bytes":        {session.Config{OweBytes: 2*len64("late\n") + 1}, "more than 11 bytes of output waited for the result store"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, c.cfg, func(h *house) {
+				back := h.away()
+				sid := h.idle()
+				first, others := h.owing(sid), []string{h.owing(sid), h.owing(sid)}
+				testkit.Await(h, patience, func() bool { return h.debts() == 2 })
+				h.settled()
+				reason := h.calculation(first).Status.Reason
+				if !strings.HasPrefix(reason, "the output could not be stored: put ") || !strings.HasSuffix(reason, ": connection refused; the server has given it up, because "+c.why) {
+					h.Errorf("reason %q", reason)
+				}
+				if n := h.machine.Released(sid); n != len64("late\n") {
+					h.Errorf("%d bytes were given back", n)
+				}
+				if got := h.meter.count(session.CountDebts, "over_limit"); got != 1 {
+					h.Errorf("%d are counted as given up", got)
+				}
+				back()
+				for _, cid := range others {
+					h.awaitDelivery(cid)
+				}
+				if h.calculation(first).Result != nil {
+					h.Error("what was given up has a result")
+				}
+			})
+		})
+	}
+}
+
+func len64(s string) int64 { return int64(len(s)) }
+
+func TestABucketThatIsBackGetsAllThatIsOwedAtOnce(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		back := h.away()
+		sid := h.idle()
+		var owed []string
+		for range 5 {
+			owed = append(owed, h.owing(sid))
+		}
+		time.Sleep(3 * time.Hour) // by now all of them are tried seldom
+		back()
+		begun := time.Now()
+		testkit.Await(h, patience, func() bool { return h.debts() == 0 })
+		if took := time.Since(begun); took > 11*time.Minute {
+			h.Errorf("delivered %v after the store was back", took)
+		}
+		for _, cid := range owed {
+			h.awaitDelivery(cid)
+		}
+	})
+}
+
+// owingIn makes a workgroup with an output location, and a debt there.
+func (h *house) owingIn(name, location string) string {
+	h.Helper()
+	h.workGroup(ergane.WorkGroup{Name: name, Configuration: ergane.WorkGroupConfiguration{OutputLocation: location}})
+	return h.owing(h.in(name))
+}
+
+func TestABucketThatHangsHoldsNobodyUp(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		back := h.away()
+		dead, alive := h.owingIn("first", "s3://dead"), h.owingIn("second", "s3://alive")
+		release := h.bucket.HangBelow("s3://dead/")
+		back()
+		h.awaitDeliveryOf(alive)
+		if h.calculation(dead).Result != nil {
+			h.Error("delivered into a bucket that hangs")
+		}
+		release()
+		h.awaitDelivery(dead)
+	})
+}
+
+func TestAPlaceThatIsRefusedHoldsUpNoOtherOfItsBucket(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		h.away()
+		refused, allowed := h.owingIn("first", "s3://bucket/closed"), h.owingIn("second", "s3://bucket/open")
+		h.bucket.Fail(func(uri string) error {
+			if strings.HasPrefix(uri, "s3://bucket/closed/") {
+				return fakehost.ErrDenied
+			}
+			return nil
+		})
+		h.awaitDeliveryOf(allowed)
+		if h.calculation(refused).Result != nil {
+			h.Error("delivered where that is refused")
+		}
+	})
+}
+
+// What user code has left goes at once, however long the spool must stay.
+func TestOfASessionThatOwesOnlyItsSpoolStays(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		back := h.away()
+		sid := h.idle()
+		cid := h.owing(sid)
+		h.must(terminate(h, sid))
+		h.awaitSession(sid, ergane.SessionTerminated)
+		h.settled()
+		if !h.machine.Trimmed(sid) || h.machine.Discarded(sid) {
+			h.Errorf("trimmed: %t, discarded: %t", h.machine.Trimmed(sid), h.machine.Discarded(sid))
+		}
+		back()
+		h.awaitDelivery(cid)
 	})
 }

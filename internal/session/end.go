@@ -11,7 +11,7 @@ import (
 // session to its last state: TERMINATED if that was asked for, FAILED with the
 // reason otherwise.
 func (r *runner) end(ctx context.Context, reason string) {
-	r.storeLog(ctx)
+	r.endLog(ctx)
 	for over := false; !over && ctx.Err() == nil; {
 		over = r.close(ctx, reason)
 	}

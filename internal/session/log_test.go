@@ -2,12 +2,15 @@ package session_test
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/testkit"
+	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
 func TestTheLogGoesWhereTheSessionWantsIt(t *testing.T) {
@@ -43,20 +46,92 @@ func TestTheLogGoesWhereTheSessionWantsIt(t *testing.T) {
 	}
 }
 
-func TestASessionEndsWithoutItsLogWhereThatCannotBeStored(t *testing.T) {
+// logged starts a session that wants its log in s3://logs.
+func (h *house) logged() string {
+	h.Helper()
+	h.machine.Set(faults{Logs: []string{"all"}})
+	s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "primary",
+		Monitoring: json.RawMessage(`{"S3LoggingConfiguration": {"Enabled": true, "LogLocation": "s3://logs"}}`)})
+	h.must(err)
+	h.awaitSession(s.ID, ergane.SessionIdle)
+	return s.ID
+}
+
+func (h *house) awaitLog(sid string) {
+	h.Helper()
+	testkit.Await(h, patience, func() bool {
+		log, ok := h.bucket.Object("s3://logs/" + sid + "/driver.log")
+		return ok && log == "all"
+	})
+}
+
+// What a session says of itself is true within two seconds, wherever its log is.
+func TestASessionsEndDoesNotWaitForItsLogWhichFollows(t *testing.T) {
+	for name, away := range map[string]func(*house) (back func()){
+		"away":  (*house).away,
+		"hangs": func(h *house) func() { return h.bucket.Hang() },
+		"denied": func(h *house) func() {
+			h.bucket.Fail(always("", fakehost.ErrDenied))
+			return func() { h.bucket.Fail(nil) }
+		},
+	} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restart %t", name, restart), func(t *testing.T) {
+				inHouse(t, session.Config{}, func(h *house) {
+					sid := h.logged()
+					back := away(h)
+					h.machine.Kill(sid, ergane.Exit{Signal: 9})
+					time.Sleep(2 * time.Second)
+					h.sessionIs(sid, ergane.SessionFailed, "the session's kernel was killed by signal 9 (killed)")
+					time.Sleep(time.Hour)
+					if restart {
+						h.kill()
+						h.serve()
+						time.Sleep(time.Hour)
+					}
+					if _, ok := h.bucket.Object("s3://logs/" + sid + "/driver.log"); ok {
+						h.Error("stored while the store was away")
+					}
+					back()
+					h.awaitLog(sid)
+				})
+			})
+		}
+	}
+}
+
+func TestALogThatWasStoredIsNotStoredAgain(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		h.machine.Set(faults{Logs: []string{"all"}})
-		h.bucket.Fail(func(uri string) error {
-			if strings.HasPrefix(uri, "s3://logs") {
-				return errors.New("no")
-			}
-			return nil
-		})
-		s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "primary",
-			Monitoring: json.RawMessage(`{"S3LoggingConfiguration": {"Enabled": true, "LogLocation": "s3://logs"}}`)})
-		h.must(err)
-		h.awaitSession(s.ID, ergane.SessionIdle)
-		h.must(terminate(h, s.ID))
-		h.awaitSession(s.ID, ergane.SessionTerminated)
+		sid := h.logged()
+		h.must(terminate(h, sid))
+		h.awaitSession(sid, ergane.SessionTerminated)
+		h.awaitLog(sid)
+		puts := 0
+		h.bucket.Fail(func(string) error { puts++; return nil })
+		h.kill()
+		h.serve()
+		time.Sleep(3 * time.Hour)
+		h.settled()
+		if puts > 0 {
+			h.Errorf("%d more puts", puts)
+		}
+	})
+}
+
+func TestALogIsDueNoLongerThanItIsKept(t *testing.T) {
+	inHouse(t, session.Config{LogsFor: 3 * time.Hour}, func(h *house) {
+		sid := h.logged()
+		puts := 0
+		h.bucket.Fail(func(string) error { puts++; return fakehost.ErrAway })
+		h.must(terminate(h, sid))
+		h.awaitSession(sid, ergane.SessionTerminated)
+		time.Sleep(5 * time.Hour)
+		h.settled()
+		before := puts
+		time.Sleep(5 * time.Hour)
+		h.settled()
+		if before == 0 || puts != before {
+			h.Errorf("%d puts, and %d after its time", before, puts-before)
+		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ergane-dev/ergane"
 )
@@ -42,6 +43,10 @@ type Config struct {
 	// OweFor is how long the output of a calculation that could not be
 	// delivered is kept, to be delivered later. Default 7 days.
 	OweFor time.Duration
+	// OweCalculations and OweBytes bound what is owed at once; beyond them the
+	// oldest output is given up. Default 10,000 calculations, and no limit in bytes.
+	OweCalculations int
+	OweBytes        int64
 	// Starts is how many kernels may start at once; more wait in CREATING.
 	// Default: the number of processors.
 	Starts int
@@ -78,6 +83,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxOutput == 0 {
 		c.MaxOutput = 1 << 30
 	}
+	if c.OweCalculations == 0 {
+		c.OweCalculations = 10_000
+	}
 	if c.Starts == 0 {
 		c.Starts = max(1, runtime.NumCPU())
 	}
@@ -106,6 +114,7 @@ type Manager struct {
 	mu      sync.Mutex
 	runners map[string]*runner // by session id; guarded by mu
 	closed  bool               // guarded by mu
+	logs    map[string]string  // where logs are due that could not be stored yet, by session id; guarded by mu
 }
 
 // New makes a Manager. Nothing runs before Start.
@@ -116,7 +125,7 @@ func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.L
 		cfg: cfg, store: store, host: host, objects: objects, log: log,
 		hub: newHub(), holds: holds{byKey: map[string]int{}},
 		starts: make(chan struct{}, cfg.Starts), closing: make(chan struct{}),
-		ctx: ctx, stop: stop, runners: map[string]*runner{},
+		ctx: ctx, stop: stop, runners: map[string]*runner{}, logs: map[string]string{},
 	}
 }
 
@@ -242,12 +251,18 @@ func (m *Manager) moveCalculation(ctx context.Context, mv ergane.CalculationMove
 const maxReason = 1024
 
 // clip shortens a reason to what the wire allows.
-func clip(reason string) string {
+func clip(reason string) string { return shorten(reason, maxReason) }
+
+// shorten cuts a text to so many characters.
+func shorten(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
 	n := 0
-	for i := range reason {
-		if n++; n == maxReason {
-			return reason[:i] + "…"
+	for i := range text {
+		if n++; n == most {
+			return text[:i] + "…"
 		}
 	}
-	return reason
+	return text
 }

@@ -54,6 +54,7 @@ const (
 	CountLimits       Counter = "limits"       // that something broke or would have broken
 	CountStops        Counter = "stops"        // of code that had to be stopped
 	CountHolds        Counter = "holds"        // reads that were to be held
+	CountDebts        Counter = "debts"        // calculations whose output is owed, and what became of that
 )
 
 // Kinds are the kinds of each counter.
@@ -69,6 +70,7 @@ var Kinds = map[Counter][]string{
 	},
 	CountStops: {stopInterrupt, stopKill},
 	CountHolds: {holdHeld, holdRefused},
+	CountDebts: {debtOwed, debtPaid, debtExpired, debtOverLimit, debtLost},
 }
 
 const (
@@ -93,6 +95,12 @@ const (
 
 	stopInterrupt = "interrupt"
 	stopKill      = "kill"
+
+	debtOwed      = "owed"
+	debtPaid      = "paid"
+	debtExpired   = "expired"    // given up after Config.OweFor
+	debtOverLimit = "over_limit" // given up because too much was owed
+	debtLost      = "lost"       // its spool is damaged
 
 	holdHeld    = "held"
 	holdRefused = "refused" // answered at once, because too many are held

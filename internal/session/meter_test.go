@@ -243,3 +243,10 @@ func TestPutsThatAreGivenUpAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// count is how often something was counted.
+func (m *meter) count(c session.Counter, kind string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts[string(c)+" "+kind]
+}

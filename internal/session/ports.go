@@ -81,8 +81,14 @@ type Host interface {
 	// Logs opens the driver's log of a session, the older part first. It is in
 	// one or two parts, or none where nothing was started.
 	Logs(sessionID string) ([]Section, error)
-	// Discard removes what a dead kernel left on disk, but for its logs.
+	// LogStored reports whether SetLogStored was called for a session: its log
+	// is where its MonitoringConfiguration wants it. Forget forgets that, too.
+	LogStored(sessionID string) (bool, error)
+	SetLogStored(sessionID string) error
+	// Discard removes what a dead kernel left on disk, but for its logs. Trim
+	// leaves its spool, too.
 	Discard(sessionID string) error
+	Trim(sessionID string) error
 	// Forget removes the logs, too.
 	Forget(sessionID string) error
 	// Sessions returns the ids of all sessions that left something on this machine.

@@ -50,6 +50,9 @@ func (m *Manager) reapSession(id string) {
 		m.log.Warn("cannot reach a kernel that belongs to no live session", "session", id, "error", err)
 		return
 	}
+	if err == nil {
+		m.findLog(s)
+	}
 	if !m.discard(id) {
 		return
 	}

@@ -97,6 +97,9 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 			meter.Took(StepSettle, time.Since(begun))
 			meter.Took(StepWhole, max(0, time.Since(c.Status.SubmittedAt)))
 			meter.Count(CountCalculations, string(got.Status.State))
+			if record.Owed != nil {
+				meter.Count(CountDebts, debtOwed)
+			}
 		}
 		r.m.hub.moved(c.ID, r.id)
 		r.log.Info("calculation settled", "calculation", c.ID, "state", got.Status.State, "session_state", now.Status.State, "moved", moved)

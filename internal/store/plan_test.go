@@ -97,7 +97,7 @@ func useEverything(t *testing.T, s *store.Store) {
 		_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, end), ergane.SessionFreed(n.ID, dawn))
 		must(t, err)
 		must(t, s.SetResult(ctx, c.ID, ergane.CalculationResult{}))
-		must(t, s.WriteOff(ctx, c.ID))
+		must(t, s.WriteOff(ctx, c.ID, ""))
 		for _, m := range []ergane.CalculationMove{ergane.CalculationStarts(c.ID, dawn), ergane.CalculationStopping(c.ID, dawn, ""), ergane.CalculationFails(c.ID, end), ergane.CalculationCancels(c.ID, end)} {
 			_, _, err = s.MoveCalculation(ctx, m)
 			must(t, err)

@@ -105,9 +105,9 @@ func (s *Store) Owes(ctx context.Context, sessionID string) (bool, error) {
 }
 
 // WriteOff implements ergane.Store.
-func (s *Store) WriteOff(ctx context.Context, id string) error {
+func (s *Store) WriteOff(ctx context.Context, id, reason string) error {
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		return t.amend(ctx, id, "UPDATE calculations SET owed = NULL WHERE id = $1")
+		return t.amend(ctx, id, "UPDATE calculations SET owed = NULL, reason = $2 WHERE id = $1 AND owed IS NOT NULL", reason)
 	})
 }
 

@@ -164,6 +164,44 @@ func (h *Host) Discard(id string) error {
 	})
 }
 
+// Trim implements session.Host.
+func (h *Host) Trim(id string) error {
+	return h.power.call(context.Background(), "Trim", func(context.Context) error {
+		p := h.m.kernel(id)
+		if p == nil {
+			return nil
+		}
+		if !closed(p.gone) {
+			h.m.wrong("the files of session %s were trimmed while its kernel lived", id)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.trimmed = true
+		return nil
+	})
+}
+
+// LogStored implements session.Host.
+func (h *Host) LogStored(id string) (stored bool, err error) {
+	err = h.power.call(context.Background(), "LogStored", func(context.Context) error {
+		h.m.mu.Lock()
+		defer h.m.mu.Unlock()
+		stored = h.m.logStored[id]
+		return nil
+	})
+	return stored, err
+}
+
+// SetLogStored implements session.Host.
+func (h *Host) SetLogStored(id string) error {
+	return h.power.call(context.Background(), "SetLogStored", func(context.Context) error {
+		h.m.mu.Lock()
+		defer h.m.mu.Unlock()
+		h.m.logStored[id] = true
+		return nil
+	})
+}
+
 // Forget implements session.Host.
 func (h *Host) Forget(id string) error {
 	return h.power.call(context.Background(), "Forget", func(context.Context) error {

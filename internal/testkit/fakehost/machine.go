@@ -63,12 +63,14 @@ type Machine struct {
 	engines  map[string]string     // selected to effective; guarded by mu
 	running  sync.WaitGroup        // the goroutines of the kernels
 	history  map[string][]*process // every kernel of each session; guarded by mu
+	// logStored are the sessions of which that is known; guarded by mu.
+	logStored map[string]bool
 }
 
 // New makes a machine on which nothing runs.
 func New() *Machine {
 	return &Machine{
-		kernels: map[string]*process{}, open: map[string]int{}, doors: map[string]*door{}, runs: map[string]int{}, history: map[string][]*process{},
+		kernels: map[string]*process{}, open: map[string]int{}, doors: map[string]*door{}, runs: map[string]int{}, history: map[string][]*process{}, logStored: map[string]bool{},
 		engines: map[string]string{"AUTO": Engine, "": Engine, Engine: Engine},
 	}
 }
@@ -288,4 +290,12 @@ func (m *Machine) Discarded(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.discarded
+}
+
+// Trimmed reports whether nothing but the spool and the logs of a session is left.
+func (m *Machine) Trimmed(session string) bool {
+	p := m.kernel(session)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trimmed
 }

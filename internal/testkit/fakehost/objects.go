@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ergane-dev/ergane"
@@ -25,6 +26,7 @@ type Bucket struct {
 	objects map[string][]byte      // by address; guarded by mu
 	fault   func(uri string) error // guarded by mu
 	hung    chan struct{}          // Puts wait for its close; guarded by mu
+	below   string                 // those of addresses that begin so; guarded by mu
 }
 
 // NewBucket makes an empty result store.
@@ -49,11 +51,14 @@ func (b *Bucket) FailTimes(n int, err error) {
 }
 
 // Hang makes Puts wait; the function that it returns lets them go on.
-func (b *Bucket) Hang() (release func()) {
+func (b *Bucket) Hang() (release func()) { return b.HangBelow("") }
+
+// HangBelow is Hang for the addresses that begin so.
+func (b *Bucket) HangBelow(prefix string) (release func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	hung := make(chan struct{})
-	b.hung = hung
+	b.hung, b.below = hung, prefix
 	return sync.OnceFunc(func() { close(hung) })
 }
 
@@ -85,6 +90,9 @@ func (o *Objects) Put(ctx context.Context, uri string, body io.ReaderAt, size in
 			err = o.b.fault(uri)
 		}
 		hung := o.b.hung
+		if !strings.HasPrefix(uri, o.b.below) {
+			hung = nil
+		}
 		o.b.mu.Unlock()
 		if err != nil {
 			return fmt.Errorf("put %s: %w", uri, err)

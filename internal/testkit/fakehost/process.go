@@ -25,6 +25,7 @@ type process struct {
 	streams   map[string][]byte // guarded by mu
 	released  int64             // guarded by mu
 	discarded bool              // guarded by mu
+	trimmed   bool              // guarded by mu
 	executors []ergane.SparkExecutor
 	// The tasks of its calculation, guarded by mu.
 	done, total int

@@ -202,8 +202,8 @@ func (s *Store) Debts(ctx context.Context) ([]ergane.Debt, error) {
 	return do(ctx, s, "Debts", s.Store.Debts)
 }
 
-func (s *Store) WriteOff(ctx context.Context, id string) error {
-	return s.exec(ctx, "WriteOff", func(ctx context.Context) error { return s.Store.WriteOff(ctx, id) })
+func (s *Store) WriteOff(ctx context.Context, id, reason string) error {
+	return s.exec(ctx, "WriteOff", func(ctx context.Context) error { return s.Store.WriteOff(ctx, id, reason) })
 }
 
 func (s *Store) Owes(ctx context.Context, sessionID string) (bool, error) {
