@@ -22,6 +22,9 @@ const (
 	CodeQuota Code = "quota"
 	// CodeThrottled: too many requests in too short a time.
 	CodeThrottled Code = "throttled"
+	// CodeUnable: the server cannot do what it has to, for a reason that its
+	// operator can remove; the message is half a sentence that names it.
+	CodeUnable Code = "unable"
 	// CodeInternal: our fault. Its message is never shown to a client.
 	CodeInternal Code = "internal"
 )

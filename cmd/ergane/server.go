@@ -291,13 +291,15 @@ func (s *server) close() error {
 	return errors.Join(errs...)
 }
 
-// sessionsLive reports whether a session outlives the server, or may.
+// sessionsLive reports whether a session outlives the server, or may. Where the
+// database does not tell, the kernels themselves do.
 func (s *server) sessionsLive(ctx context.Context) bool {
-	if s.store == nil {
-		return true
+	if s.store != nil {
+		if live, err := s.store.LiveSessions(ctx); err == nil {
+			return len(live) > 0
+		}
 	}
-	live, err := s.store.LiveSessions(ctx)
-	return err != nil || len(live) > 0
+	return gateway.KernelsLive(s.cfg.DataDir)
 }
 
 // url is the API's address as a client writes it.

@@ -37,6 +37,10 @@ func errorOf(err error) *awsjson.Error {
 		return athena.TooManyRequestsException{Message: &e.Message}.Wire()
 	case ergane.CodeThrottled:
 		return &awsjson.Error{Type: "ThrottlingException", Status: http.StatusBadRequest, Message: e.Message}
+	case ergane.CodeUnable:
+		w := awsjson.InternalError()
+		w.Message = "The server could not carry out the request: " + e.Message + ". Its operator has to see to it; then the request can be repeated."
+		return w
 	default:
 		return awsjson.InternalError()
 	}

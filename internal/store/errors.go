@@ -18,8 +18,8 @@ var (
 
 const full = "the disk that holds the database is full"
 
-// The conditions that an operator can do something about. Their Error is
-// CodeInternal, so these words reach the log and never a client.
+// The conditions that an operator can do something about. Their words reach
+// clients, too.
 var conditions = map[int]string{
 	sqlite3.SQLITE_FULL: full,
 	// The log's index could not grow; its writes go by another way than the rest.
@@ -54,5 +54,5 @@ func translate(err error) error {
 	if !ok {
 		return err
 	}
-	return &ergane.Error{Code: ergane.CodeInternal, Message: sentence, Cause: err}
+	return &ergane.Error{Code: ergane.CodeUnable, Message: sentence, Cause: err}
 }

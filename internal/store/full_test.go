@@ -25,7 +25,7 @@ func TestAFullDiskIsReportedAndOutlived(t *testing.T) {
 	big := workGroup("big")
 	big.Description = strings.Repeat("x", 1<<20)
 	err := s.CreateWorkGroup(t.Context(), big)
-	if ergane.CodeOf(err) != ergane.CodeInternal || !strings.HasPrefix(err.Error(), "the disk that holds the database is full: ") {
+	if ergane.CodeOf(err) != ergane.CodeUnable || !strings.HasPrefix(err.Error(), "the disk that holds the database is full: ") {
 		t.Errorf("full: %v", err)
 	}
 	if _, err := s.WorkGroup(t.Context(), "primary"); err != nil {
@@ -46,7 +46,7 @@ func TestALockedDatabaseIsReported(t *testing.T) {
 	tx, err := other.Writer().Begin()
 	must(t, err)
 	err = s.CreateWorkGroup(t.Context(), workGroup("primary"))
-	if ergane.CodeOf(err) != ergane.CodeInternal || !strings.HasPrefix(err.Error(), "the database is locked by another process: ") {
+	if ergane.CodeOf(err) != ergane.CodeUnable || !strings.HasPrefix(err.Error(), "the database is locked by another process: ") {
 		t.Errorf("locked: %v", err)
 	}
 	must(t, tx.Rollback())

@@ -36,6 +36,12 @@ func inUse(dataDir string) bool {
 	if held, err := flock.Held(filepath.Join(dataDir, "lock")); held || err != nil {
 		return true
 	}
+	return KernelsLive(dataDir)
+}
+
+// KernelsLive reports whether a kernel of the data dir is alive, or may be:
+// one writes through the store.
+func KernelsLive(dataDir string) bool {
 	sessions := filepath.Join(dataDir, "sessions")
 	entries, _ := os.ReadDir(sessions)
 	for _, e := range entries {
