@@ -19,6 +19,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/kernel"
 	"github.com/ergane-dev/ergane/internal/objects"
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
+	"github.com/ergane-dev/ergane/internal/sandbox"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -31,7 +32,9 @@ type host struct {
 	info    func() serverInfo // where the API and S3 are
 	deadMan time.Duration     // longest life of a kernel without a server
 	cluster cluster           // where executors run
-	log     *slog.Logger
+	// confiner keeps sessions apart; nil: nothing does.
+	confiner *confiner
+	log      *slog.Logger
 	// external is the store that sessions use in place of the embedded one;
 	// its key is not ours to narrow down, so every session gets it as it is.
 	external *externalS3
@@ -91,7 +94,17 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		name, value := cutEnv(v)
 		env[name] = value
 	}
+	var policy *sandbox.Policy
+	var home, user string
+	if h.confiner != nil {
+		if policy, err = h.confiner.policy(ctx, dir, e); err != nil {
+			return nil, err
+		}
+		home, user = policy.Home, policy.Name
+	}
 	launch, err := e.Launch(engine.LaunchSpec{
+		Home:        home,
+		User:        user,
 		WorkDir:     filepath.Join(dir, "work"),
 		S3:          engine.S3(s3),
 		Environment: env,
@@ -115,6 +128,7 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		DeadMan:    min(s.IdleTimeout, h.deadMan),
 		ServerLock: lockPath(h.dataDir),
 		Shim:       []string{self, "shim"},
+		Sandbox:    policy,
 		Log:        h.log,
 	}
 	replaceKernel(&spec)

@@ -25,6 +25,7 @@ type serveCmd struct {
 	Insecure bool          `help:"Allow an address other than loopback without TLS." env:"ERGANE_INSECURE"`
 	ExitIdle time.Duration `help:"End by itself when no client and no session was there for so long; 0 is never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
 	limitFlags
+	sandboxFlags
 	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
 }
 
@@ -73,11 +74,19 @@ func withAdvice(err error, dataDir string) error {
 func (c *serveCmd) config() (serverConfig, error) {
 	cfg := serverConfig{
 		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
-		Results: strings.TrimRight(c.Results, "/"), Limits: c.limitFlags, Hold: c.Hold, ExitIdle: c.ExitIdle,
+		Results: strings.TrimRight(c.Results, "/"), Limits: c.limitFlags, Sandbox: c.sandboxFlags, Hold: c.Hold, ExitIdle: c.ExitIdle,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	}
-	if err := c.check(); err != nil {
+	if err := c.limitFlags.check(); err != nil {
 		return cfg, err
+	}
+	if err := c.sandboxFlags.check(); err != nil {
+		return cfg, err
+	}
+	for _, path := range []string{c.Roles, c.TLSKey} {
+		if path != "" {
+			cfg.Secrets = append(cfg.Secrets, path)
+		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return cfg, errors.New("--tls-cert and --tls-key go together")

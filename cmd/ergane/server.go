@@ -43,6 +43,8 @@ type serverConfig struct {
 	Roles              roles
 	Cluster            cluster
 	Limits             limitFlags
+	Sandbox            sandboxFlags
+	Secrets            []string // files that sessions must not see
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
 	SelfSigned         string // TLSCert's path, if it is self-signed
@@ -102,9 +104,13 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if s.engines, err = newEngines(cfg.EngineDir, log); err != nil {
 		return nil, err
 	}
+	confiner, err := openConfiner(ctx, cfg.Sandbox, cfg.DataDir, cfg.Cluster.master, cfg.Secrets, log)
+	if err != nil {
+		return nil, err
+	}
 	s.installing.Go(func() { s.engines.run(work) })
 
-	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, log: log}
+	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, confiner: confiner, log: log}
 	if cfg.ExitIdle > 0 {
 		h.deadMan = orphanedFor
 	}

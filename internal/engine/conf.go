@@ -65,7 +65,7 @@ func (e *Engine) executorConf(conf map[string]string, spec LaunchSpec) {
 	// Spark puts its own folder of jars behind it; first comes what the class data archive was made of.
 	conf["spark.executor.extraClassPath"] = strings.Join(e.jars, ":")
 	var options []string
-	for _, option := range e.executorOptions(filepath.Join(spec.WorkDir, scratchDir)) {
+	for _, option := range append(e.executorOptions(filepath.Join(spec.WorkDir, scratchDir)), homeOptions(spec.Home)...) {
 		options = append(options, quoteOption(option))
 	}
 	conf["spark.executor.extraJavaOptions"] = strings.Join(options, " ")

@@ -72,6 +72,14 @@ func (e *Engine) executorOptions(tmp string) []string {
 	return append(options, e.archiveOptions()...)
 }
 
+// homeOptions make Java, which asks the system's list of users, take the folder for the home that the environment names.
+func homeOptions(home string) []string {
+	if home == "" {
+		return nil
+	}
+	return []string{"-Duser.home=" + home}
+}
+
 // archiveOptions name the class data archive. One that does not fit any more
 // (the machine's Java was updated) costs a slower start, and not a word in the log.
 func (e *Engine) archiveOptions() []string {

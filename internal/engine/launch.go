@@ -27,6 +27,8 @@ type LaunchSpec struct {
 	WorkDir string
 	// Home is the process's home folder; empty: that of this process.
 	Home string
+	// User is the name of the user that the process runs as; empty: it is not told.
+	User string
 	// Name is Spark's application name; empty: ergane.
 	Name string
 	// Master says where the executors run.
@@ -125,6 +127,9 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 		"PYSPARK_PYTHON":        e.python(),
 		"PYSPARK_DRIVER_PYTHON": e.python(),
 	}
+	if spec.User != "" {
+		common["USER"], common["LOGNAME"] = spec.User, spec.User
+	}
 	java := maps.Clone(common)
 	// Without it SparkSubmit would look for shell scripts to read.
 	java["SPARK_ENV_LOADED"] = "1"
@@ -141,7 +146,7 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 			links[filepath.Join(home, part)] = filepath.Join(e.sparkHome(), part)
 		}
 	}
-	if !spec.Master.here() {
+	if !spec.Master.Here() {
 		for _, vars := range []map[string]string{common, java} {
 			delete(vars, "SPARK_LOCAL_IP")
 		}
@@ -167,8 +172,8 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	if len(submit) > 0 && spec.S3.Endpoint != "" {
 		java["AWS_ACCESS_KEY_ID"], java["AWS_SECRET_ACCESS_KEY"] = spec.S3.AccessKeyID, spec.S3.Secret
 	}
-	argv := append(e.javaCommand(heap, scratch), sparkMain)
-	if !spec.Master.here() {
+	argv := append(append(e.javaCommand(heap, scratch), homeOptions(spec.Home)...), sparkMain)
+	if !spec.Master.Here() {
 		argv = append(argv, "--master", spec.Master.String())
 	}
 	argv = append(append(argv, submit...), pysparkShell)

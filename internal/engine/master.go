@@ -66,5 +66,5 @@ func (m Master) standalone() bool { return m.localCluster() || strings.HasPrefix
 // NeedsSecret: the cluster has a secret of its own, which its sessions must know.
 func (m Master) NeedsSecret() bool { return strings.HasPrefix(m.url, "spark://") }
 
-// here: nothing of a session is on another machine.
-func (m Master) here() bool { return m.local() || m.localCluster() }
+// Here: nothing of a session is on another machine.
+func (m Master) Here() bool { return m.local() || m.localCluster() }

@@ -70,7 +70,7 @@ func (k *Kernel) orderInterrupt(ctx context.Context, id string) bool {
 }
 
 func (k *Kernel) mark(marker string) error {
-	if err := k.spool.root.MkdirAll(path.Dir(marker), 0o700); err != nil {
+	if err := k.spool.makeFolder(path.Dir(marker)); err != nil {
 		return err
 	}
 	f, err := k.spool.root.OpenFile(marker, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

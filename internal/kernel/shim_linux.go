@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // shimInput is what Start writes for the shim to read from its descriptor 3.
@@ -27,6 +29,7 @@ type shimInput struct {
 	DeadManSeconds float64         `json:"dead_man_seconds"` // 0: the kernel lives on without a server
 	ServerLock     string          `json:"server_lock"`
 	Boot           json.RawMessage `json:"boot"`
+	Sandbox        *sandbox.Policy `json:"sandbox,omitzero"`
 }
 
 // The shim's descriptors. 0 is /dev/null, 1 and 2 are spawn.log.
@@ -180,13 +183,28 @@ func (s *shim) spawn(log *logRing) (pid int, err error) {
 		return 0, err
 	}
 	defer unix.Close(ends[1])
-	files := []uintptr{null.Fd(), 2, 2, boot.Fd(), uintptr(ends[1])}
-	pid, err = syscall.ForkExec(s.in.Argv[0], s.in.Argv, &syscall.ProcAttr{
+	argv := s.in.Argv
+	attr := &syscall.ProcAttr{
 		Dir:   filepath.Join(s.in.Dir, workFolder, "tmp"),
 		Env:   s.in.Env,
-		Files: files,
+		Files: []uintptr{null.Fd(), 2, 2, boot.Fd(), uintptr(ends[1])},
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
-	})
+	}
+	if p := s.in.Sandbox; p != nil {
+		doc, err := p.Document(os.Getpid())
+		if err != nil {
+			unix.Close(ends[0])
+			return 0, err
+		}
+		policy, err := memoryFile("policy", doc)
+		if err != nil {
+			unix.Close(ends[0])
+			return 0, err
+		}
+		defer policy.Close()
+		argv, attr.Files, attr.Sys = p.Command(argv), append(attr.Files, policy.Fd()), p.Attr()
+	}
+	pid, err = syscall.ForkExec(argv[0], argv, attr)
 	runtime.KeepAlive(null)
 	if err != nil {
 		unix.Close(ends[0])

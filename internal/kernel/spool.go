@@ -25,7 +25,10 @@ const (
 // A Spool reads what a kernel left on disk, whether the kernel lives or not.
 // User code may have put anything in there: nothing outside the session's
 // work folder is reached, nothing blocks, every document is bounded.
-type Spool struct{ root *os.Root }
+type Spool struct {
+	root  *os.Root
+	owner int // whose the kernel's files are; -1: ours
+}
 
 // OpenSpool opens the spool of a session folder (sessions/<sid>).
 func OpenSpool(dir string) (*Spool, error) {
@@ -40,7 +43,7 @@ func OpenSpool(dir string) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	return &Spool{root}, nil
+	return &Spool{root, owner(root)}, nil
 }
 
 // Trim removes all that lies beside the spool: what user code has left. It is
@@ -205,7 +208,7 @@ func (s *Spool) writeCode(id, code string) error {
 	if b, err := readSmall(s.root, name); err == nil && bytes.Equal(b, []byte(code)) {
 		return nil
 	}
-	if err := s.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+	if err := s.makeFolder(path.Dir(name)); err != nil {
 		return fmt.Errorf("write code: %w", err)
 	}
 	f, err := createTemp(s.root, name)
@@ -213,7 +216,7 @@ func (s *Spool) writeCode(id, code string) error {
 		return fmt.Errorf("write code: %w", err)
 	}
 	_, err = f.WriteString(code)
-	err = errors.Join(err, f.Close())
+	err = errors.Join(err, s.give(f), f.Close())
 	if err == nil {
 		err = s.root.Rename(tempName(name), name)
 	}

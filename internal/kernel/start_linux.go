@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // A Spec is all that it takes to start a kernel.
@@ -35,6 +36,8 @@ type Spec struct {
 	ServerLock string
 	// Shim is the command that calls ShimMain; this program with the argument "shim" where it is empty.
 	Shim []string
+	// Sandbox is what keeps the kernel to its session; nothing does where it is nil.
+	Sandbox *sandbox.Policy
 	// Log takes what happens beside the calls; nothing is logged where it is nil.
 	Log *slog.Logger
 }
@@ -106,6 +109,14 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Lstat(filepath.Join(dir, handleFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("a kernel was started in %s before", dir)
+	}
+	if s.Sandbox != nil && s.Sandbox.User != 0 {
+		if err := giveFolder(dir, s.Sandbox.User); err != nil {
+			return nil, err
+		}
+	}
 	root, spool, err := openFolder(dir)
 	if err != nil {
 		return nil, err
@@ -117,9 +128,6 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 			spool.Close()
 		}
 	}()
-	if _, err := root.Lstat(handleFile); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("a kernel was started in %s before", dir)
-	}
 	// Taken here and handed on, so that a server that finds neither lock nor
 	// handle knows that no shim is on its way.
 	lock, err := flock.Acquire(filepath.Join(dir, lockFile))
@@ -210,7 +218,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 	}
 	doc, err := json.Marshal(shimInput{
 		V: 1, Dir: dir, Argv: s.Argv, Env: append(s.Env[:len(s.Env):len(s.Env)], sessionVariable+"="+sessionOf(dir)),
-		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot,
+		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot, Sandbox: s.Sandbox,
 	})
 	if err != nil {
 		return nil, Handle{}, err

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/sandbox"
+)
+
+// sandboxFlags are how far the code of sessions is kept from this machine.
+type sandboxFlags struct {
+	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor), strict (refuse to start without a user or mounts of their own, and Landlock) or off." enum:"auto,strict,off" default:"auto" env:"ERGANE_SANDBOX"`
+	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
+	SessionUsers sandbox.Users `help:"Numbers of the users that sessions run as where the server is root; nobody else may have them." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
+	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
+}
+
+const (
+	sandboxOff    = "off"
+	sandboxStrict = "strict"
+	// sessionUser is what a session's own user is called in the session.
+	sessionUser = "ergane"
+)
+
+// check refuses what cannot be meant.
+func (f sandboxFlags) check() error {
+	if f.MaxProcesses < 0 {
+		return errors.New("--max-processes is negative; 0 is no limit")
+	}
+	_, _, err := f.allowed()
+	return err
+}
+
+// allowed are the paths that --allow-path names.
+func (f sandboxFlags) allowed() (read, write []string, err error) {
+	for _, path := range f.AllowPath {
+		path, mayWrite := strings.CutSuffix(path, ":rw")
+		abs, err := filepath.Abs(path)
+		if err == nil {
+			_, err = os.Stat(abs)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("--allow-path: %w", err)
+		}
+		if mayWrite {
+			write = append(write, abs)
+		} else {
+			read = append(read, abs)
+		}
+	}
+	return read, write, nil
+}
+
+// args are the flags as another `ergane` takes them.
+func (f sandboxFlags) args() []string {
+	args := []string{"--sandbox", f.Sandbox, "--session-users", f.SessionUsers.String(), "--max-processes", fmt.Sprint(f.MaxProcesses)}
+	for _, path := range f.AllowPath {
+		args = append(args, "--allow-path", path)
+	}
+	return args
+}
+
+// A confiner gives each session its sandbox.
+type confiner struct {
+	flags   sandboxFlags
+	dataDir string
+	view    sandbox.View // of all sessions
+	shared  bool         // the executors are elsewhere, and know the server's user
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	user   int            // the last one given out; guarded by mu
+	tried  *engine.Engine // for which layers holds; guarded by mu
+	layers sandbox.Layers // guarded by mu
+}
+
+// openConfiner finds out what works here. hidden are files of the server's
+// beside its data dir. It is nil with --sandbox off.
+func openConfiner(ctx context.Context, f sandboxFlags, dataDir string, master engine.Master, hidden []string, log *slog.Logger) (*confiner, error) {
+	if f.Sandbox == sandboxOff {
+		return nil, nil
+	}
+	read, write, err := f.allowed()
+	if err != nil {
+		return nil, err
+	}
+	c := &confiner{flags: f, dataDir: dataDir, shared: !master.Here(), log: log}
+	c.view = sandbox.System(append(hidden, dataDir)...).AndRead(read...).AndWrite(write...)
+	if c.shared {
+		c.view = c.view.AndRead(clusterFiles()...)
+	}
+	if c.layers, err = c.detect(ctx, nil); err != nil {
+		return nil, err
+	}
+	log.Info("sandbox", "user", describeLayer(c.layers.User), "mounts", describeLayer(c.layers.Mounts), "landlock", describeLayer(c.layers.Landlock))
+	return c, c.strict(c.layers)
+}
+
+func describeLayer(l sandbox.Layer) string {
+	if l.Active {
+		return "active"
+	}
+	return l.Why
+}
+
+// clusterFiles are what Spark reads to find clusters.
+func clusterFiles() (files []string) {
+	for _, name := range []string{"HADOOP_CONF_DIR", "YARN_CONF_DIR"} {
+		if dir := os.Getenv(name); dir != "" {
+			files = append(files, dir)
+		}
+	}
+	return append(files, "/var/run/secrets/kubernetes.io")
+}
+
+// detect tries the layers; e may be nil.
+func (c *confiner) detect(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
+	s := sandbox.Setup{Stage: []string{self, "confine"}, DataDir: c.dataDir, View: c.view, Users: c.flags.SessionUsers}
+	if e != nil {
+		s.View, s.Need = s.View.AndRead(e.Needs()...), e.Programs()
+	}
+	l, err := sandbox.Detect(ctx, s)
+	if err == nil && c.shared && l.User.Active {
+		l.User = sandbox.Layer{Why: "the cluster knows the server's user"}
+	}
+	return l, err
+}
+
+// strict is the error of what --sandbox strict misses.
+func (c *confiner) strict(l sandbox.Layers) error {
+	if c.flags.Sandbox != sandboxStrict || (l.User.Active || l.Mounts.Active) && l.Landlock.Active {
+		return nil
+	}
+	if !l.Landlock.Active {
+		return fmt.Errorf("--sandbox strict: Landlock does not work here: %s", l.Landlock.Why)
+	}
+	return fmt.Errorf("--sandbox strict: sessions can have neither a user of their own (%s) nor mounts of their own (%s)", l.User.Why, l.Mounts.Why)
+}
+
+// with are the layers that work with an engine: a session's own user may not be able to read it.
+func (c *confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tried == e || !c.layers.User.Active {
+		return c.layers, nil
+	}
+	l, err := c.detect(ctx, e)
+	if err == nil {
+		err = c.strict(l)
+	}
+	if err != nil {
+		return l, err
+	}
+	if !l.User.Active {
+		c.log.Warn("sessions share the server's user", "reason", l.User.Why)
+	}
+	c.tried, c.layers = e, l
+	return l, nil
+}
+
+// policy makes the folder of a session and the sandbox around it.
+func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (*sandbox.Policy, error) {
+	l, err := c.with(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	work := filepath.Join(dir, "work")
+	p := &sandbox.Policy{
+		Stage: []string{self, "confine"}, Dir: filepath.Join(work, "tmp"),
+		Mounts: l.Mounts.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
+	}
+	if p.User, err = c.claim(work, l.User.Active); err != nil {
+		return nil, err
+	}
+	tmp := filepath.Join(work, "systmp")
+	for _, sub := range []string{p.Home, tmp} {
+		if err := os.Mkdir(sub, 0o700); err != nil {
+			return nil, fmt.Errorf("make the session's folder: %w", err)
+		}
+	}
+	if p.User != 0 {
+		p.Name, p.Processes = sessionUser, c.flags.MaxProcesses
+	}
+	p.View = c.view.AndRead(e.Needs()...).AndWrite(work)
+	p.View.Tmp = tmp
+	return p, nil
+}
+
+// claim makes a session's work folder and finds it a user. Whose a folder is
+// says which numbers are taken, also by sessions of earlier servers; folders
+// go after everything that ran in them.
+func (c *confiner) claim(work string, own bool) (user int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return 0, fmt.Errorf("make the session's folder: %w", err)
+	}
+	if !own {
+		return 0, nil
+	}
+	folders, err := filepath.Glob(filepath.Join(sessionsPath(c.dataDir), "*", "work"))
+	if err != nil {
+		return 0, err
+	}
+	taken := map[int]bool{}
+	for _, folder := range folders {
+		if st, err := os.Lstat(folder); err == nil {
+			taken[int(st.Sys().(*syscall.Stat_t).Uid)] = true
+		}
+	}
+	if c.user = c.flags.SessionUsers.Next(c.user, taken); c.user == 0 {
+		return 0, fmt.Errorf("all %v users of --session-users have a session", c.flags.SessionUsers)
+	}
+	if err := os.Lchown(work, c.user, c.user); err != nil {
+		return 0, fmt.Errorf("give the session's folder to its user: %w", err)
+	}
+	return c.user, nil
+}

@@ -1,0 +1,190 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Setup is what Detect tries the layers with.
+type Setup struct {
+	Stage   []string // as in a Policy
+	DataDir string   // must not be visible from within
+	View    View     // without a session's own folders
+	Users   Users
+	Need    []string // files that sessions have to be able to read
+}
+
+// A Layer is one way to keep user code to its session.
+type Layer struct {
+	Active bool   `json:"active"`
+	Why    string `json:"why,omitzero"` // it is not
+}
+
+// Layers are what works on this machine, for this user.
+type Layers struct {
+	User     Layer `json:"user"`
+	Mounts   Layer `json:"mounts"`
+	Landlock Layer `json:"landlock"`
+	ABI      int   `json:"abi"` // the version of Landlock
+}
+
+// Scopes tells whether Landlock also keeps signals and abstract sockets inside.
+func (l Layers) Scopes() bool { return l.Landlock.Active && l.ABI >= abiScopes }
+
+const (
+	notRoot = "the server does not run as root"
+	noNames = "it takes a file system view of its own, which gives the user a name and the way to its folder"
+)
+
+// probeLimit bounds one try.
+const probeLimit = 20 * time.Second
+
+// Detect finds out which layers work, by processes that put them on and then
+// try what user code must not.
+func Detect(ctx context.Context, s Setup) (Layers, error) {
+	dir, err := os.MkdirTemp(s.DataDir, ".sandbox-*")
+	if err != nil {
+		return Layers{}, fmt.Errorf("try the sandbox: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	t := trial{Setup: s, dir: dir}
+	if err := t.prepare(); err != nil {
+		return Layers{}, fmt.Errorf("try the sandbox: %w", err)
+	}
+	return t.run(ctx), ctx.Err()
+}
+
+type trial struct {
+	Setup
+	dir string
+}
+
+func (t *trial) canary() string { return filepath.Join(t.dir, "secret") }
+func (t *trial) work() string   { return filepath.Join(t.dir, "work") }
+
+func (t *trial) prepare() error {
+	for _, dir := range []string{t.work(), filepath.Join(t.work(), "tmp")} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
+		if os.Geteuid() == 0 {
+			if err := os.Chown(dir, t.Users.Last, t.Users.Last); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, fs.ErrPermission) {
+				return err
+			}
+		}
+	}
+	return os.WriteFile(t.canary(), []byte("secret\n"), 0o600)
+}
+
+func (t *trial) run(ctx context.Context) Layers {
+	root := os.Geteuid() == 0
+	l := Layers{ABI: landlockABI()}
+	if err := t.try(ctx, root, true, l.ABI >= abiRefer); err == nil {
+		l.User, l.Mounts = Layer{Active: root}, Layer{Active: true}
+		l.Landlock.Active = l.ABI >= abiRefer
+	} else {
+		l.Mounts = layer(t.try(ctx, false, true, false))
+		if l.ABI >= abiRefer {
+			l.Landlock = layer(t.try(ctx, false, false, true))
+		}
+		l.User.Why = noNames
+		if root && l.Mounts.Active {
+			l.User = layer(t.try(ctx, true, true, l.Landlock.Active))
+		}
+	}
+	if l.ABI < abiRefer {
+		l.Landlock.Why = errNoLandlock(l.ABI).Error()
+	}
+	if !root {
+		l.User.Why = notRoot
+	}
+	return l
+}
+
+func layer(err error) Layer {
+	if err != nil {
+		return Layer{Why: err.Error()}
+	}
+	return Layer{Active: true}
+}
+
+// try starts a process through some of the layers; it fails if one cannot be
+// put on or does not hold.
+func (t *trial) try(ctx context.Context, user, mounts, landlock bool) error {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	p := Policy{
+		Stage: t.Stage, Dir: t.work(), Mounts: mounts, Landlock: landlock, View: t.View.AndWrite(t.work()),
+		Probe: &Probe{Secret: t.canary(), Stranger: os.Getpid(), Need: t.Need},
+	}
+	p.View.Tmp = filepath.Join(t.work(), "tmp")
+	if user {
+		p.User, p.Name, p.Home = t.Users.Last, "ergane", t.work()
+	}
+	found, err := p.run(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case found.User != os.Geteuid() && found.User != p.User:
+		return fmt.Errorf("the process became user %d", found.User)
+	case (mounts || landlock) && found.Secret:
+		return errors.New("the process could read the data folder")
+	case landlock && landlockABI() >= abiScopes && found.Signal:
+		return errors.New("the process could send signals to the server")
+	case len(found.Unreadable) > 0:
+		return fmt.Errorf("the process could not read %s; is the engine for everybody to read?", found.Unreadable[0])
+	}
+	return nil
+}
+
+// run starts the stage as the shim does.
+func (p Policy) run(ctx context.Context) (report, error) {
+	doc, err := p.Document(os.Getpid())
+	if err != nil {
+		return report{}, err
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return report{}, err
+	}
+	defer read.Close()
+	go func() {
+		defer write.Close()
+		write.Write(doc) // a child that does not read says why
+	}()
+	cmd := exec.CommandContext(ctx, p.Stage[0], p.Stage[1:]...)
+	cmd.Env = []string{}
+	cmd.SysProcAttr = p.Attr()
+	cmd.SysProcAttr.Pdeathsig = 0 // it follows a thread, and ours may end
+	var out, words bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &words
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return report{}, err
+	}
+	defer null.Close()
+	cmd.ExtraFiles = []*os.File{null, null, read} // 3, 4, policyFD
+	if err := cmd.Run(); err != nil {
+		if said := strings.TrimSpace(words.String()); said != "" {
+			return report{}, errors.New(said)
+		}
+		return report{}, err // the system's word on the namespaces
+	}
+	var r report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		return r, fmt.Errorf("read what the probe found: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,45 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Probe is what a stage tries once its layers are on.
+type Probe struct {
+	Secret   string   `json:"secret"`   // a file that is not for it
+	Stranger int      `json:"stranger"` // a process that is not for it
+	Need     []string `json:"need"`     // files that are
+}
+
+// A report is what a Probe found.
+type report struct {
+	User       int      `json:"user"`
+	Secret     bool     `json:"secret"` // it could be read
+	Signal     bool     `json:"signal"` // it could have been sent
+	Unreadable []string `json:"unreadable"`
+}
+
+func (p *Probe) report() int {
+	r := report{User: os.Geteuid(), Secret: canRead(p.Secret), Signal: unix.Kill(p.Stranger, 0) == nil}
+	for _, path := range p.Need {
+		if !canRead(path) {
+			r.Unreadable = append(r.Unreadable, path)
+		}
+	}
+	if json.NewEncoder(os.Stdout).Encode(r) != nil {
+		return stageFailed
+	}
+	return 0
+}
+
+func canRead(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
