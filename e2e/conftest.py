@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +28,11 @@ POLL = 0.05
 SESSION_LIMIT = 120
 CALCULATION_LIMIT = 120
 
+
+# What sessions may write, and tests look at; all else of this machine they do not see.
+COMMON = Path(tempfile.mkdtemp(prefix="ergane-common-"))
+COMMON.chmod(0o777)
+atexit.register(shutil.rmtree, COMMON, ignore_errors=True)
 
 T = TypeVar("T")
 
@@ -45,6 +53,7 @@ def clean_env(home: Path) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "ERGANE_", "XDG_"))}
     env["HOME"] = str(home)
     env["ERGANE_ENGINE_DIR"] = os.environ["ERGANE_ENGINE_DIR"]
+    env["ERGANE_ALLOW_PATH"] = f"{COMMON}:rw"
     return env
 
 
@@ -242,6 +251,18 @@ def end(server: Server) -> None:
         athena.await_session(sid, leave="TERMINATING")
     assert server.stop() == 0
     wait_for("end of all processes", 10, lambda: True if not server.session_processes() else None)
+
+
+@pytest.fixture
+def common() -> Path:
+    """A folder in which a test and the code of its sessions find each other's files."""
+    return common_folder()
+
+
+def common_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(dir=COMMON))
+    folder.chmod(0o777)  # sessions have users of their own
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Athena, Result, Server, wait_for
+from conftest import Athena, Result, Server, common_folder, wait_for
 from faults import await_nothing_left, errors, family
 
 STOPPED = "The calculation was stopped per request"
@@ -45,10 +45,10 @@ def _no_errors(shared_server: Server) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def deaf(athena: Athena, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def deaf(athena: Athena) -> tuple[str, str]:
     """A session and its calculation, which goes on after the interrupt that it was ordered to get."""
     sid = athena.session()
-    going = tmp_path_factory.mktemp("deaf") / "going"
+    going = common_folder() / "going"
     code = f"""
 import time
 while True:
@@ -68,11 +68,11 @@ Begin = Callable[[str, str], str]
 
 
 @pytest.fixture
-def begin(athena: Athena, tmp_path: Path) -> Begin:
+def begin(athena: Athena, common: Path) -> Begin:
     """Submits code that says `going()` and returns when it has."""
 
     def begin(sid: str, code: str) -> str:
-        going = tmp_path / "going"
+        going = common / "going"
         going.unlink(missing_ok=True)
         cid = athena.submit(sid, f"def going(): open({str(going)!r}, 'w').close()\n{code}")
         wait_for("code that is going", 60, lambda: True if going.exists() else None)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import ERGANE, Athena, Server, clean_env, processes_at, wait_for
+from conftest import ERGANE, Athena, Server, clean_env, common_folder, processes_at, wait_for
 
 # How long processes may take to be gone; the design says seconds.
 GONE = 30
@@ -82,11 +82,11 @@ def orphan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # run
 
 
-def test_run_streams_as_it_goes_and_tells_how_it_ended(shared_server: Server, tmp_path: Path, orphan: Path) -> None:
-    files = tmp_path / "files"
+def test_run_streams_as_it_goes_and_tells_how_it_ended(shared_server: Server, common: Path, orphan: Path) -> None:
+    files = common / "files"
     (files / "sub").mkdir(parents=True)
     (files / "sub" / "people.csv").write_text("name\nada\ngrace\n")
-    script, go = tmp_path / "count.py", tmp_path / "go"
+    script, go = common / "count.py", common / "go"
     script.write_text(f"""
 import os, sys, time
 print("begun", sys.argv[0], sys.argv[2:])
@@ -95,7 +95,7 @@ while not os.path.exists({str(go)!r}): time.sleep(0.01)
 print(spark.read.csv(sys.argv[1] + "/sub/people.csv", header=True).count(), "people")
 """)
     data = ("--data-dir", shared_server.data_dir)
-    run = begin("run", *data, "--files", files, script, "--deep", "a b", "ü'\"", home=tmp_path)
+    run = begin("run", *data, "--files", files, script, "--deep", "a b", "ü'\"", home=common)
     assert run.stdout is not None
     assert run.stdout.readline() == """begun count.py ['--deep', 'a b', 'ü\\'"']\n"""
     assert run.poll() is None  # the first line is here, and the code has not ended
@@ -190,7 +190,7 @@ def test_a_run_outlives_the_one_that_brought_the_server(data_dir: Path) -> None:
     shutil.copy(ERGANE, program)
     runs = []
     for name in ("first", "second"):
-        script, go = gated(home, name)
+        script, go = gated(common_folder(), name)
         run = begin("run", "--data-dir", data_dir, script, home=home, program=program)
         assert run.stdout is not None
         assert run.stdout.readline() == "begun\n"
@@ -202,9 +202,9 @@ def test_a_run_outlives_the_one_that_brought_the_server(data_dir: Path) -> None:
     await_nothing_left(data_dir)
 
 
-def test_a_run_goes_on_over_a_restart_of_its_server(own_server: Server, tmp_path: Path) -> None:
-    script, go = gated(tmp_path, "code")
-    run = begin("run", "--data-dir", own_server.data_dir, script, home=tmp_path)
+def test_a_run_goes_on_over_a_restart_of_its_server(own_server: Server, common: Path) -> None:
+    script, go = gated(common, "code")
+    run = begin("run", "--data-dir", own_server.data_dir, script, home=common)
     assert run.stdout is not None
     assert run.stdout.readline() == "begun\n"
     own_server.kill()
@@ -214,9 +214,9 @@ def test_a_run_goes_on_over_a_restart_of_its_server(own_server: Server, tmp_path
     assert (run.returncode, out) == (0, "over\n"), err
 
 
-def test_a_run_ends_with_a_sentence_when_its_server_is_gone_for_good(own_server: Server, tmp_path: Path) -> None:
-    script, _ = gated(tmp_path, "code")
-    run = begin("run", "--data-dir", own_server.data_dir, script, home=tmp_path)
+def test_a_run_ends_with_a_sentence_when_its_server_is_gone_for_good(own_server: Server, common: Path) -> None:
+    script, _ = gated(common, "code")
+    run = begin("run", "--data-dir", own_server.data_dir, script, home=common)
     assert run.stdout is not None
     assert run.stdout.readline() == "begun\n"
     own_server.kill()

@@ -258,9 +258,9 @@ def test_a_page_token_of_another_list(athena: Athena, session: str) -> None:
 
 
 def test_a_busy_session_refuses_with_the_sentence_that_clients_match(
-    athena: Athena, session: str, tmp_path: Path
+    athena: Athena, session: str, common: Path
 ) -> None:
-    go = tmp_path / "go"
+    go = common / "go"
     code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)"
     running = athena.submit(session, code)
     try:

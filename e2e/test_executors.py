@@ -160,10 +160,10 @@ def sockets(pid: int) -> set[str]:
     return found
 
 
-def test_progress_rises_with_the_tasks_and_workers_cost(athena: Athena, session: str, tmp_path: Path) -> None:
+def test_progress_rises_with_the_tasks_and_workers_cost(athena: Athena, session: str, common: Path) -> None:
     code = f"""
 import os, time
-gate = {str(tmp_path)!r}
+gate = {str(common)!r}
 def task(n):
     while not os.path.exists(f"{{gate}}/{{n}}"): time.sleep(0.02)
     if n == 4: open(f"{{gate}}/second", "w").close()
@@ -183,16 +183,16 @@ sc.parallelize(range(4, 40), 36).map(task).collect()
         wait_for(what, 60, lambda: True if done(statistics()) else None)
 
     for n in range(2):
-        (tmp_path / str(n)).touch()
+        (common / str(n)).touch()
     look_until("half of the work", lambda percent: percent == 50)
     for n in range(2, 5):
-        (tmp_path / str(n)).touch()
-    second = tmp_path / "second"  # a job of ten times as many tasks
+        (common / str(n)).touch()
+    second = common / "second"  # a job of ten times as many tasks
     wait_for("second job", 60, lambda: True if second.exists() else None)
     looks = len(seen)
     look_until("more looks", lambda _: len(seen) > looks + 20)
     for n in range(5, 40):
-        (tmp_path / str(n)).touch()
+        (common / str(n)).touch()
     got = Result(athena, athena.await_calculation(cid))
     assert got.state == "COMPLETED", got.stderr
     statistics()

@@ -102,7 +102,7 @@ def grown(before: dict[str, float], after: dict[str, float]) -> dict[str, float]
     }
 
 
-def test_what_happens_is_counted(server: Server, athena: Athena, tmp_path: Path) -> None:
+def test_what_happens_is_counted(server: Server, athena: Athena, common: Path) -> None:
     fresh = parse(text_of(server))
     sid = athena.session(Description="a description of mine")
     before = await_sample(server, "ergane_session_start_seconds_count{}", 1)
@@ -112,7 +112,7 @@ def test_what_happens_is_counted(server: Server, athena: Athena, tmp_path: Path)
     assert before['ergane_sessions{state="IDLE"}'] == 1
     assert before['ergane_sessions{state="CREATING"}'] == 0
 
-    gate = tmp_path / "gate"
+    gate = common / "gate"
     done = athena.submit(sid, f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)")
     running = parse(text_of(server))
     assert running['ergane_sessions{state="BUSY"}'] == 1

@@ -78,8 +78,8 @@ while not pathlib.Path({str(self.open)!r}).exists():
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    return Gate(tmp_path)
+def gate(common: Path) -> Gate:
+    return Gate(common)
 
 
 def await_outcome(server: Server, sid: str, cid: str) -> None:
@@ -149,9 +149,9 @@ def test_a_calculation_that_ended_meanwhile_is_delivered(
 
 
 def test_a_calculation_runs_exactly_once_wherever_the_server_dies(
-    server: Server, athena: Athena, session: str, tmp_path: Path
+    server: Server, athena: Athena, session: str, common: Path
 ) -> None:
-    ran = tmp_path / "ran"
+    ran = common / "ran"
     dice = random.Random(3)
     for n in range(ROUNDS):
         cids: list[str] = []

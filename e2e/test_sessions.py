@@ -259,8 +259,8 @@ def test_a_token_makes_starts_idempotent(athena: Athena, told: Told) -> None:
     assert [s["SessionId"] for s in athena.api.list_sessions(WorkGroup=told.group)["Sessions"]] == [told.id]
 
 
-def test_a_token_gives_the_same_calculation_in_every_state(athena: Athena, session: str, tmp_path: Path) -> None:
-    go, runs = tmp_path / "go", tmp_path / "runs"
+def test_a_token_gives_the_same_calculation_in_every_state(athena: Athena, session: str, common: Path) -> None:
+    go, runs = common / "go", common / "runs"
     code = f"""
 import os, time
 open({str(runs)!r}, "a").write("x")
@@ -307,10 +307,10 @@ def test_a_lost_answer_does_not_start_two_sessions(shared_server: Server, athena
 
 
 def test_terminating_a_busy_session_cancels_its_calculation_and_keeps_what_it_printed(
-    athena: Athena, tmp_path: Path
+    athena: Athena, common: Path
 ) -> None:
     sid = athena.session()
-    there = tmp_path / "there"
+    there = common / "there"
     cid = athena.submit(sid, f"print('begun')\nopen({str(there)!r}, 'w')\nimport time\nwhile True: time.sleep(1)")
     wait_for("start of the code", 60, lambda: there.exists() or None)
     assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
@@ -337,8 +337,8 @@ def patient_server(tmp_path: Path) -> Iterator[Server]:
     end(server)
 
 
-def test_held_reads_see_the_end_and_without_hold_they_see_the_present(patient_server: Server, tmp_path: Path) -> None:
-    go = tmp_path / "go"
+def test_held_reads_see_the_end_and_without_hold_they_see_the_present(patient_server: Server, common: Path) -> None:
+    go = common / "go"
     code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)"
     athena = Athena(patient_server)
     started = athena.api.start_session(WorkGroup="primary", EngineConfiguration={})
