@@ -5,16 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 type doctorCmd struct {
 	dirs
+	sandboxFlags
 	JSON bool `name:"json" help:"Print the findings as a JSON list."`
 }
 
@@ -34,7 +37,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	findings := append(c.folders(), c.engine(ctx)...)
 	findings = append(findings, c.server(ctx)...)
-	safety := c.safety()
+	safety := c.safety(ctx)
 	if c.JSON {
 		out := json.NewEncoder(os.Stdout)
 		out.SetIndent("", "  ")
@@ -129,12 +132,64 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 }
 
 // safety tells which layers stand between user code and this machine.
-func (c *doctorCmd) safety() []finding {
-	return []finding{
+func (c *doctorCmd) safety(ctx context.Context) []finding {
+	return append([]finding{
 		{Name: "loopback", OK: true, Detail: "the API and S3 listen on this machine alone, unless serve is told otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
-		{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it; until then it reaches every bucket of the embedded S3"},
-		{Name: "sandbox", Detail: "none: code in a session runs as this user and can read this user's files, the keys of the data folder included",
-			Advice: "run only code that you would run yourself, or run Ergane as a user of its own"},
+		{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it and is no good for the API; until then it reaches every bucket of the embedded S3"},
+	}, c.sandbox(ctx)...)
+}
+
+// sandbox tries the layers that serve would put around sessions with the same flags.
+func (c *doctorCmd) sandbox(ctx context.Context) []finding {
+	if c.Sandbox == sandboxOff {
+		return []finding{{Name: "sandbox", Detail: "off: code in a session runs as the server's user and can read that user's files, the keys of the data folder included",
+			Advice: "leave out --sandbox off, or run only code that you would run yourself"}}
 	}
+	quiet := slog.New(slog.DiscardHandler)
+	tried, err := openConfiner(ctx, c.sandboxFlags, c.DataDir, engine.Master{}, nil, quiet)
+	if err != nil {
+		return []finding{{Name: "sandbox", Detail: err.Error()}}
+	}
+	l := tried.layers
+	if e := c.installed(); e != nil {
+		if l, err = tried.with(ctx, e); err != nil {
+			return []finding{{Name: "sandbox", Detail: err.Error()}}
+		}
+	}
+	landlock := fmt.Sprintf("active (version %d): sessions reach no file, no abstract socket and no process but their own", l.ABI)
+	if !l.Scopes() {
+		landlock = fmt.Sprintf("active (version %d): sessions reach no file but their own; signals are for version 6 (Linux 6.12)", l.ABI)
+	}
+	return []finding{
+		layerFinding("sandbox: user", l.User, fmt.Sprintf("active: each session runs as a user of its own out of %v", c.SessionUsers),
+			"run the server as root, and it gives each session a user of its own"),
+		layerFinding("sandbox: mounts", l.Mounts, "active: sessions see the system, the engine and their own folder, and a /tmp of their own",
+			"run the server as root, or allow user namespaces to its user"),
+		layerFinding("sandbox: Landlock", l.Landlock, landlock, "turn Landlock on in the kernel (lsm=landlock,…)"),
+	}
+}
+
+// installed is the engine that sessions get; nil where there is none.
+func (c *doctorCmd) installed() *engine.Engine {
+	e, err := newEngines(c.EngineDir, nil)
+	if err != nil {
+		return nil
+	}
+	spec, _, err := e.table.Resolve(engine.Auto)
+	if err != nil {
+		return nil
+	}
+	got, err := engine.Open(c.EngineDir, spec)
+	if err != nil {
+		return nil
+	}
+	return got
+}
+
+func layerFinding(name string, l sandbox.Layer, active, advice string) finding {
+	if l.Active {
+		return finding{Name: name, OK: true, Detail: active}
+	}
+	return finding{Name: name, Detail: "not active: " + l.Why, Advice: advice}
 }

@@ -1,0 +1,213 @@
+"""What a session's code can do to the server, to other sessions, and to this machine: nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import COMMON, Athena, Server, end
+from faults import alive, folder, kernel_pid, shim_pid
+from test_commands import ergane
+
+# Each is an expression that raises where it is refused. The test runs them, too: there, nothing is refused.
+ATTACKS = {
+    "read the server's keys": "open(f'{data}/keys.json').read()",
+    "read the database": "open(f'{data}/ergane.db', 'rb').read(1)",
+    "change the database": "open(f'{data}/ergane.db', 'r+b').close()",
+    "list the data folder": "found(data, 'ergane.db')",
+    "list the sessions": "found(f'{data}/sessions', os.path.basename(other))",
+    "read the stores' files": "os.listdir(f'{data}/s3')",
+    "read another session's output": "open(f'{other}/work/stdout', 'rb').read()",
+    "change another session's output": "open(f'{other}/work/stdout', 'ab').close()",
+    "list another session's folder": "os.listdir(f'{other}/work')",
+    "connect to another session's kernel": "connect(f'{other}/work/kernel.sock')",
+    "change its own handle": "open(f'{own}/handle.json', 'r+b').close()",
+    "list its own folder's server part": "found(own, 'handle.json')",
+    "read the home": "os.listdir(home)",
+    "signal the server": "os.kill(server, 0)",
+    "signal its own shim": "os.kill(shim, 0)",
+    "signal another session's kernel": "os.kill(kernel, 0)",
+    "read the server's environment": "open(f'/proc/{server}/environ', 'rb').read(1)",
+    "read another kernel's environment": "open(f'/proc/{kernel}/environ', 'rb').read(1)",
+    "read the server's memory": "open(f'/proc/{server}/mem', 'rb').close()",
+    "look through the server's folder": "os.listdir(f'/proc/{server}/cwd/')",
+    "look through another kernel's root": "os.listdir(f'/proc/{kernel}/root/')",
+    "change the system": "open('/etc/hosts', 'ab').close()",
+    "change the engine": "open(sys.executable, 'ab').close() if inside else open('/etc/hosts', 'ab').close()",
+    "write beside its folder": "open(f'{data}/planted', 'xb').close() or os.unlink(f'{data}/planted')",
+    "mount": "mount()",
+}
+
+# Names that the attacks use.
+TOOLS = """
+import ctypes, json, os, socket, sys
+
+def connect(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+
+def found(folder, name):
+    if name not in os.listdir(folder):  # folders on the way to its own are there, and nothing else in them
+        raise FileNotFoundError(name)
+
+def mount():
+    libc = ctypes.CDLL(None, use_errno=True)
+    os.makedirs(point, exist_ok=True)
+    if libc.mount(b"tmpfs", point.encode(), b"tmpfs", 0, None):
+        raise OSError(ctypes.get_errno(), "mount")
+    libc.umount(point.encode())
+
+def attack(attacks):
+    done = {}
+    for name, code in attacks.items():
+        try:
+            eval(code)
+            done[name] = "done"
+        except OSError as error:
+            done[name] = type(error).__name__
+    return done
+"""
+
+
+@pytest.fixture(scope="module")
+def sessions(athena: Athena) -> Iterator[tuple[str, str]]:
+    """Two of them: the one that attacks, and the other."""
+    pair = athena.session(), athena.session()
+    yield pair
+    for sid in pair:
+        athena.api.terminate_session(SessionId=sid)
+
+
+@pytest.fixture(scope="module")
+def known(shared_server: Server, sessions: tuple[str, str]) -> dict[str, object]:
+    """All that an attacker would have to find out first."""
+    own, other = sessions
+    assert shared_server.process is not None
+    return {
+        "data": str(shared_server.data_dir),
+        "own": str(folder(shared_server, own)),
+        "other": str(folder(shared_server, other)),
+        "home": str(Path.home()),
+        "server": shared_server.process.pid,
+        "shim": shim_pid(shared_server, own),
+        "kernel": kernel_pid(shared_server, other),
+        "point": str(COMMON / "point"),
+    }
+
+
+def test_nothing_outside_of_a_session_can_be_reached(
+    athena: Athena, sessions: tuple[str, str], known: dict[str, object]
+) -> None:
+    here: dict[str, object] = {**known, "inside": False}
+    exec(TOOLS, here)
+    allowed = here["attack"](ATTACKS)  # type: ignore[operator]
+    assert set(allowed.values()) == {"done"}, allowed  # so that what is refused below is there
+    code = f"{TOOLS}\nglobals().update({known!r}, inside=True)\nprint(json.dumps(attack({ATTACKS!r})))"
+    got = athena.run(sessions[0], code)
+    assert got.state == "COMPLETED", got.stderr
+    done = json.loads(got.stdout)
+    assert len(done) == len(ATTACKS)
+    assert [name for name, how in done.items() if how == "done"] == []
+    assert athena.run(sessions[1], "print('unharmed')").stdout == b"unharmed\n"
+
+
+def test_sessions_have_users_and_temporary_files_of_their_own(athena: Athena, sessions: tuple[str, str]) -> None:
+    one, other = sessions
+    code = """
+import getpass, os, tempfile
+open("/tmp/mine", "w").write("mine")
+open(os.path.expanduser("~/mine"), "w").write("mine")
+print(os.getuid(), getpass.getuser(), tempfile.gettempdir() != "/tmp")
+"""
+    uid, name, own_tmp = athena.run(one, code).stdout.decode().split()
+    assert (name, own_tmp) == ("ergane", "True")
+    look = "import os\nprint(os.getuid(), os.path.exists('/tmp/mine'), os.path.exists(os.path.expanduser('~/mine')))"
+    assert athena.run(one, look).stdout.decode().split() == [uid, "True", "True"]
+    theirs, *there = athena.run(other, look).stdout.decode().split()
+    assert there == ["False", "False"]
+    if os.geteuid() == 0:
+        assert len({uid, theirs, "0"}) == 3
+
+
+def test_what_sessions_do_works(athena: Athena, sessions: tuple[str, str]) -> None:
+    code = """
+import multiprocessing, subprocess, sys
+import pandas as pd
+from pyspark.sql.functions import pandas_udf
+
+@pandas_udf("long")
+def plus(x: pd.Series) -> pd.Series:
+    return x + 1
+
+spark.range(10).select(plus("id").alias("n")).write.mode("overwrite").parquet("s3://ergane-files/sandbox/n")
+print(spark.read.parquet("s3://ergane-files/sandbox/n").toPandas()["n"].sum())
+spark.range(3).write.mode("overwrite").csv("file:///tmp/three")
+print(spark.read.csv("file:///tmp/three").count())
+print(subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True).stdout.strip())
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(sum(pool.map(abs, [-1, -2])))
+with multiprocessing.get_context("spawn").Pool(1) as pool:
+    print(pool.apply(abs, [-4]))
+"""
+    got = athena.run(sessions[0], code)
+    assert got.stdout.decode().split() == ["55", "3", "42", "3", "4"], got.stderr.decode()[-2000:]
+
+
+BOMB = """
+import errno, os, signal, time
+children = []
+try:
+    while len(children) < 3000:
+        pid = os.fork()
+        if not pid:
+            time.sleep(600)
+            os._exit(0)
+        children.append(pid)
+    print("no limit")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+for pid in children:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+print(len(children) < 600)
+"""
+
+
+def test_a_fork_bomb_harms_its_own_session_alone(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "only root can give sessions users of their own, whose processes are counted"
+    server = Server(tmp_path / "data").start("--max-processes", "600")
+    athena = Athena(server)
+    bomber, other = athena.session(), athena.session()
+    got = athena.run(bomber, BOMB)
+    assert got.stdout.decode().split() == ["EAGAIN", "True"], got.stderr
+    assert athena.run(other, "print('unharmed')").stdout == b"unharmed\n"
+    assert athena.run(bomber, "print(spark.range(5).count())").stdout == b"5\n"
+    end(server)
+
+
+def test_a_sandbox_that_is_off_is_off_and_doctor_says_so(tmp_path: Path) -> None:
+    """The control of the tests above: without it all of that works."""
+    server = Server(tmp_path / "data").start("--sandbox", "off")
+    athena = Athena(server)
+    sid = athena.session()
+    got = athena.run(sid, f"import os\nprint(os.getuid(), len(open('{server.data_dir}/keys.json').read()) > 100)")
+    assert got.stdout.decode().split() == [str(os.geteuid()), "True"]
+    athena.api.terminate_session(SessionId=sid)
+    athena.await_session(sid, leave="TERMINATING")
+    assert server.stop() == 0
+    found = json.loads(ergane("doctor", "--json", "--sandbox", "off", home=tmp_path).stdout)
+    assert [f["ok"] for f in found if f["name"] == "sandbox"] == [False]
+    found = json.loads(ergane("doctor", "--json", home=tmp_path).stdout)
+    assert {f["name"] for f in found} >= {"sandbox: user", "sandbox: mounts", "sandbox: Landlock"}
+
+
+def test_a_kernel_dies_with_its_shim(athena: Athena, shared_server: Server) -> None:
+    """Becoming another user undoes what ties a process to its parent; it is tied again."""
+    sid = athena.session()
+    shim, kernel = shim_pid(shared_server, sid), kernel_pid(shared_server, sid)
+    os.kill(shim, 9)
+    assert athena.await_session(sid, leave="IDLE")["State"] == "FAILED"
+    assert not alive(kernel)
