@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Server
+from conftest import Athena, Result, Server
 
 
 def test_no_secret_is_where_others_can_read_it(shared_server: Server, athena: Athena, session: str) -> None:
@@ -40,23 +40,34 @@ def test_no_secret_is_where_others_can_read_it(shared_server: Server, athena: At
     assert found  # so that what is looked for is what there is
 
 
-def test_a_sessions_key_opens_s3_and_not_the_api(shared_server: Server, athena: Athena, session: str) -> None:
+def test_a_sessions_key_is_for_that_session_and_s3(shared_server: Server, athena: Athena, session: str) -> None:
     code = "import os\nprint(os.environ['AWS_ACCESS_KEY_ID'], os.environ['AWS_SECRET_ACCESS_KEY'])"
-    key_id, secret = athena.run(session, code).stdout.decode().split()
+    ran = athena.submit(session, code)
+    key_id, secret = Result(athena, athena.await_calculation(ran)).stdout.decode().split()
     assert shared_server.client("s3", (key_id, secret)).list_buckets()["Buckets"]
     api = shared_server.client("athena", (key_id, secret))
-    calls = {
-        "list_sessions": {"WorkGroup": "primary"},
-        "get_session_status": {"SessionId": session},
-        "terminate_session": {"SessionId": session},
-        "start_calculation_execution": {"SessionId": session, "CodeBlock": "print(1)"},
+    assert api.get_session_status(SessionId=session)["Status"]["State"] == "IDLE"
+    assert ran in {
+        c["CalculationExecutionId"] for c in api.list_calculation_executions(SessionId=session)["Calculations"]
     }
-    for call, kwargs in calls.items():
+    stranger = athena.start()
+    calls = [
+        ("list_sessions", {"WorkGroup": "primary"}),
+        ("list_work_groups", {}),
+        ("delete_work_group", {"WorkGroup": "primary", "RecursiveDeleteOption": True}),
+        ("start_session", {"WorkGroup": "primary", "EngineConfiguration": {"MaxConcurrentDpus": 2}}),
+        ("get_session_status", {"SessionId": stranger}),
+        ("terminate_session", {"SessionId": stranger}),
+        ("start_calculation_execution", {"SessionId": stranger, "CodeBlock": "print(1)"}),
+        ("get_calculation_execution", {"CalculationExecutionId": ran}),
+    ]
+    for call, kwargs in calls:
         with pytest.raises(ClientError) as refusal:
             getattr(api, call)(**kwargs)
-        assert refusal.value.response["Error"]["Code"] == "AccessDeniedException"
+        assert refusal.value.response["Error"]["Code"] == "AccessDeniedException", call
         assert "key of a session" in refusal.value.response["Error"]["Message"]
-    assert athena.status(session)["State"] == "IDLE"
+    assert athena.status(stranger)["State"] in ("CREATING", "IDLE")
+    athena.api.terminate_session(SessionId=stranger)
 
 
 def kind_of(argv: str) -> tuple[str, str]:
@@ -74,6 +85,8 @@ def kind_of(argv: str) -> tuple[str, str]:
 def test_the_data_folder_is_its_owners_alone(shared_server: Server, session: str) -> None:
     open_to_others = []
     for folder, folders, files in os.walk(shared_server.data_dir):
+        if folder.endswith("work"):
+            folders[:] = [f for f in folders if f != "systmp"]  # the session's /tmp: its owner is not the one to ask
         if folder.endswith("work/java"):
             folders[:] = [f for f in folders if f != "s3a"]  # Hadoop gives it a mode of its own
         if os.stat(folder).st_mode & 0o077:

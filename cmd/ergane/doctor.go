@@ -136,7 +136,7 @@ func (c *doctorCmd) safety(ctx context.Context) []finding {
 	return append([]finding{
 		{Name: "loopback", OK: true, Detail: "the API and S3 listen on this machine alone, unless serve is told otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
-		{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it and is no good for the API; until then it reaches every bucket of the embedded S3"},
+		{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it and is good for no other session; until then it reaches every bucket of the embedded S3"},
 	}, c.sandbox(ctx)...)
 }
 

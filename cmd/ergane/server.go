@@ -128,10 +128,10 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err
 	}
-	verifier := awsjson.NewVerifier(api.SigningName, callers(cfg, keys), time.Now)
+	verifier := awsjson.NewVerifier(api.SigningName, s.callers(keys), time.Now)
 	mux := http.NewServeMux()
 	api.New(s.manager, api.Config{
-		Verifier: verifier, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate, Observe: s.metrics.Answered, Log: log,
+		Verifier: verifier, SessionOf: credentials.SessionOf, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate, Observe: s.metrics.Answered, Log: log,
 	}).Register(mux)
 	s.registerHealth(mux)
 	s.http = &http.Server{
@@ -144,25 +144,19 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	return s, writeJSON(serverInfoPath(cfg.DataDir), s.info)
 }
 
-// callers finds the keys that may call the API. Those of sessions may not:
-// with one, code could end the sessions of others, or read what they printed.
-func callers(cfg serverConfig, keys *credentials.Keyring) awsjson.KeyLookup {
+// callers finds the keys that sign calls of the API; that of a session ends with it.
+func (s *server) callers(keys *credentials.Keyring) awsjson.KeyLookup {
 	return func(id string) (string, error) {
-		if cfg.Results != "" && id == cfg.External.AccessKeyID {
-			return cfg.External.Secret, nil
+		if s.cfg.Results != "" && id == s.cfg.External.AccessKeyID {
+			return s.cfg.External.Secret, nil
 		}
-		if secret, ok := cfg.Roles.secret(id); ok {
+		if secret, ok := s.cfg.Roles.secret(id); ok {
 			return secret, nil
 		}
-		switch k, ok := keys.Lookup(id); {
-		case !ok:
-			return "", awsjson.ErrUnknownKey
-		case k.SessionID != "":
-			return "", &awsjson.Error{Type: "AccessDeniedException", Status: http.StatusBadRequest,
-				Message: "The key of a session opens S3 alone. Sign calls of the API with the server's key (ergane env), or one of a role."}
-		default:
+		if k, ok := keys.Lookup(id); ok && (k.SessionID == "" || s.manager.Owns(k.SessionID)) {
 			return k.Secret, nil
 		}
+		return "", awsjson.ErrUnknownKey
 	}
 }
 

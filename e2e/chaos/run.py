@@ -42,6 +42,7 @@ def main() -> int:
         build()
         conftest.ERGANE = BUILD / "ergane"
         env["ERGANE_CHAOS_KERNEL"] = f"{BUILD}/standin stand-in-kernel"
+        env["ERGANE_ALLOW_PATH"] = f"{conftest.COMMON}:rw,{BUILD}"
     place = Path(tempfile.mkdtemp(prefix="ergane-chaos-"))
     ok = Run(args, place, env).all()
     if ok:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-from conftest import Athena, Server, processes_at
+from conftest import Athena, Server, common_folder, processes_at
 from faults import alive, family, folder
 from plan import SLOTS, Plan, Work
 
@@ -79,7 +79,9 @@ class Slot:
 class World:
     def __init__(self, place: Path, real: bool, env: dict[str, str]) -> None:
         self.place, self.real = place, real
-        self.marks = place / "marks"
+        self.marks = common_folder() / "marks"
+        self.marks.touch()
+        self.marks.chmod(0o666)  # each session writes it as a user of its own
         self.server = Server(place / "data")
         self.server.more_env = env
         # Not the system's free ports: one of those may become another connection's own while the server is dead.

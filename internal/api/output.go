@@ -22,7 +22,11 @@ const (
 // thing beyond Athena's API that `ergane run` needs.
 func (s *Service) output(w http.ResponseWriter, r *http.Request) {
 	id := awsjson.NewRequestID()
-	if _, err := s.verifier.Verify(r, nil); err != nil {
+	caller, err := s.verifier.Verify(r, nil)
+	if err == nil {
+		err = s.permit(caller, nil)
+	}
+	if err != nil {
 		s.refuse(w, id, r.PathValue("id"), err)
 		return
 	}

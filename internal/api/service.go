@@ -23,6 +23,7 @@ const SigningName = "athena"
 type Service struct {
 	manager  *session.Manager
 	verifier *awsjson.Verifier
+	inside   func(accessKeyID string) string
 	pageKey  []byte
 	admit    func(awsjson.Caller) error
 	observe  func(awsjson.Answer)
@@ -34,6 +35,8 @@ type Config struct {
 	Verifier *awsjson.Verifier
 	// PageKey is the secret that page tokens are signed with: tokens live as long as it does.
 	PageKey []byte
+	// SessionOf is the session whose code has a key; empty for everybody else's. It may be nil.
+	SessionOf func(accessKeyID string) string
 	// Rate is how many calls a second each key may make; 0: any number.
 	Rate int
 	// Observe is told of every request; nil: nobody is.
@@ -43,7 +46,7 @@ type Config struct {
 
 // New makes a Service.
 func New(m *session.Manager, cfg Config) *Service {
-	s := &Service{manager: m, verifier: cfg.Verifier, pageKey: cfg.PageKey, observe: cfg.Observe, log: cfg.Log}
+	s := &Service{manager: m, verifier: cfg.Verifier, inside: cfg.SessionOf, pageKey: cfg.PageKey, observe: cfg.Observe, log: cfg.Log}
 	if cfg.Rate > 0 {
 		s.admit = (&rates{perSecond: cfg.Rate, byKey: map[string]*rate.Limiter{}}).admit
 	}
@@ -59,6 +62,7 @@ func (s *Service) Register(mux *http.ServeMux) {
 		Verifier:     s.verifier,
 		ErrorOf:      errorOf,
 		Admit:        s.admit,
+		Permit:       s.permit,
 		About:        about,
 		Observe:      s.observe,
 		Log:          s.log,

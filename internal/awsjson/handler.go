@@ -39,6 +39,8 @@ type Config struct {
 	// Admit may refuse a request that has been verified, by its caller. It
 	// may be nil.
 	Admit func(Caller) error
+	// Permit may refuse a caller this input. It may be nil.
+	Permit func(c Caller, in any) error
 	// About names what an input is about, for the request's line in the log.
 	// It may be nil.
 	About func(in any) slog.Attr
@@ -149,6 +151,12 @@ func (h *Handler) serve(q *request, op Operation, w http.ResponseWriter, r *http
 		}
 		if h.cfg.About != nil {
 			q.about = h.cfg.About(in)
+		}
+	}
+	if h.cfg.Permit != nil {
+		if err := h.cfg.Permit(caller, in); err != nil {
+			h.fail(q, err)
+			return nil
 		}
 	}
 	out, err := op.Handle(WithCaller(r.Context(), caller), in)

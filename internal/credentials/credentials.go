@@ -143,26 +143,31 @@ func (k *Keyring) Session(sessionID string) Key {
 	return Key{AccessKeyID: access, Secret: secret, SessionID: id.String()}
 }
 
+// SessionOf is the session whose key has the access key id; empty for every other key.
+func SessionOf(accessKeyID string) string {
+	encoded, ok := strings.CutPrefix(accessKeyID, sessionPrefix)
+	if !ok {
+		return ""
+	}
+	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(encoded)
+	if err != nil {
+		return ""
+	}
+	id, err := uuid.FromBytes(raw)
+	if err != nil {
+		return ""
+	}
+	return id.String()
+}
+
 // Lookup finds the key of an access key id. That a session's key is found does
 // not mean that the session exists.
 func (k *Keyring) Lookup(accessKeyID string) (Key, bool) {
 	if accessKeyID == k.root.AccessKeyID {
 		return k.root, true
 	}
-	encoded, ok := strings.CutPrefix(accessKeyID, sessionPrefix)
-	if !ok {
-		return Key{}, false
-	}
-	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(encoded)
-	if err != nil {
-		return Key{}, false
-	}
-	id, err := uuid.FromBytes(raw)
-	if err != nil {
-		return Key{}, false
-	}
-	key := k.Session(id.String())
-	return key, key.AccessKeyID == accessKeyID
+	key := k.Session(SessionOf(accessKeyID))
+	return key, accessKeyID != "" && key.AccessKeyID == accessKeyID
 }
 
 // KernelToken is what a session's kernel asks of whoever connects to it: 64 hex digits.

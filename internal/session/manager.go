@@ -179,6 +179,9 @@ func (m *Manager) Live() int {
 	return len(m.runners)
 }
 
+// Owns reports whether a session is live here.
+func (m *Manager) Owns(id string) bool { return m.runner(id) != nil }
+
 // own starts the runner of a session; adopt says that a kernel may be there already.
 func (m *Manager) own(id string, adopt bool) {
 	m.mu.Lock()
