@@ -18,7 +18,7 @@ WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
 
-test: lint unit fuzz kernel e2e clients-short bench-short ## everything: format, lint, unit, kernel and end-to-end tests
+test: lint unit fuzz kernel e2e clients-short chaos-short bench-short ## everything: format, lint, unit, kernel and end-to-end tests
 
 lint: $(VENV)/.done ## gofmt, vet, staticcheck, ruff
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt these: $$out"; exit 1; fi
