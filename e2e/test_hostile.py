@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -318,11 +320,16 @@ def test_the_session_fails_with_the_exact_reason_and_keeps_the_output_after(
 
 
 def test_a_session_whose_shim_was_killed_fails_and_leaves_nothing(
-    victim: Victim, shared_server: Server, session: str
+    victim: Victim, shared_server: Server, session: str, common: Path
 ) -> None:
     sid = victim.session
     shim = shim_pid(shared_server, sid)
-    got = victim.run("import os, time; print('kept', flush=True); os.kill(os.getppid(), 9); time.sleep(60)")
+    there = common / "there"
+    code = f"import time; print('kept', flush=True); open({str(there)!r}, 'w').close(); time.sleep(60)"
+    cid = victim.athena.submit(sid, code)
+    wait_for("code that is there", 60, lambda: True if there.exists() else None)
+    os.kill(shim, 9)
+    got = Result(victim.athena, victim.athena.await_calculation(cid))
     reason = "the session's kernel ended without leaving a record: the process that watched over it is gone, too"
     assert (got.state, got.reason, got.stdout) == ("FAILED", reason, b"kept\n")
     assert not alive(shim)
