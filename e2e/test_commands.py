@@ -155,9 +155,9 @@ def test_run_refuses_what_is_no_code_before_it_starts_anything(tmp_path: Path) -
     assert not (tmp_path / ".local").exists()
 
 
-def test_two_runs_at_once_share_a_server_that_ends_by_itself(data_dir: Path) -> None:
+def test_two_runs_at_once_share_a_server_that_ends_by_itself(data_dir: Path, common: Path) -> None:
     home = data_dir.parent
-    script, go = home / "code.py", home / "go"
+    script, go = home / "code.py", common / "go"
     wait = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
     script.write_text(f"print('begun')\n{wait}print(spark.range(3).count())")
     runs = [begin("run", "--data-dir", data_dir, script, home=home) for _ in range(2)]
