@@ -121,7 +121,8 @@ class Disk:
             case "open" | "openat" | "creat":
                 self._opened(call)
             case "mkdir" | "mkdirat":
-                self._named[paths(call)[0]] = call.end
+                # One that is there already is made again by a sandbox, in a file system of its own.
+                self._named.setdefault(paths(call)[0], call.end)
             case "fsync" | "fdatasync":
                 self._synced[file] = max(self._synced.get(file, -1), call.begin)
             case "setxattr" | "lsetxattr":
