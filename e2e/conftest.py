@@ -128,7 +128,7 @@ class Server:
             check=True,
             capture_output=True,
             text=True,
-            env=clean_env(self.data_dir.parent),
+            env=clean_env(self.data_dir.parent) | self.more_env,
         ).stdout
         return dict(re.findall(r"^export (\w+)='(.*)'$", out, re.MULTILINE))
 

@@ -59,8 +59,8 @@ class Dropper:
         return True
 
 
-def message(source: socket.socket) -> bytes:
-    """One HTTP message with a Content-Length; empty at the end of the connection."""
+def message(source: socket.socket, bodiless: bool = False) -> bytes:
+    """One HTTP message with a Content-Length, unless it has no body; empty at the end of the connection."""
     got = b""
     while b"\r\n\r\n" not in got:
         piece = source.recv(65536)
@@ -69,7 +69,10 @@ def message(source: socket.socket) -> bytes:
         got += piece
     head, _, body = got.partition(b"\r\n\r\n")
     lines = [line.partition(b":") for line in head.lower().split(b"\r\n")]
-    length = sum(int(value) for name, _, value in lines if name == b"content-length")
+    length = 0 if bodiless else sum(int(value) for name, _, value in lines if name == b"content-length")
     while len(body) < length:
-        body += source.recv(65536)
+        piece = source.recv(65536)
+        if not piece:
+            return b""
+        body += piece
     return head + b"\r\n\r\n" + body

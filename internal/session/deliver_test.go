@@ -28,7 +28,7 @@ func TestDeliveryIsRepeatedUntilTheStoreIsBack(t *testing.T) {
 		h.bucket.Fail(always("", fakehost.ErrAway))
 		cid := h.submit(sid, "print kept")
 		time.Sleep(14 * time.Minute)
-		if c := h.calculation(cid); c.Status.State != ergane.CalculationRunning && c.Status.State != ergane.CalculationCreating || c.Result != nil {
+		if c := h.calculation(cid); c.Status.State != ergane.CalculationRunning || c.Result != nil {
 			h.Errorf("%s, %v", c.Status.State, c.Result)
 		}
 		h.sessionIs(sid, ergane.SessionBusy, "")

@@ -3,10 +3,15 @@ package session
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/ergane-dev/ergane"
 )
+
+// deliverySoon is how long a delivery may take before RUNNING is worth a write
+// of its own.
+const deliverySoon = 200 * time.Millisecond
 
 // ending is how a calculation ended, and what there is to deliver of it.
 type ending struct {
@@ -44,7 +49,10 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 	meter := r.m.cfg.Meter
 	if err == nil {
 		begun := time.Now()
-		if err = r.deliver(ctx, spool, c, e); err == nil {
+		shown := r.showDelivery(ctx, c, e)
+		err = r.deliver(ctx, spool, c, e)
+		shown()
+		if err == nil {
 			meter.Took(StepDeliver, time.Since(begun))
 		}
 	}
@@ -107,6 +115,27 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 	})
 	if settled && err == nil && spool != nil {
 		release(spool, e) // not before: until the end is recorded, the next server may have to deliver again
+	}
+}
+
+// showDelivery shows a calculation RUNNING whose delivery takes long, as that
+// of short code never was. The function that it returns ends that.
+func (r *runner) showDelivery(ctx context.Context, c ergane.Calculation, e ending) (over func()) {
+	if c.Status.State != ergane.CalculationCreating || e.started.IsZero() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var showing sync.WaitGroup
+	showing.Go(func() {
+		for wait := deliverySoon; pause(ctx, wait); wait = lookAgain {
+			if _, _, err := r.m.moveCalculation(ctx, ergane.CalculationStarts(c.ID, e.started)); err == nil {
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		showing.Wait()
 	}
 }
 

@@ -1,0 +1,88 @@
+"""The result store is away, in every way there is: calculations wait for it, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sick
+from away import Away, away
+from conftest import Result, Server, wait_for
+
+
+@pytest.fixture(scope="module")
+def world(shared_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
+    with away(shared_server, tmp_path_factory.mktemp("away")) as world:
+        yield world
+
+
+def assert_all_answer(world: Away, cid: str) -> None:
+    """All that does not need the store. The client gives up after a second."""
+    api = world.server.client("athena", read_timeout=1, retries={"total_max_attempts": 1})
+    sid = world.session
+    assert api.get_calculation_execution(CalculationExecutionId=cid)["Status"]["State"] == "RUNNING"
+    assert api.get_calculation_execution_status(CalculationExecutionId=cid)["Status"]["State"] == "RUNNING"
+    assert "kept" in api.get_calculation_execution_code(CalculationExecutionId=cid)["CodeBlock"]
+    assert api.list_calculation_executions(SessionId=sid)["Calculations"][0]["CalculationExecutionId"] == cid
+    assert api.get_session(SessionId=sid)["Status"]["State"] == "BUSY"
+    assert api.get_session_status(SessionId=sid)["Status"]["State"] == "BUSY"
+    assert [s["SessionId"] for s in api.list_sessions(WorkGroup="primary")["Sessions"]] == [sid]
+    assert api.list_executors(SessionId=sid)["ExecutorsSummary"]
+    assert api.get_work_group(WorkGroup="primary")["WorkGroup"]["State"] == "ENABLED"
+    assert api.list_work_groups()["WorkGroups"]
+    assert api.list_engine_versions()["EngineVersions"]
+
+
+FAULTS = {
+    "gone": sick.GONE,
+    "hangs": sick.HANGS,
+    "503": sick.BUSY,
+    "truncated": sick.CUT,
+    "denied": sick.DENIED,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world: Away, fault: str) -> None:
+    before = world.complaints()
+    with world.s3.having(FAULTS[fault]):
+        cid = world.submit(fault)
+        if fault == "hangs":
+            wait_for("three objects on their way", 30, lambda: True if world.s3.taken >= 3 else None)
+        else:
+            world.await_complaint(before)
+        wait_for("RUNNING", 10, lambda: True if state(world, cid) == "RUNNING" else None)
+        assert_all_answer(world, cid)
+    got = Result(world.athena, world.athena.await_calculation(cid, limit=20))
+    assert (got.state, got.reason, got.stdout, got.stderr) == ("COMPLETED", None, b"kept\n", b"")
+    assert world.ran(fault) == 1
+    assert world.athena.status(world.session)["State"] == "IDLE"
+
+
+def state(world: Away, cid: str) -> str:
+    return world.athena.api.get_calculation_execution(CalculationExecutionId=cid)["Status"]["State"]
+
+
+def test_a_slow_store_is_none_that_is_away(world: Away) -> None:
+    before = world.complaints()
+    with world.s3.having(sick.SLOW):
+        cid = world.submit("slow")
+        world.athena.await_calculation(cid, limit=30)
+    got = Result(world.athena, world.athena.await_calculation(cid))
+    assert (got.state, got.stdout) == ("COMPLETED", b"kept\n")
+    assert world.complaints() == before
+
+
+def test_a_server_that_dies_while_the_store_is_away_leaves_the_delivery_to_the_next(world: Away) -> None:
+    before = world.complaints()
+    with world.s3.having(sick.BUSY):
+        cid = world.submit("killed")
+        world.await_complaint(before)
+        world.server.kill()
+        between = world.complaints()
+        world.server.start()
+        world.await_complaint(between)
+    world.athena = type(world.athena)(world.server)
+    got = Result(world.athena, world.athena.await_calculation(cid, limit=20))
+    assert (got.state, got.stdout) == ("COMPLETED", b"kept\n")
+    assert world.ran("killed") == 1
