@@ -97,9 +97,11 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 	var policy *sandbox.Policy
 	var home, user string
 	if h.confiner != nil {
-		if policy, err = h.confiner.policy(ctx, dir, e); err != nil {
+		var started func()
+		if policy, started, err = h.confiner.policy(ctx, dir, e); err != nil {
 			return nil, err
 		}
+		defer started()
 		home, user = policy.Home, policy.Name
 	}
 	launch, err := e.Launch(engine.LaunchSpec{

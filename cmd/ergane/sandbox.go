@@ -166,24 +166,26 @@ func (c *confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, 
 	return l, nil
 }
 
-// policy makes the folder of a session and the sandbox around it.
-func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (*sandbox.Policy, error) {
+// policy makes the folder of a session and the sandbox around it. started has
+// to be called when the session's process runs, or will not.
+func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (_ *sandbox.Policy, started func(), err error) {
 	l, err := c.with(ctx, e)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	work := filepath.Join(dir, "work")
 	p := &sandbox.Policy{
 		Stage: []string{self, "confine"}, Dir: filepath.Join(work, "tmp"),
 		Mounts: l.Mounts.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
 	}
-	if p.User, err = c.claim(work, l.User.Active); err != nil {
-		return nil, err
+	if p.User, started, err = c.claim(work, l.User.Active); err != nil {
+		return nil, nil, err
 	}
 	tmp := filepath.Join(work, "systmp")
 	for _, sub := range []string{p.Home, tmp} {
 		if err := os.Mkdir(sub, 0o700); err != nil {
-			return nil, fmt.Errorf("make the session's folder: %w", err)
+			started()
+			return nil, nil, fmt.Errorf("make the session's folder: %w", err)
 		}
 	}
 	if p.User != 0 {
@@ -191,24 +193,25 @@ func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (*s
 	}
 	p.View = c.view.AndRead(e.Needs()...).AndWrite(work)
 	p.View.Tmp = tmp
-	return p, nil
+	return p, started, nil
 }
 
 // claim makes a session's work folder and finds it a user. Whose a folder is
 // says which numbers are taken, also by sessions of earlier servers; folders
-// go after everything that ran in them.
-func (c *confiner) claim(work string, own bool) (user int, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// go after everything that ran in them. The claim holds against other servers
+// of this machine until release; by then a process has the user.
+func (c *confiner) claim(work string, own bool) (user int, release func(), err error) {
 	if err := os.MkdirAll(work, 0o700); err != nil {
-		return 0, fmt.Errorf("make the session's folder: %w", err)
+		return 0, nil, fmt.Errorf("make the session's folder: %w", err)
 	}
 	if !own {
-		return 0, nil
+		return 0, func() {}, nil
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	folders, err := filepath.Glob(filepath.Join(sessionsPath(c.dataDir), "*", "work"))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	taken := map[int]bool{}
 	for _, folder := range folders {
@@ -216,11 +219,23 @@ func (c *confiner) claim(work string, own bool) (user int, err error) {
 			taken[int(st.Sys().(*syscall.Stat_t).Uid)] = true
 		}
 	}
-	if c.user = c.flags.SessionUsers.Next(c.user, taken); c.user == 0 {
-		return 0, fmt.Errorf("all %v users of --session-users have a session", c.flags.SessionUsers)
+	for {
+		user = c.flags.SessionUsers.Next(c.user, taken)
+		if user == 0 {
+			return 0, nil, fmt.Errorf("all users of --session-users %v are taken", c.flags.SessionUsers)
+		}
+		c.user, taken[user] = user, true
+		if release, err = sandbox.Claim(user); err != nil {
+			continue // another server is about to use it
+		}
+		if !sandbox.Busy(user) { // asked only now, when nobody else begins to use it
+			break
+		}
+		release()
 	}
-	if err := os.Lchown(work, c.user, c.user); err != nil {
-		return 0, fmt.Errorf("give the session's folder to its user: %w", err)
+	if err := os.Lchown(work, user, user); err != nil {
+		release()
+		return 0, nil, fmt.Errorf("give the session's folder to its user: %w", err)
 	}
-	return c.user, nil
+	return user, release, nil
 }

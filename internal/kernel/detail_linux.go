@@ -53,6 +53,21 @@ func (s *shim) lastWords() string {
 	return strings.TrimSpace(text)
 }
 
+// maxSpawnLog is more than honest kernels write there, who have their output elsewhere.
+const maxSpawnLog = 64 << 10
+
+// cutSpawnLog makes sure that nothing large stays for as long as logs are kept.
+func (s *shim) cutSpawnLog() {
+	f, size, err := openRegular(s.root, spawnLog, os.O_WRONLY)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if size > maxSpawnLog {
+		f.Truncate(maxSpawnLog)
+	}
+}
+
 // An oomWatch tells whether Linux killed a process for want of memory lately.
 type oomWatch struct {
 	files []string

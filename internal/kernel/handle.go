@@ -17,6 +17,7 @@ type Handle struct {
 	ShimPID   int    `json:"shim_pid"`
 	ShimStart uint64 `json:"shim_start"`
 	BootID    string `json:"boot_id"`
+	User      int    `json:"user,omitzero"` // of the kernel, where it has one of its own
 }
 
 const (

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // procStat is what this package needs of /proc/<pid>/stat, see proc(5).
@@ -95,11 +97,14 @@ func stragglers(h Handle, dir, sessionID string) []int {
 	return processes(func(pid int, st procStat) bool { return isStraggler(h, dir, sessionID, pid, st) })
 }
 
-// isStraggler: the process carries the session's id in its environment, or is
-// in the shim's Linux session and works in the session's folder.
+// isStraggler: the process has the kernel's own user, or carries the session's
+// id in its environment, or is in the shim's Linux session and works in the session's folder.
 func isStraggler(h Handle, dir, sessionID string, pid int, st procStat) bool {
 	if pid == os.Getpid() || pid == h.ShimPID || st.start < h.ShimStart || st.zombie {
 		return false
+	}
+	if h.User != 0 && sandbox.IsOf(pid, h.User) {
+		return true
 	}
 	if hasEnv(pid, sessionVariable+"="+sessionID) {
 		return true

@@ -5,6 +5,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // killLimit is how long a shim tries to end what its kernel has left.
@@ -14,12 +16,20 @@ const killLimit = 8 * time.Second
 // to be a subreaper: what a killed child leaves becomes a child itself, so
 // that the children are all there is to look at. Groups and Linux sessions do
 // not matter. It returns how many it could not end.
-func killDescendants() (left int) {
+//
+// A kernel's own user ends all of a kind at once: what it has forked is found
+// whoever its parent is, which a program that only forks cannot outrun.
+func (s *shim) killDescendants() (left int) {
 	deadline := time.Now().Add(killLimit)
 	for wait := time.Millisecond / 4; ; wait = min(2*wait, 10*time.Millisecond) {
 		pids := children(os.Getpid())
 		for _, pid := range pids {
 			syscall.Kill(pid, syscall.SIGKILL) // ours and not reaped, so the number is theirs
+		}
+		if s.user != 0 {
+			for _, pid := range sandbox.ProcessesOf(s.user) {
+				killIf(pid, func() bool { return sandbox.IsOf(pid, s.user) })
+			}
 		}
 		for {
 			pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)

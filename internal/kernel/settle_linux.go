@@ -52,15 +52,22 @@ func killStragglers(ctx context.Context, h Handle, dir string) {
 	}
 }
 
-// killStraggler pins the process before it makes sure, again, that it is one.
+// killStraggler makes sure, again, that a process is one.
 func killStraggler(h Handle, dir string, pid int) {
+	killIf(pid, func() bool {
+		st, err := readStat(pid)
+		return err == nil && isStraggler(h, dir, sessionOf(dir), pid, st)
+	})
+}
+
+// killIf pins a process before it looks whether it is the one that was meant.
+func killIf(pid int, meant func() bool) {
 	p, err := openPID(pid)
 	if err != nil {
 		return
 	}
 	defer p.close()
-	st, err := readStat(pid)
-	if err == nil && isStraggler(h, dir, sessionOf(dir), pid, st) {
+	if meant() {
 		p.signal(syscall.SIGKILL)
 	}
 }

@@ -99,6 +99,7 @@ func closeInherited() {
 type shim struct {
 	in     shimInput
 	root   *os.Root // the server's part of the session folder
+	user   int      // of the kernel, where it has one of its own
 	exit   *os.File // exit.json to be; its room on disk is reserved
 	kernel *process
 	oom    oomWatch
@@ -159,7 +160,7 @@ func (s *shim) start() error {
 	}
 	if err != nil {
 		unix.Kill(pid, unix.SIGKILL)
-		killDescendants()
+		s.killDescendants()
 		return err
 	}
 	return nil
@@ -202,6 +203,7 @@ func (s *shim) spawn(log *logRing) (pid int, err error) {
 			return 0, err
 		}
 		defer policy.Close()
+		s.user = p.User
 		argv, attr.Files, attr.Sys = p.Command(argv), append(attr.Files, policy.Fd()), p.Attr()
 	}
 	pid, err = syscall.ForkExec(argv[0], argv, attr)
@@ -238,7 +240,7 @@ func (s *shim) record(pid int) error {
 		return fmt.Errorf("find boot id: %w", err)
 	}
 	return writeDurable(s.root, handleFile, Handle{
-		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot,
+		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot, User: s.user,
 	})
 }
 
@@ -257,7 +259,8 @@ func (s *shim) run(signals <-chan os.Signal) int {
 		ended.Code = 128 + ended.Signal // as shells have it
 	}
 	ended.Detail = s.detail(status)
-	if left := killDescendants(); left > 0 {
+	s.cutSpawnLog()
+	if left := s.killDescendants(); left > 0 {
 		ended.Detail = fmt.Sprintf("%s (%d processes could not be ended)", ended.Detail, left)
 	}
 	s.driverOutput.SetReadDeadline(time.Now().Add(time.Second)) // somebody out of reach may have the pipe
