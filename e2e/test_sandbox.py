@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import COMMON, Athena, Server, end
-from faults import alive, folder, kernel_pid, shim_pid
+from conftest import COMMON, Athena, Server, end, wait_for
+from faults import alive, await_nothing_left, family, folder, kernel_pid, shim_pid, store_pid
 from test_commands import ergane
 
 # Each is an expression that raises where it is refused. The test runs them, too: there, nothing is refused.
@@ -156,35 +157,32 @@ with multiprocessing.get_context("spawn").Pool(1) as pool:
     assert got.stdout.decode().split() == ["55", "3", "42", "3", "4"], got.stderr.decode()[-2000:]
 
 
+# None of its processes ever ends, and each of them makes more.
 BOMB = """
-import errno, os, signal, time
-children = []
-try:
-    while len(children) < 3000:
-        pid = os.fork()
-        if not pid:
-            time.sleep(600)
-            os._exit(0)
-        children.append(pid)
-    print("no limit")
-except OSError as error:
-    print(errno.errorcode[error.errno])
-for pid in children:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-print(len(children) < 600)
+import os
+while True:
+    try:
+        os.fork() or os.setsid()
+    except OSError:
+        pass
 """
 
 
-def test_a_fork_bomb_harms_its_own_session_alone(tmp_path: Path) -> None:
+def test_a_fork_bomb_harms_its_own_session_alone_and_ends_with_it(tmp_path: Path) -> None:
     assert os.geteuid() == 0, "only root can give sessions users of their own, whose processes are counted"
-    server = Server(tmp_path / "data").start("--max-processes", "600")
+    server = Server(tmp_path / "data").start("--max-processes", "400")
     athena = Athena(server)
-    bomber, other = athena.session(), athena.session()
-    got = athena.run(bomber, BOMB)
-    assert got.stdout.decode().split() == ["EAGAIN", "True"], got.stderr
-    assert athena.run(other, "print('unharmed')").stdout == b"unharmed\n"
-    assert athena.run(bomber, "print(spark.range(5).count())").stdout == b"5\n"
+    bomber, other = athena.start(), athena.session()
+    assert athena.await_session(bomber)["State"] == "IDLE"
+    bomb = athena.submit(bomber, BOMB)
+    wait_for("bomb", 60, lambda: True if len(family(server, bomber)) > 200 else None)
+    got = athena.run(other, "import subprocess; print(subprocess.run(['true']).returncode, spark.range(5).count())")
+    assert got.stdout == b"0 5\n", got.stderr
+    assert len(family(server, bomber)) < 400  # threads count, too
+    assert athena.api.get_calculation_execution(CalculationExecutionId=bomb)["Status"]["State"] == "RUNNING"
+    athena.api.terminate_session(SessionId=bomber)
+    assert athena.await_session(bomber, leave="TERMINATING")["State"] == "TERMINATED"
+    await_nothing_left(server, bomber)
     end(server)
 
 
@@ -211,3 +209,147 @@ def test_a_kernel_dies_with_its_shim(athena: Athena, shared_server: Server) -> N
     os.kill(shim, 9)
     assert athena.await_session(sid, leave="IDLE")["State"] == "FAILED"
     assert not alive(kernel)
+
+
+@pytest.mark.parametrize("whom", ["another's kernel", "another's shim", "its own shim", "the server", "the store"])
+def test_no_process_but_its_own_can_be_touched(
+    athena: Athena, shared_server: Server, sessions: tuple[str, str], whom: str
+) -> None:
+    assert shared_server.process is not None
+    pid = {
+        "another's kernel": kernel_pid(shared_server, sessions[1]),
+        "another's shim": shim_pid(shared_server, sessions[1]),
+        "its own shim": shim_pid(shared_server, sessions[0]),
+        "the server": shared_server.process.pid,
+        "the store": store_pid(shared_server),
+    }[whom]
+    signals = [int(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGSTOP, signal.SIGKILL)]
+    code = f"""
+import ctypes, os, signal
+attacks = [lambda s=s: os.kill({pid}, s) for s in {signals}]
+attacks += [lambda: signal.pidfd_send_signal(os.pidfd_open({pid}), 9)]
+attacks += [lambda n=n: open("/proc/{pid}/" + n, "rb") for n in ("environ", "maps", "mem", "cwd/x", "root/etc/shadow")]
+attacks += [lambda: os.sched_setaffinity({pid}, [0])]
+done = []
+for n, attack in enumerate(attacks):
+    try:
+        attack()
+        done.append(n)
+    except PermissionError:
+        pass
+print(len(attacks), done, ctypes.CDLL(None).ptrace(16, {pid}, 0, 0))
+"""
+    assert athena.run(sessions[0], code).stdout == b"11 [] -1\n"
+    assert alive(pid)
+    assert athena.run(sessions[1], "print('unharmed')").stdout == b"unharmed\n"
+
+
+def test_what_kills_everything_kills_only_itself(athena: Athena, shared_server: Server) -> None:
+    sid = athena.session()
+    cid = athena.submit(sid, "import os; os.kill(-1, 9); os.kill(os.getpid(), 9)")
+    got = athena.await_calculation(cid)["Status"]
+    assert (got["State"], got["StateChangeReason"]) == (
+        "FAILED",
+        "the session's kernel was killed by signal 9 (killed)",
+    )
+    await_nothing_left(shared_server, sid)
+
+
+def test_a_socket_without_a_path_is_its_sessions_own(athena: Athena, sessions: tuple[str, str]) -> None:
+    name = f"\\0ergane-test-{os.getpid()}"
+    listen = f"import socket; peer = socket.socket(socket.AF_UNIX); peer.bind('{name}'); peer.listen()"
+    dial = f"import socket; socket.socket(socket.AF_UNIX).connect('{name}'); print('connected')"
+    assert athena.run(sessions[1], listen).state == "COMPLETED"
+    assert athena.run(sessions[1], dial).stdout == b"connected\n"
+    got = athena.run(sessions[0], dial)
+    assert (got.state, got.reason) == ("FAILED", "PermissionError: [Errno 1] Operation not permitted")
+
+
+MORE = """
+import os, resource, stat, subprocess
+run = lambda *argv: subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
+attacks = [
+    lambda: os.setuid(0),
+    lambda: os.setgroups([0]),
+    lambda: os.chroot("/"),
+    lambda: os.mknod("disk", 0o660 | stat.S_IFBLK, os.makedev(254, 0)),
+    lambda: run("umount", "/tmp"),
+    lambda: run("unshare", "--user", "--map-root-user", "--mount", "umount", "/tmp"),
+    lambda: open("/proc/sys/kernel/core_pattern", "w"),
+    lambda: open("/etc/shadow"),
+    lambda: os.listdir("/run")[0],
+    lambda: resource.setrlimit(resource.RLIMIT_CORE, (-1, -1)),
+]
+for n, attack in enumerate(attacks):
+    try:
+        attack()
+        print("done:", n)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        pass
+"""
+
+
+def test_a_session_cannot_become_more_than_it_is(athena: Athena, sessions: tuple[str, str]) -> None:
+    assert athena.run(sessions[0], MORE).stdout == b""
+    got = athena.run(sessions[0], "print(open('/proc/self/status').read())")
+    status = dict(line.split(":", 1) for line in got.stdout.decode().splitlines() if line)
+    assert status["NoNewPrivs"].strip() == "1"
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+
+
+def test_nothing_of_the_server_is_open_in_a_session(shared_server: Server, sessions: tuple[str, str]) -> None:
+    own = folder(shared_server, sessions[0])
+    for fd in Path(f"/proc/{kernel_pid(shared_server, sessions[0])}/fd").iterdir():
+        to = os.readlink(fd)
+        mine = (f"{own}/work", f"{own}/spawn.log", "pipe:", "socket:", "anon_inode:", "/dev/null", "/memfd:")
+        assert to.startswith(mine) or "/site-packages/" in to, (fd.name, to)
+
+
+NEEDED = """
+import os, pathlib, shutil, socket
+from multiprocessing.shared_memory import SharedMemory
+import matplotlib.pyplot as plt
+assert os.path.expanduser("~") == os.environ["HOME"] == str(pathlib.Path.home())
+open("/var/tmp/other", "w").close()
+memory = SharedMemory(create=True, size=1 << 20)
+memory.close()
+memory.unlink()
+parent, child = os.openpty()
+assert os.isatty(child)
+socket.gethostbyname("localhost")
+os.makedirs("a/b")
+open("a/b/c", "w").close()
+os.rename("a/b/c", "c")
+shutil.move("c", "/tmp/c")
+os.makedirs("/tmp/a/b")
+os.rename("/tmp/c", "/tmp/a/b/c")
+plt.plot([1, 2])
+plt.savefig("figure.png")
+spark.range(5).write.saveAsTable("in_the_warehouse")
+assert spark.table("in_the_warehouse").count() == 5
+"""
+
+
+def test_what_programs_need_of_a_machine_is_there(athena: Athena, sessions: tuple[str, str]) -> None:
+    got = athena.run(sessions[0], NEEDED)
+    assert got.state == "COMPLETED", got.stderr.decode()
+
+
+def test_a_path_that_is_allowed_is_there_to_read_or_to_write(tmp_path: Path) -> None:
+    closed, read, write = tmp_path / "closed", tmp_path / "read", tmp_path / "write"
+    for place in (closed, read, write):
+        place.mkdir()
+        place.chmod(0o777)
+        (place / "data.csv").write_text("1\n2\n")
+    server = Server(tmp_path / "data")
+    server.start("--allow-path", str(read), "--allow-path", f"{write}:rw")
+    athena = Athena(server)
+    sid = athena.session()
+    for place in (read, write):
+        got = athena.run(sid, f"print(spark.read.csv('file://{place}/data.csv').count())")
+        assert got.stdout == b"2\n", got.stderr
+    assert athena.run(sid, f"open('{write}/more', 'w').write('x')").state == "COMPLETED"
+    assert (write / "more").read_text() == "x"
+    for code, error in ((f"open('{read}/more', 'w')", "OSError"), (f"open('{closed}/data.csv')", "FileNotFoundError")):
+        assert (athena.run(sid, code).reason or "").startswith(error)
+    end(server)
