@@ -35,8 +35,8 @@ type readiness struct {
 }
 
 // findServer returns a client of the server on the data dir, and starts one
-// where there is none. It returns when sessions can start.
-func findServer(ctx context.Context, d dirs, say *speaker) (*client, error) {
+// where there is none, with more flags. It returns when sessions can start.
+func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*client, error) {
 	defer say.done()
 	if err := makeDataDir(d.DataDir); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func findServer(ctx context.Context, d dirs, say *speaker) (*client, error) {
 		switch {
 		case held: // a server runs, or comes, or goes
 		case child == nil:
-			if child, err = startServer(d); err != nil {
+			if child, err = startServer(d, flags); err != nil {
 				return nil, err
 			}
 		default:
@@ -144,7 +144,7 @@ func (e *exited) over() (bool, string) {
 
 // startServer starts a server that ends by itself when nobody needs it. It
 // belongs to no terminal: Ctrl-C does not reach it.
-func startServer(d dirs) (*exited, error) {
+func startServer(d dirs, flags []string) (*exited, error) {
 	path := filepath.Join(d.DataDir, "serve.log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -155,8 +155,9 @@ func startServer(d dirs) (*exited, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the server's log: %w", err)
 	}
-	cmd := exec.Command(self, "serve", "--exit-idle", exitIdle.String(), "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0",
-		"--data-dir", d.DataDir, "--engine-dir", d.EngineDir)
+	args := []string{"serve", "--exit-idle", exitIdle.String(), "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0",
+		"--data-dir", d.DataDir, "--engine-dir", d.EngineDir}
+	cmd := exec.Command(self, append(args, flags...)...)
 	cmd.Args[0] = "ergane"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

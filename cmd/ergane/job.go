@@ -22,6 +22,7 @@ import (
 // A job is what `ergane run` does on a server: one session, one file.
 type job struct {
 	dirs      dirs
+	serve     []string // flags of a server that has to be started
 	client    *client
 	say       *speaker
 	workGroup string
@@ -56,7 +57,7 @@ func (j *job) start(ctx context.Context) error {
 		if !errors.Is(err, errUnreachable) || ctx.Err() != nil {
 			return err
 		}
-		if j.client, err = findServer(ctx, j.dirs, j.say); err != nil { // that one was on its way out
+		if j.client, err = findServer(ctx, j.dirs, j.serve, j.say); err != nil { // that one was on its way out
 			return err
 		}
 	}

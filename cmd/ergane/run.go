@@ -16,6 +16,7 @@ import (
 
 type runCmd struct {
 	dirs
+	sandboxFlags
 	Files     string   `help:"Folder to copy to S3 first; its s3:// address is the code's sys.argv[1]." placeholder:"DIR" type:"existingdir"`
 	WorkGroup string   `help:"Workgroup of the session." default:"primary" placeholder:"NAME"`
 	File      string   `arg:"" help:"Python file to run." type:"existingfile"`
@@ -24,7 +25,7 @@ type runCmd struct {
 
 // Help is the long help text.
 func (runCmd) Help() string {
-	return "Uses the server that runs on the data folder; without one it starts one that ends by itself. " +
+	return "Uses the server that runs on the data folder; without one it starts one that ends by itself, with the sandbox that the flags ask for. " +
 		"Exits 0 if the calculation COMPLETED, and 1 otherwise."
 }
 
@@ -37,6 +38,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	code, err := os.ReadFile(c.File)
 	if err != nil {
 		return fmt.Errorf("read the code: %w", err)
@@ -45,11 +49,11 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("%s is not UTF-8 text", c.File)
 	}
 	say := newSpeaker(os.Stderr)
-	cl, err := findServer(ctx, c.dirs, say)
+	cl, err := findServer(ctx, c.dirs, c.args(), say)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	j := &job{dirs: c.dirs, client: cl, say: say, workGroup: c.WorkGroup, id: uuid.NewString()}
+	j := &job{dirs: c.dirs, client: cl, say: say, serve: c.args(), workGroup: c.WorkGroup, id: uuid.NewString()}
 	argv := []string{filepath.Base(c.File)}
 	if c.Files != "" { // before there is a session, which would count as idle meanwhile
 		at, err := j.upload(ctx, c.Files)
