@@ -174,14 +174,14 @@ def test_a_fork_bomb_harms_its_own_session_alone_and_ends_with_it(tmp_path: Path
     athena = Athena(server)
     bomber, other = athena.start(), athena.session()
     assert athena.await_session(bomber)["State"] == "IDLE"
-    bomb = athena.submit(bomber, BOMB)
-    wait_for("bomb", 60, lambda: True if len(family(server, bomber)) > 200 else None)
+    athena.submit(bomber, BOMB)
+    # Its own kernel may not survive it, for want of a thread.
+    wait_for("bomb", 60, lambda: True if len(family(server, bomber)) > 100 else None)
     got = athena.run(other, "import subprocess; print(subprocess.run(['true']).returncode, spark.range(5).count())")
     assert got.stdout == b"0 5\n", got.stderr
     assert len(family(server, bomber)) < 400  # threads count, too
-    assert athena.api.get_calculation_execution(CalculationExecutionId=bomb)["Status"]["State"] == "RUNNING"
     athena.api.terminate_session(SessionId=bomber)
-    assert athena.await_session(bomber, leave="TERMINATING")["State"] == "TERMINATED"
+    assert athena.await_session(bomber, leave="BUSY TERMINATING")["State"] in ("TERMINATED", "FAILED")
     await_nothing_left(server, bomber)
     end(server)
 
