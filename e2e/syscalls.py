@@ -84,7 +84,7 @@ def calls(trace: Path) -> list[Call]:
 
 # A descriptor and the file behind it, as -y prints it; of one without a name, "(deleted)" belongs to it.
 DESCRIPTOR = re.compile(r"(AT_FDCWD|\d+)<([^>]*)>(\(deleted\))?")
-AT = re.compile(r'(?:AT_FDCWD|\d+)<([^>]*)>, "([^"]*)"')
+AT = re.compile(r'(?:AT_FDCWD|\d+)(?:<([^>]*)>)?, "([^"]*)"')
 QUOTED = re.compile(r'"([^"]*)"')
 
 
@@ -94,10 +94,10 @@ def _file(text: str) -> str:
 
 
 def paths(call: Call) -> list[str]:
-    """The paths that a call names, in order."""
+    """The paths that a call names, in order. A relative one stays so where the trace does not tell of what."""
     if call.name.endswith(("at", "at2")):
         return [str(PurePosixPath(folder, name)) for folder, name in AT.findall(call.args)]
-    return [name for name in QUOTED.findall(call.args) if name.startswith("/")]
+    return QUOTED.findall(call.args)
 
 
 class Disk:
