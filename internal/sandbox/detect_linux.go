@@ -6,14 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A Setup is what Detect tries the layers with.
@@ -74,15 +71,8 @@ func (t *trial) canary() string { return filepath.Join(t.dir, "secret") }
 func (t *trial) work() string   { return filepath.Join(t.dir, "work") }
 
 func (t *trial) prepare() error {
-	for _, dir := range []string{t.work(), filepath.Join(t.work(), "tmp")} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return err
-		}
-		if os.Geteuid() == 0 {
-			if err := os.Chown(dir, t.Users.Last, t.Users.Last); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, fs.ErrPermission) {
-				return err
-			}
-		}
+	if err := os.MkdirAll(filepath.Join(t.work(), "tmp"), 0o700); err != nil {
+		return err
 	}
 	return os.WriteFile(t.canary(), []byte("secret\n"), 0o600)
 }
@@ -90,24 +80,23 @@ func (t *trial) prepare() error {
 func (t *trial) run(ctx context.Context) Layers {
 	root := os.Geteuid() == 0
 	l := Layers{ABI: landlockABI()}
-	if err := t.try(ctx, root, true, l.ABI >= abiRefer); err == nil {
-		l.User, l.Mounts = Layer{Active: root}, Layer{Active: true}
-		l.Landlock.Active = l.ABI >= abiRefer
-	} else {
-		l.Mounts = layer(t.try(ctx, false, true, false))
-		if l.ABI >= abiRefer {
-			l.Landlock = layer(t.try(ctx, false, false, true))
-		}
-		l.User.Why = noNames
-		if root && l.Mounts.Active {
-			l.User = layer(t.try(ctx, true, true, l.Landlock.Active))
-		}
+	// Alone, because mounts would hide that it does not hold.
+	if l.Landlock.Why = noLandlock(l.ABI); l.Landlock.Why == "" {
+		l.Landlock = layer(t.try(ctx, 0, false, true))
 	}
-	if l.ABI < abiRefer {
-		l.Landlock.Why = errNoLandlock(l.ABI).Error()
+	user := 0
+	if root {
+		user = t.Users.Last
 	}
-	if !root {
-		l.User.Why = notRoot
+	err := t.try(ctx, user, true, l.Landlock.Active)
+	l.Mounts, l.User = layer(err), layer(err)
+	switch {
+	case !root:
+		l.User = Layer{Why: notRoot}
+	case err != nil: // because of the user?
+		if l.Mounts = layer(t.try(ctx, 0, true, l.Landlock.Active)); !l.Mounts.Active {
+			l.User.Why = noNames
+		}
 	}
 	return l
 }
@@ -120,26 +109,33 @@ func layer(err error) Layer {
 }
 
 // try starts a process through some of the layers; it fails if one cannot be
-// put on or does not hold.
-func (t *trial) try(ctx context.Context, user, mounts, landlock bool) error {
+// put on or does not hold. A user of 0 is our own.
+func (t *trial) try(ctx context.Context, user int, mounts, landlock bool) error {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	p := Policy{
-		Stage: t.Stage, Dir: t.work(), Mounts: mounts, Landlock: landlock, View: t.View.AndWrite(t.work()),
+		Stage: t.Stage, Dir: filepath.Join(t.work(), "tmp"), User: user, Mounts: mounts, Landlock: landlock,
+		View: t.View.AndWrite(t.work()), Name: "ergane", Home: t.work(),
 		Probe: &Probe{Secret: t.canary(), Stranger: os.Getpid(), Need: t.Need},
 	}
-	p.View.Tmp = filepath.Join(t.work(), "tmp")
-	if user {
-		p.User, p.Name, p.Home = t.Users.Last, "ergane", t.work()
+	p.View.Tmp = p.Dir
+	if os.Geteuid() == 0 {
+		for _, dir := range []string{t.work(), p.Dir} {
+			if err := os.Lchown(dir, user, user); err != nil {
+				return fmt.Errorf("give a folder to user %d: %w", user, err)
+			}
+		}
 	}
 	found, err := p.run(ctx)
 	if err != nil {
 		return err
 	}
 	switch {
-	case found.User != os.Geteuid() && found.User != p.User:
+	case user != 0 && found.User != user:
 		return fmt.Errorf("the process became user %d", found.User)
-	case (mounts || landlock) && found.Secret:
+	case mounts && found.Secret != notThere:
+		return errors.New("the process could see into the data folder")
+	case landlock && found.Secret == readable:
 		return errors.New("the process could read the data folder")
 	case landlock && landlockABI() >= abiScopes && found.Signal:
 		return errors.New("the process could send signals to the server")

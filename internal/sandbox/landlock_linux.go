@@ -52,8 +52,8 @@ func allRights(abi int) uint64 {
 // those of the view, no abstract socket and no process but those that come of it.
 func landlock(v View, mounts bool) error {
 	abi := landlockABI()
-	if abi < abiRefer {
-		return errNoLandlock(abi)
+	if why := noLandlock(abi); why != "" {
+		return errors.New(why)
 	}
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: allRights(abi)}
 	size := unsafe.Offsetof(attr.Handled_access_net)
@@ -78,11 +78,15 @@ func landlock(v View, mounts bool) error {
 	return nil
 }
 
-func errNoLandlock(abi int) error {
-	if abi == 0 {
-		return errors.New("this Linux has no Landlock, or it is turned off (boot parameter lsm=)")
+// noLandlock says why a version is not enough; nothing where it is.
+func noLandlock(abi int) string {
+	switch {
+	case abi == 0:
+		return "this Linux has no Landlock, or it is turned off (boot parameter lsm=)"
+	case abi < abiRefer:
+		return "this Linux' Landlock is of version 1, which lets no file move from folder to folder; it takes Linux 5.19"
 	}
-	return errors.New("this Linux' Landlock is of version 1, which lets no file move from folder to folder; it takes Linux 5.19")
+	return ""
 }
 
 type grant struct {
@@ -106,9 +110,9 @@ func grants(v View, mounts bool) (all []grant) {
 	fixed := slices.Concat(v.Hidden, v.Read)
 	for _, e := range v.entries() {
 		switch e.kind {
-		case readable:
+		case toRead:
 			add(e.path, readRights, v.Hidden...)
-		case writable:
+		case toWrite:
 			add(e.path, anything, fixed...)
 		}
 	}

@@ -99,7 +99,7 @@ func collect(v View) (c collected, err error) {
 			continue
 		case e.kind == hidden:
 			err = add(e.path, os.DevNull, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NODEV)
-		case e.kind == writable:
+		case e.kind == toWrite:
 			err = add(e.path, e.path, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 		default:
 			err = add(e.path, e.path, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)

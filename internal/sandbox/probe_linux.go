@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -17,13 +19,13 @@ type Probe struct {
 // A report is what a Probe found.
 type report struct {
 	User       int      `json:"user"`
-	Secret     bool     `json:"secret"` // it could be read
+	Secret     sight    `json:"secret"`
 	Signal     bool     `json:"signal"` // it could have been sent
 	Unreadable []string `json:"unreadable"`
 }
 
 func (p *Probe) report() int {
-	r := report{User: os.Geteuid(), Secret: canRead(p.Secret), Signal: unix.Kill(p.Stranger, 0) == nil}
+	r := report{User: os.Geteuid(), Secret: look(p.Secret), Signal: unix.Kill(p.Stranger, 0) == nil}
 	for _, path := range p.Need {
 		if !canRead(path) {
 			r.Unreadable = append(r.Unreadable, path)
@@ -33,6 +35,25 @@ func (p *Probe) report() int {
 		return stageFailed
 	}
 	return 0
+}
+
+// A sight is how much of a file can be seen.
+type sight string
+
+const (
+	notThere sight = "not there"
+	denied   sight = "denied"
+	readable sight = "readable"
+)
+
+func look(path string) sight {
+	if canRead(path) {
+		return readable
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return notThere
+	}
+	return denied
 }
 
 func canRead(path string) bool {

@@ -67,8 +67,8 @@ func withRealPaths(paths []string) []string {
 type kind int
 
 const (
-	readable kind = iota
-	writable
+	toRead kind = iota
+	toWrite
 	hidden
 )
 
@@ -85,10 +85,10 @@ func (v View) entries() []entry {
 		all = append(all, entry{p, hidden})
 	}
 	for _, p := range v.Read {
-		all = append(all, entry{p, readable})
+		all = append(all, entry{p, toRead})
 	}
 	for _, p := range v.Write {
-		all = append(all, entry{p, writable})
+		all = append(all, entry{p, toWrite})
 	}
 	byPath := map[string]kind{}
 	for _, e := range all {

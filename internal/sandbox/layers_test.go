@@ -1,0 +1,198 @@
+package sandbox_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ergane-dev/ergane/internal/sandbox"
+)
+
+// Each test also does without the layer what the layer refuses, so that it can fail.
+
+func TestMountsLeaveNothingButTheView(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	listener, err := net.Listen("unix", filepath.Join(p.data, "sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	deeds := []string{
+		"read " + p.secret, "list " + filepath.Join(p.data, "sessions"), "dial " + filepath.Join(p.data, "sock"),
+		"write " + filepath.Join(p.work, "file"), "write /tmp/ergane-test-mounts", "write /etc/ergane-test", "write /dev/null",
+	}
+	p.want(deeds[:4], "done", "done", "done", "done")
+	p.Mounts = true
+	p.want(deeds, "not there", "done", "not there", "done", "done", "read-only file system", "done")
+	if _, err := os.Stat("/tmp/ergane-test-mounts"); err == nil {
+		t.Error("/tmp is everybody's")
+	}
+	if _, err := os.Stat(filepath.Join(p.work, "systmp", "ergane-test-mounts")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLandlockLeavesNothingButTheView(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	from, to := filepath.Join(p.work, "tmp", "moved"), filepath.Join(p.work, "moved")
+	deeds := []string{
+		"read " + p.secret, "list " + p.data, "write " + filepath.Join(p.data, "planted"),
+		"write " + from, "move " + from + " " + to, "read /etc/passwd", "write /dev/null",
+	}
+	all := []string{"done", "done", "done", "done", "done", "done", "done"}
+	p.want(deeds, all...)
+	p.Landlock = true
+	p.want(deeds, "permission denied", "permission denied", "permission denied", "done", "done", "done", "done")
+}
+
+func TestLandlockLetsNoSignalAndNoNamelessSocketOut(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	name := fmt.Sprintf("@ergane-test-%d", os.Getpid())
+	listener, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	deeds := []string{"signal " + fmt.Sprint(os.Getpid()), "dial " + name}
+	p.want(deeds, "done", "done")
+	p.Landlock = true
+	if found := detect(t, p.data, sandbox.System(p.data)); found.Scopes() {
+		p.want(deeds, "operation not permitted", "operation not permitted")
+	} else { // an older Linux, and doctor says so
+		p.want(deeds, "done", "done")
+	}
+}
+
+func TestWhatIsHiddenInAReadableFolderIsNotThere(t *testing.T) {
+	t.Parallel()
+	for _, layer := range []string{"mounts", "landlock"} {
+		p := newPlace(t)
+		open := filepath.Join(p.data, "open")
+		deeds := []string{
+			"read " + filepath.Join(open, "plain"), "read " + filepath.Join(open, "private", "file"), "read " + filepath.Join(open, "file"),
+		}
+		for _, name := range []string{"plain", "private/file", "file"} {
+			path := filepath.Join(open, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.View = sandbox.System(filepath.Join(open, "private"), filepath.Join(open, "file")).AndRead(open, p.Stage[0]).AndWrite(p.work)
+		p.View.Tmp = filepath.Join(p.work, "systmp")
+		p.want(deeds, "done", "done", "done")
+		if layer == "mounts" {
+			p.Mounts = true
+			p.want(deeds, "done", "not there", "permission denied") // the file is /dev/null without its device
+		} else {
+			p.Landlock = true
+			p.want(deeds, "done", "permission denied", "permission denied")
+		}
+	}
+}
+
+func TestAUserOfItsOwnHasANameAndNothingElse(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	private := filepath.Join(p.data, "private")
+	if err := os.WriteFile(private, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.View = p.View.AndRead(private)
+	deeds := []string{"user ", "read " + private, "signal " + fmt.Sprint(os.Getpid()), "write " + filepath.Join(p.work, "file")}
+	p.Mounts = true
+	p.want(deeds[1:], "done", "done", "done")
+	p.own(testUser)
+	p.want(deeds, fmt.Sprintf("ergane%s%d []", p.work, testUser), "permission denied", "operation not permitted", "done")
+}
+
+func TestEveryStageGivesUpWhatIsSpecial(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	none := strings.Repeat("0", 16)
+	p.want([]string{"status NoNewPrivs", "status CapEff", "status CapPrm", "status CapInh", "status CapAmb", "core "},
+		"1", none, none, none, none, "0")
+	p.Mounts = true
+	p.want([]string{"status NoNewPrivs", "status CapEff", "status CapPrm", "status CapInh", "status CapAmb", "core "},
+		"1", none, none, none, none, "0")
+}
+
+func TestAUserHasSoManyProcessesAndNoMore(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.own(testUser)
+	p.Mounts = true
+	p.want([]string{"fork 40"}, "done")
+	p.Processes = 30
+	p.want([]string{"fork 40"}, "resource temporarily unavailable")
+}
+
+func TestDetectFindsALayerThatDoesNotHold(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	if found := detect(t, data, sandbox.System(data)); !found.Mounts.Active || !found.Landlock.Active || found.User.Active != (os.Geteuid() == 0) {
+		t.Errorf("on this machine: %+v", found)
+	}
+	leaky := sandbox.System().AndRead(data)
+	found := detect(t, data, leaky)
+	for name, layer := range map[string]sandbox.Layer{"mounts": found.Mounts, "landlock": found.Landlock} {
+		if layer.Active || !strings.Contains(layer.Why, "data folder") {
+			t.Errorf("%s with a data folder in view: %+v", name, layer)
+		}
+	}
+	if found.User.Active {
+		t.Error("a user without mounts of its own")
+	}
+}
+
+func TestDetectSaysWhichFileSessionsCannotRead(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Fatal("only root can give a process another user; run the tests of this package as root, too")
+	}
+	data, engine := t.TempDir(), t.TempDir()
+	jar := filepath.Join(engine, "closed.jar")
+	if err := os.WriteFile(jar, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := setup(t, data, sandbox.System(data).AndRead(engine))
+	s.Need = []string{jar}
+	found, err := sandbox.Detect(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.User.Active || !strings.Contains(found.User.Why, jar) || !found.Mounts.Active {
+		t.Errorf("%+v", found)
+	}
+}
+
+func setup(t *testing.T, data string, view sandbox.View) sandbox.Setup {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sandbox.Setup{Stage: []string{self, "confine"}, DataDir: data, View: view, Users: sandbox.DefaultUsers}
+}
+
+func detect(t *testing.T, data string, view sandbox.View) sandbox.Layers {
+	t.Helper()
+	found, err := sandbox.Detect(context.Background(), setup(t, data, view))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(data, ".sandbox-*"))
+	if err != nil || len(left) > 0 {
+		t.Error("left behind:", left, err)
+	}
+	return found
+}

@@ -1,0 +1,207 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/ergane-dev/ergane/internal/sandbox"
+)
+
+// The test binary is also the stage, and what the stage becomes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "confine":
+			os.Exit(sandbox.Main(os.Args[2:]))
+		case "try":
+			for _, deed := range os.Args[2:] {
+				fmt.Println(try(deed))
+			}
+			os.Exit(0)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// try does what a word says to what comes after it, and says how it went.
+func try(deed string) string {
+	what, to, _ := strings.Cut(deed, " ")
+	switch what {
+	case "read":
+		_, err := os.ReadFile(to)
+		return outcome(err)
+	case "list":
+		_, err := os.ReadDir(to)
+		return outcome(err)
+	case "write":
+		return outcome(os.WriteFile(to, []byte("x"), 0o600))
+	case "move":
+		from, to, _ := strings.Cut(to, " ")
+		return outcome(os.Rename(from, to))
+	case "dial":
+		c, err := net.Dial("unix", to)
+		if err == nil {
+			c.Close()
+		}
+		return outcome(err)
+	case "signal":
+		pid, _ := strconv.Atoi(to)
+		return outcome(unix.Kill(pid, 0))
+	case "fork":
+		n, _ := strconv.Atoi(to)
+		return fork(n)
+	case "user":
+		u, err := user.LookupId(strconv.Itoa(os.Getuid()))
+		if err != nil {
+			return err.Error()
+		}
+		groups, _ := os.Getgroups()
+		return fmt.Sprint(u.Username, u.HomeDir, os.Getgid(), groups)
+	case "status":
+		b, _ := os.ReadFile("/proc/self/status")
+		for line := range strings.Lines(string(b)) {
+			if value, ok := strings.CutPrefix(line, to+":"); ok {
+				return strings.TrimSpace(value)
+			}
+		}
+	case "busy":
+		user, _ := strconv.Atoi(to)
+		return fmt.Sprint(sandbox.Busy(user))
+	case "core":
+		var most unix.Rlimit
+		unix.Getrlimit(unix.RLIMIT_CORE, &most)
+		return fmt.Sprint(most.Max)
+	}
+	return "unknown: " + deed
+}
+
+func outcome(err error) string {
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return "done"
+	case errors.Is(err, fs.ErrNotExist):
+		return "not there"
+	case errors.As(err, &errno):
+		return errno.Error()
+	}
+	return err.Error()
+}
+
+// fork starts n processes that stay, and tells whether it could.
+func fork(n int) string {
+	for range n {
+		cmd := exec.Command("/bin/sleep", "60")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			return outcome(err)
+		}
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+	}
+	return "done"
+}
+
+// A place is a session's folder in a data dir with a secret, and the policy of the session without any layer.
+type place struct {
+	sandbox.Policy
+	t      *testing.T
+	data   string
+	secret string
+	work   string
+}
+
+const testUser = 79998
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	data := t.TempDir()
+	p := &place{t: t, data: data, secret: filepath.Join(data, "keys.json"), work: filepath.Join(data, "sessions", "one", "work")}
+	for _, dir := range []string{"tmp", "systmp"} {
+		if err := os.MkdirAll(filepath.Join(p.work, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(p.secret, []byte("secret"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Policy = sandbox.Policy{
+		Stage: []string{self, "confine"}, Dir: filepath.Join(p.work, "tmp"), Home: p.work,
+		View: sandbox.System(data).AndRead(self).AndWrite(p.work),
+	}
+	p.View.Tmp = filepath.Join(p.work, "systmp")
+	return p
+}
+
+func (p *place) own(user int) {
+	p.t.Helper()
+	if os.Geteuid() != 0 {
+		p.t.Fatal("only root can give a process another user; run the tests of this package as root, too")
+	}
+	p.User, p.Name = user, "ergane"
+	err := filepath.WalkDir(p.work, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, user, user))
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// tries runs deeds under the policy.
+func (p *place) tries(deeds ...string) []string {
+	p.t.Helper()
+	runtime.LockOSThread() // the process dies with the thread that started it
+	defer runtime.UnlockOSThread()
+	doc, err := p.Document(os.Getpid())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	policy, err := os.CreateTemp(p.t.TempDir(), "policy")
+	if err == nil {
+		_, err = policy.WriteAt(doc, 0)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer policy.Close()
+	argv := p.Command(append([]string{p.Stage[0], "try"}, deeds...))
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = []string{}
+	cmd.ExtraFiles = []*os.File{policy, policy, policy} // 5 is the policy's; 3 and 4 are the kernel's
+	cmd.SysProcAttr = p.Attr()
+	var out, words bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &words
+	if err := cmd.Run(); err != nil {
+		p.t.Fatalf("%v: %s", err, words.String())
+	}
+	return strings.Split(strings.TrimSpace(out.String()), "\n")
+}
+
+func (p *place) want(deeds []string, want ...string) {
+	p.t.Helper()
+	got := p.tries(deeds...)
+	for n, w := range want {
+		if n >= len(got) || got[n] != w {
+			p.t.Errorf("%s: %q, want %q", deeds[n], got[min(n, len(got)-1)], w)
+		}
+	}
+}
