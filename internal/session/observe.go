@@ -24,6 +24,7 @@ const (
 // has come, which executors there are. A broken limit goes to limits, once.
 func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, limits chan<- breach) {
 	id, percent := c.ID, percentOf(c.Statistics.Progress)
+	var began clock
 	tick := time.NewTicker(sizeEvery)
 	defer tick.Stop()
 	var spool Spool
@@ -51,7 +52,7 @@ func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, li
 			}
 		}
 		if n%progressEvery == 0 {
-			percent = r.progress(ctx, k, spool, id, percent)
+			percent = r.progress(ctx, k, spool, id, percent, &began)
 		}
 		if n%executorsEvery == 0 {
 			r.refreshExecutors(ctx, k)
@@ -76,7 +77,7 @@ func (r *runner) overLimit(spool Spool, id string) breach {
 // progress records how much of the work that Spark knows is done, and returns
 // it in percent. A job that Spark hears of later makes the work grow; what was
 // shown, percent, does not fall for that.
-func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string, percent int) int {
+func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string, percent int, began *clock) int {
 	at, _, _, ok := spool.Started(id)
 	if !ok {
 		return percent
@@ -92,7 +93,7 @@ func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string,
 	}
 	stats := ergane.CalculationStatistics{
 		Progress:  fmt.Sprintf("%d%%", percent),
-		DpuMillis: r.dpuMillis(ctx, ending{started: at, ended: time.Now()}),
+		DpuMillis: r.dpuMillis(ctx, ending{started: at, ended: at.Add(began.since(at, time.Now()))}),
 	}
 	if err := r.m.store.SetProgress(ctx, id, stats); err != nil && ctx.Err() == nil {
 		r.log.Warn("cannot record progress", "calculation", id, "error", err)

@@ -26,6 +26,8 @@ type runner struct {
 	looks chan struct{}
 	// late makes deliveries of one attempt each: who calls tries again.
 	late bool
+	// idle measures how long the session has been idle. The runner's own.
+	idle clock
 	// astray says that a kernel may live that cannot be reached. The runner's own.
 	astray bool
 }
@@ -108,7 +110,7 @@ const shutdownGrace = 5 * time.Second
 
 // rest waits for something to do while the session is IDLE or DEGRADED.
 func (r *runner) rest(ctx context.Context, k Kernel, s ergane.Session) {
-	idle := time.NewTimer(idleFor(s, time.Now()))
+	idle := time.NewTimer(idleFor(s, &r.idle, time.Now()))
 	defer idle.Stop()
 	driver := k.DriverDied()
 	if s.Status.State == ergane.SessionDegraded {
@@ -130,13 +132,13 @@ func (r *runner) rest(ctx context.Context, k Kernel, s ergane.Session) {
 }
 
 // idleFor is how long a session may still be idle. After a restart of the
-// server, or a jump of the clock, it has at least a minute.
-func idleFor(s ergane.Session, now time.Time) time.Duration {
+// server, for which the clock may have jumped, it has at least a minute.
+func idleFor(s ergane.Session, idle *clock, now time.Time) time.Duration {
 	since := s.Status.IdleSince
 	if since.IsZero() {
 		since = s.Status.ModifiedAt
 	}
-	left := s.IdleTimeout - max(0, now.Sub(since))
+	left := s.IdleTimeout - idle.since(since, now)
 	return max(left, min(time.Minute, s.IdleTimeout))
 }
 

@@ -101,6 +101,15 @@ def test_started_names_the_offsets_of_the_outcome(kernel: Kernel) -> None:
     assert calculation.outcome["start"] <= calculation.outcome["end"]
 
 
+def test_a_clock_that_is_set_meanwhile_makes_no_block_longer_or_shorter(kernel: Kernel) -> None:
+    for hours in (1, -1):
+        calculation = kernel.run(
+            f"from ergane_kernel import keeper\nhonest = keeper.time\nkeeper.time = lambda: honest() + {hours} * 3600"
+        )
+        assert 0 <= calculation.outcome["end"] - calculation.outcome["start"] < 60
+        kernel.run("keeper.time = honest")
+
+
 def test_input_has_nobody_to_ask(shared: Kernel) -> None:
     calculation = shared.run("input('who? ')")
     assert calculation.state == "FAILED"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from os import unlink
-from time import time
+from time import monotonic, time
 from typing import Any, NoReturn
 
 from . import PROTOCOL, tracebacks
@@ -77,6 +77,7 @@ class Keeper:
 
     def _run(self, calculation: Calculation, verdict: dict[str, Any]) -> None:
         """The whole way of a block. Fills verdict step by step, so that what is known survives an error."""
+        begun = monotonic()
         stdout, stderr = self._spool.stdout, self._spool.stderr
         source = _read(f"{calculation.folder}/code.py")
         self._spool.repair()
@@ -96,7 +97,7 @@ class Keeper:
         verdict["state"], verdict["error"] = calculation.state(failed=error is not None), error
         verdict["stdout"][1], verdict["stderr"][1] = max(out, stdout.size()), max(err, stderr.size())
         verdict["outputs"] = outputs.close()
-        verdict["end"] = max(time(), verdict["start"])
+        verdict["end"] = verdict["start"] + monotonic() - begun  # the machine's clock may have been set meanwhile
         for file, (start, end) in ((stdout, verdict["stdout"]), (stderr, verdict["stderr"])):
             if end > start:
                 file.sync()
