@@ -10,6 +10,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/testkit"
 )
 
 // reader reads a calculation's stream while it grows.
@@ -141,6 +142,7 @@ func TestOutputEndsWithItsReaderAndWithTheServer(t *testing.T) {
 		if !errors.Is(leaving.err, left) {
 			h.Errorf("a reader that leaves: %v", leaving.err)
 		}
+		testkit.Await(h, patience, func() bool { return staying.got() == "x\n" })
 		h.stop()
 		<-staying.done
 		if staying.err == nil || staying.got() != "x\n" {
