@@ -14,8 +14,8 @@ from conftest import Athena, Result, Server, wait_for
 from faults import await_nothing_left, store_pid
 
 
-def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Server, tmp_path: Path) -> None:
-    with away(shared_server, tmp_path) as world:
+def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Server, common: Path) -> None:
+    with away(shared_server, common) as world:
         with world.s3.having(sick.DENIED):
             cid = world.submit("owed")
             got = world.athena.await_calculation(cid, limit=90)

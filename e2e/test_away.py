@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import sick
 from away import Away, away
-from conftest import Result, Server, wait_for
+from conftest import Result, Server, common_folder, wait_for
 
 
 @pytest.fixture(scope="module")
-def world(shared_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
-    with away(shared_server, tmp_path_factory.mktemp("away")) as world:
+def world(shared_server: Server) -> Iterator[Away]:
+    with away(shared_server, common_folder()) as world:
         yield world
 
 

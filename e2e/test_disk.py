@@ -101,9 +101,9 @@ def assert_whole(server: Server, athena: Athena, sid: str) -> None:
 
 @pytest.mark.parametrize("what", ["bytes", "inodes"])
 def test_a_full_disk_is_told_and_outlived(
-    disk: Disk, server: Server, athena: Athena, session: str, tmp_path: Path, what: str
+    disk: Disk, server: Server, athena: Athena, session: str, common: Path, what: str
 ) -> None:
-    marks, go = tmp_path / "marks", tmp_path / "go"
+    marks, go = common / "marks", common / "go"
     busy = athena.submit(
         session,
         f"import pathlib, time\nwith open({str(marks)!r}, 'a') as f:\n    f.write('x')\n"
