@@ -85,16 +85,14 @@ def kind_of(argv: str) -> tuple[str, str]:
 def test_the_data_folder_is_its_owners_alone(shared_server: Server, session: str) -> None:
     open_to_others = []
     for folder, folders, files in os.walk(shared_server.data_dir):
-        if folder.endswith("work"):
-            folders[:] = [f for f in folders if f != "systmp"]  # the session's /tmp: its owner is not the one to ask
-        if folder.endswith("work/java"):
-            folders[:] = [f for f in folders if f != "s3a"]  # Hadoop gives it a mode of its own
         if os.stat(folder).st_mode & 0o077:
             open_to_others.append(folder)
+        if Path(folder).name == "work":  # a session's: nobody else gets through it, whatever modes its code gives
+            folders.clear()
+            continue
         for name in files:
             path = Path(folder, name)
-            # IPython copies a README of its own, with its mode, into its folder.
-            if not path.is_symlink() and path.stat().st_mode & 0o077 and name != "README":
+            if not path.is_symlink() and path.stat().st_mode & 0o077:
                 open_to_others.append(str(path))
     assert not open_to_others
     assert (shared_server.data_dir / "sessions" / session / "work").is_dir()
