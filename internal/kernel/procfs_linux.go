@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/ergane-dev/ergane/internal/sandbox"
@@ -103,7 +104,7 @@ func isStraggler(h Handle, dir, sessionID string, pid int, st procStat) bool {
 	if pid == os.Getpid() || pid == h.ShimPID || st.start < h.ShimStart || st.zombie {
 		return false
 	}
-	if h.User != 0 && sandbox.IsOf(pid, h.User) {
+	if h.User != 0 && isUsersOwn(pid, h.User, sessionID) {
 		return true
 	}
 	if hasEnv(pid, sessionVariable+"="+sessionID) {
@@ -113,6 +114,17 @@ func isStraggler(h Handle, dir, sessionID string, pid int, st procStat) bool {
 	return st.session == h.ShimPID && err == nil && strings.HasPrefix(cwd, dir+"/")
 }
 
+// isUsersOwn: the process has the session's user and is not another session's.
+// Once a user's last process is gone, another server of this machine may give
+// the user to a session of its own.
+func isUsersOwn(pid, user int, sessionID string) bool {
+	if !sandbox.IsOf(pid, user) {
+		return false
+	}
+	return hasEnv(pid, sessionVariable+"="+sessionID) || !hasEnv(pid, sessionVariable+"=")
+}
+
+// hasEnv: mark is NAME=VALUE, or NAME= for any value.
 func hasEnv(pid int, mark string) bool {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
@@ -120,5 +132,9 @@ func hasEnv(pid int, mark string) bool {
 	}
 	defer f.Close()
 	b, _ := io.ReadAll(io.LimitReader(f, 1<<20))
-	return bytes.HasPrefix(b, []byte(mark+"\x00")) || bytes.Contains(b, []byte("\x00"+mark+"\x00"))
+	b = slices.Concat([]byte{0}, b, []byte{0})
+	if strings.HasSuffix(mark, "=") { // any value
+		return bytes.Contains(b, []byte("\x00"+mark))
+	}
+	return bytes.Contains(b, []byte("\x00"+mark+"\x00"))
 }

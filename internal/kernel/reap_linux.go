@@ -28,7 +28,7 @@ func (s *shim) killDescendants() (left int) {
 		}
 		if s.user != 0 {
 			for _, pid := range sandbox.ProcessesOf(s.user) {
-				killIf(pid, func() bool { return sandbox.IsOf(pid, s.user) })
+				killIf(pid, func() bool { return isUsersOwn(pid, s.user, sessionOf(s.in.Dir)) })
 			}
 		}
 		for {
