@@ -57,8 +57,8 @@ chaos: setup $(ERGANE) ## kill things at random moments, ROUNDS times, from SEED
 	$(VENV)/bin/python e2e/chaos/run.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 chaos-short: setup $(ERGANE) ## a few rounds of it with stand-in kernels, and a few with Spark
-	$(VENV)/bin/python e2e/chaos/run.py --rounds 30
-	$(VENV)/bin/python e2e/chaos/run.py --rounds 5 --kernels real
+	$(VENV)/bin/python e2e/chaos/run.py --rounds 30 --seed 100
+	$(VENV)/bin/python e2e/chaos/run.py --rounds 5 --kernels real --seed 60000
 
 bench: setup $(ERGANE) ## print the figures of docs/performance.md anew
 	$(VENV)/bin/python bench/run.py
