@@ -23,21 +23,19 @@ func become(user int) error {
 			return fmt.Errorf("become user %d: %w", user, err)
 		}
 	}
-	// A program of a user other than root keeps only what is ambient.
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return fmt.Errorf("give up capabilities: %w", err)
-	}
-	if os.Geteuid() == 0 {
-		return disarmRoot()
-	}
-	return nil
+	return disarm()
 }
 
-// disarmRoot makes root a user like others: the programs that this process
-// becomes and starts have no capability.
-func disarmRoot() error {
-	const locked = 1<<0 | 1<<1 | 1<<2 | 1<<3 // SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, each with its lock
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, locked, 0, 0, 0); err != nil && !errors.Is(err, unix.EPERM) {
+// disarm gives up every capability, also for the programs that this process
+// becomes and starts: with it root is a user like others.
+func disarm() error {
+	if os.Geteuid() == 0 {
+		const locked = 1<<0 | 1<<1 | 1<<2 | 1<<3 // SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, each with its lock
+		if err := unix.Prctl(unix.PR_SET_SECUREBITS, locked, 0, 0, 0); err != nil {
+			return fmt.Errorf("give up capabilities: %w", err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up capabilities: %w", err)
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
