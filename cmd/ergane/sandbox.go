@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -188,8 +189,10 @@ func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (_ 
 			return nil, nil, fmt.Errorf("make the session's folder: %w", err)
 		}
 	}
-	if p.User != 0 {
-		p.Name, p.Processes = sessionUser, c.flags.MaxProcesses
+	if p.Name = sessionUser; p.User != 0 {
+		p.Processes = c.flags.MaxProcesses
+	} else if me, err := user.Current(); err == nil && !strings.ContainsAny(me.Username, ":\n") {
+		p.Name = me.Username
 	}
 	p.View = c.view.AndRead(e.Needs()...).AndWrite(work)
 	p.View.Tmp = tmp
@@ -200,7 +203,7 @@ func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (_ 
 // says which numbers are taken, also by sessions of earlier servers; folders
 // go after everything that ran in them. The claim holds against other servers
 // of this machine until release; by then a process has the user.
-func (c *confiner) claim(work string, own bool) (user int, release func(), err error) {
+func (c *confiner) claim(work string, own bool) (number int, release func(), err error) {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return 0, nil, fmt.Errorf("make the session's folder: %w", err)
 	}
@@ -220,22 +223,22 @@ func (c *confiner) claim(work string, own bool) (user int, release func(), err e
 		}
 	}
 	for {
-		user = c.flags.SessionUsers.Next(c.user, taken)
-		if user == 0 {
+		number = c.flags.SessionUsers.Next(c.user, taken)
+		if number == 0 {
 			return 0, nil, fmt.Errorf("all users of --session-users %v are taken", c.flags.SessionUsers)
 		}
-		c.user, taken[user] = user, true
-		if release, err = sandbox.Claim(user); err != nil {
+		c.user, taken[number] = number, true
+		if release, err = sandbox.Claim(number); err != nil {
 			continue // another server is about to use it
 		}
-		if !sandbox.Busy(user) { // asked only now, when nobody else begins to use it
+		if !sandbox.Busy(number) { // asked only now, when nobody else begins to use it
 			break
 		}
 		release()
 	}
-	if err := os.Lchown(work, user, user); err != nil {
+	if err := os.Lchown(work, number, number); err != nil {
 		release()
 		return 0, nil, fmt.Errorf("give the session's folder to its user: %w", err)
 	}
-	return user, release, nil
+	return number, release, nil
 }

@@ -115,6 +115,15 @@ func TestAUserOfItsOwnHasANameAndNothingElse(t *testing.T) {
 	p.want(deeds, fmt.Sprintf("ergane%s%d []", p.work, testUser), "permission denied", "operation not permitted", "done")
 }
 
+func TestAUserThatTheListsDoNotHaveGetsAName(t *testing.T) {
+	t.Parallel()
+	for id, known := range map[string]bool{"root:x:0:0::/:/bin/sh\n": true, "toor:x:00:0::/:/bin/sh\nten:x:10:0:\n": false, "": false, "x:0\n": false} {
+		if got := sandbox.Listed([]byte(id), 0); got != known {
+			t.Errorf("%q: %v", id, got)
+		}
+	}
+}
+
 func TestEveryStageGivesUpWhatIsSpecial(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -235,26 +236,34 @@ func makeDev(devices []tree) error {
 	return nil
 }
 
-// nameUser gives the process's user an entry of the system's list. Hadoop's
-// login, for one, fails for a user without a name.
+// nameUser gives the process's user an entry of the system's lists, if it has
+// none: Hadoop's login, for one, fails for a user without a name, and who is
+// not in the lists' files is known to a service that is out of view.
 func nameUser(p *Policy) error {
-	if p.User == 0 || p.Name == "" {
+	if p.Name == "" {
 		return nil
 	}
-	id := strconv.Itoa(p.User)
-	for path, line := range map[string]string{
-		"/etc/passwd": p.Name + ":x:" + id + ":" + id + "::" + p.Home + ":/bin/sh\n",
-		"/etc/group":  p.Name + ":x:" + id + ":\n",
+	user, group := p.User, p.User
+	if user == 0 {
+		user, group = os.Geteuid(), os.Getegid()
+	}
+	for _, list := range []struct {
+		path, line string
+		id         int
+	}{
+		{"/etc/passwd", fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", p.Name, user, group, p.Home), user},
+		{"/etc/group", fmt.Sprintf("%s:x:%d:\n", p.Name, group), group},
 	} {
+		path := list.path
 		rest, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && p.User == 0 && listed(rest, list.id) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
 		ours := "/." + filepath.Base(path)
-		if err := os.WriteFile(ours, append([]byte(line), rest...), 0o644); err != nil {
+		if err := os.WriteFile(ours, append([]byte(list.line), rest...), 0o644); err != nil {
 			return err
 		}
 		t, err := take(ours, unix.MOUNT_ATTR_RDONLY)
@@ -267,4 +276,14 @@ func nameUser(p *Policy) error {
 		}
 	}
 	return nil
+}
+
+// listed tells whether a list of users or groups has a number.
+func listed(list []byte, id int) bool {
+	for line := range bytes.Lines(list) {
+		if fields := bytes.Split(line, []byte(":")); len(fields) > 2 && string(fields[2]) == strconv.Itoa(id) {
+			return true
+		}
+	}
+	return false
 }

@@ -32,7 +32,7 @@ type Policy struct {
 	Landlock bool `json:"landlock,omitzero"`
 	// View is what is there.
 	View View `json:"view"`
-	// Name is what User is called; Home is its home folder.
+	// Name is what the user is called, where the system has no name for it; Home is its home folder.
 	Name string `json:"name,omitzero"`
 	Home string `json:"home,omitzero"`
 	// Processes is how many processes and threads User may have; 0 is any number.

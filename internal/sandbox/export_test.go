@@ -1,0 +1,4 @@
+package sandbox
+
+// Listed is listed, for the tests.
+var Listed = listed
