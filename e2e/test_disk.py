@@ -112,6 +112,7 @@ def test_a_full_disk_is_told_and_outlived(
     wait_for("code that runs", 20, lambda: True if marks.exists() else None)
     wait_for("RUNNING", 20, lambda: True if state(athena, busy) == "RUNNING" else None)
     disk.fill_with(what)
+    before = complaints(server)
     # What only reads is answered; what has to write says why it cannot, or fails for that.
     assert state(athena, busy) == "RUNNING"
     assert athena.status(session)["State"] == "BUSY"
@@ -120,10 +121,16 @@ def test_a_full_disk_is_told_and_outlived(
     go.touch()
     outcome = disk.at / "sessions" / session / "work" / "calc" / busy / "outcome.json"
     wait_for("outcome on disk", 30, lambda: True if outcome.exists() else None)
+    wait_for("complaint", 30, lambda: True if complaints(server) > before else None)
+    assert state(athena, busy) == "RUNNING"
     disk.empty()
     got = Result(athena, athena.await_calculation(busy, limit=30))
     assert (got.state, marks.read_text()) == ("COMPLETED", "x"), got.reason
     assert_whole(server, athena, session)
+
+
+def complaints(server: Server) -> int:
+    return server.log.read_text().count("cannot store an object; trying again")
 
 
 def state(athena: Athena, cid: str) -> str:

@@ -81,6 +81,7 @@ func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Deli
 	defer body.Close()
 	size := min(body.Len(), r.m.cfg.MaxOutput)
 	begun := time.Now()
+	var seen time.Duration // until the session was seen to be on its way out
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxRetryWait) {
 		err := r.m.objects.Put(ctx, uri, body, size, contentType, d)
 		if err == nil {
@@ -94,7 +95,11 @@ func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Deli
 			limit = min(limit, deniedFor)
 		}
 		if s, err := r.m.store.Session(ctx, r.id); err == nil && s.Status.State == ergane.SessionTerminating {
-			limit = min(limit, max(0, s.Status.ModifiedAt.Sub(begun))+terminatedFor)
+			if seen == 0 {
+				seen = time.Since(begun)
+			}
+			// When that began the machine's clock says, which may have been set.
+			limit = min(limit, min(seen, max(0, s.Status.ModifiedAt.Sub(begun)))+terminatedFor)
 		}
 		if r.late || time.Since(begun)+wait > limit {
 			r.m.cfg.Meter.Count(CountPuts, putFailed)
