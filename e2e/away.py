@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import Athena, Server, end, wait_for
+from conftest import Athena, Server, common_folder, end, wait_for
 from sick import SickS3
 
 RESULTS = "s3://away/results"
 
 
 class Away:
-    def __init__(self, server: Server, s3: SickS3, place: Path) -> None:
-        self.server, self.s3, self.place = server, s3, place
+    def __init__(self, server: Server, s3: SickS3) -> None:
+        self.server, self.s3, self.place = server, s3, common_folder()
         self.athena = Athena(server)
         self.session = self.athena.session()
 
@@ -47,6 +47,6 @@ def away(backend: Server, place: Path) -> Iterator[Away]:
         }
         server.start("--results", RESULTS)
         try:
-            yield Away(server, s3, place)
+            yield Away(server, s3)
         finally:
             end(server)

@@ -96,14 +96,14 @@ def clock(offset: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     offset.unlink(missing_ok=True)
 
 
-def test_a_clock_that_jumps_ends_nothing_and_reorders_nothing(clock: Clock, tmp_path: Path) -> None:
+def test_a_clock_that_jumps_ends_nothing_and_reorders_nothing(clock: Clock, tmp_path: Path, common: Path) -> None:
     server = Server(tmp_path / "data").start("--max-run-time", "30m")
     try:
         athena = Athena(server)
         idle, busy = athena.session(SessionIdleTimeoutInMinutes=20), athena.session(SessionIdleTimeoutInMinutes=20)
         cids = {idle: [athena.submit(idle, "print(0)")], busy: []}
         athena.await_calculation(cids[idle][0])
-        go_on = tmp_path / "go"
+        go_on = common / "go"
         waits = f"import pathlib, time\nwhile not pathlib.Path({str(go_on)!r}).exists():\n    time.sleep(0.1)"
         long = athena.submit(busy, waits)
         cids[busy].append(long)
