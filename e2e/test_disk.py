@@ -106,7 +106,8 @@ def test_a_full_disk_is_told_and_outlived(
     marks, go = common / "marks", common / "go"
     busy = athena.submit(
         session,
-        f"import pathlib, time\nwith open({str(marks)!r}, 'a') as f:\n    f.write('x')\n"
+        "import pathlib, time\nprint('x' * 100_000, flush=True)\n"
+        f"with open({str(marks)!r}, 'a') as f:\n    f.write('x')\n"
         f"while not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.01)",
     )
     wait_for("code that runs", 20, lambda: True if marks.exists() else None)
@@ -126,6 +127,7 @@ def test_a_full_disk_is_told_and_outlived(
     disk.empty()
     got = Result(athena, athena.await_calculation(busy, limit=30))
     assert (got.state, marks.read_text()) == ("COMPLETED", "x"), got.reason
+    assert got.stdout == b"x" * 100_000 + b"\n"
     assert_whole(server, athena, session)
 
 
