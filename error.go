@@ -88,6 +88,9 @@ func ErrCalculationNotFound(id string) error {
 // ErrSessionState refuses a calculation of a session that is not IDLE.
 // dbt-athena matches the sentence byte for byte.
 func ErrSessionState(s SessionState) error {
+	if s == SessionDegraded {
+		return Errorf(CodeState, "Session is in the %s state; needs to be IDLE to accept Calculations. Its Spark driver has died: start a new session.", s)
+	}
 	return Errorf(CodeState, "Session is in the %s state; needs to be IDLE to accept Calculations.", s)
 }
 

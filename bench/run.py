@@ -1,7 +1,7 @@
 """Print the figures of docs/performance.md, measured anew: Ergane beside plain PySpark, in one run, on one machine.
 
 Every figure is what a user's client sees: boto3 polling as fast as it can, a stopwatch around it. Nothing else should
-run on the machine. Takes about four minutes.
+run on the machine. Takes about ten minutes.
 
     make bench                     all of it
     python bench/run.py --short    a few repetitions of each, to see that it works
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
+from cancel import cancel
+from catalog import catalog
 from conftest import ERGANE, ROOT, Athena, Server, clean_env, end
+from figures import row
+from pool import pool
+from recovery import recovery
 from scale import scale
 
 # The same work on both sides: from nothing to the first count.
@@ -42,8 +46,13 @@ def main() -> None:
         server = Server(Path(tmp) / "data").start()
         try:
             measure(server, 2 if short else 5, 20 if short else 200)
+            cancel(server, 2 if short else 20)
         finally:
             end(server)
+        pool(Path(tmp), 1 if short else 5)
+        if not short:
+            catalog(Path(tmp), 5)
+        recovery(Path(tmp), 2 if short else 20)
         load(Path(tmp), short)
 
 
@@ -157,18 +166,6 @@ def seconds(what: Callable[[], None]) -> float:
     begun = time.perf_counter()
     what()
     return time.perf_counter() - begun
-
-
-def row(what: str, values: list[float], unit: str, tail: bool = False) -> None:
-    """One line: min, median and max, or median and 99th percentile."""
-    values = sorted(values)
-    middle = statistics.median(values)
-    if tail:
-        high = values[min(len(values) - 1, int(len(values) * 0.99))]
-        print(f"{what:72} p50 {middle:.1f}  p99 {high:.1f} {unit}  (n={len(values)})")
-    else:
-        print(f"{what:72} {values[0]:.2f} / {middle:.2f} / {values[-1]:.2f} {unit}  (min/p50/max, n={len(values)})")
-    sys.stdout.flush()
 
 
 def describe_machine() -> None:

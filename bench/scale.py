@@ -18,9 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
-from conftest import ROOT, Server
+from conftest import ROOT, Athena, Server
+from recovery import PLAIN, recover
 
 RESTARTS = 3
+KILLS = 10
 
 
 def main() -> None:
@@ -40,6 +42,7 @@ def scale(tmp: Path, tool: Path, sessions: int, seconds: int) -> None:
         try:
             expect(crowd.stdout.readline(), f"{sessions} kernels are there")
             figures(server, tool, crowd, sessions, seconds)
+            kills(server, crowd, sessions, min(KILLS, seconds))
         finally:
             crowd.kill()
     begun = time.monotonic()
@@ -71,6 +74,22 @@ def figures(server: Server, tool: Path, crowd: subprocess.Popen[str], sessions: 
     say(f"processor that {sessions} idle sessions take", f"{100 * used:.1f} % of one")
     subprocess.run([tool, "live", server.data_dir, str(seconds)], check=True)
     describe(server, "after these calls")
+
+
+def kills(server: Server, crowd: subprocess.Popen[str], sessions: int, rounds: int) -> None:
+    """A calculation in one of the sessions sees the server die, and is the first to be asked for."""
+    assert crowd.stdout is not None
+    assert server.stop() == 0
+    server.start(*PLAIN)
+    greetings = iter(range(RESTARTS + 1, RESTARTS + rounds + 2))
+
+    def greeted() -> None:
+        assert crowd.stdout is not None
+        expect(crowd.stdout.readline(), f"all were greeted {next(greetings)} times")
+
+    greeted()
+    sid = Athena(server).api.list_sessions(WorkGroup="primary", MaxResults=1)["Sessions"][0]["SessionId"]
+    recover(server, sid, "sleep 200ms\nprint x", rounds, f"{sessions} sessions", greeted)
 
 
 def describe(server: Server, when: str) -> None:

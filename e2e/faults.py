@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
 from pathlib import Path
 
-from conftest import Server, wait_for
+from conftest import Server, wait_for, waiting_kernels
 
-GONE_LIMIT = 20
+GONE_LIMIT = 60
 
 
 def folder(server: Server, sid: str) -> Path:
@@ -35,6 +36,11 @@ def kill(pid: int) -> None:
     """kill -9, and the process is gone when this returns."""
     os.kill(pid, signal.SIGKILL)
     wait_for(f"end of process {pid}", GONE_LIMIT, lambda: None if alive(pid) else True)
+
+
+def waiting_of(server: Server) -> list[str]:
+    """The kernels that were started ahead, are ready, and that no session has claimed."""
+    return [sid for sid in waiting_kernels(server) if (folder(server, sid) / "work" / "ready.json").exists()]
 
 
 def alive(pid: int) -> bool:
@@ -64,8 +70,20 @@ def await_nothing_left(server: Server, sid: str) -> None:
     wait_for(f"end of all processes of session {sid}", GONE_LIMIT, lambda: None if family(server, sid) else True)
     work = folder(server, sid) / "work"
     wait_for(f"removal of {work}", GONE_LIMIT, lambda: None if work.exists() else True)
+    wait_for("end of its group", GONE_LIMIT, lambda: None if any(g.name == sid for g in groups_of(server)) else True)
 
 
 def errors(server: Server) -> list[str]:
     """What the server itself calls an error in its log."""
     return [line for line in server.log.read_text().splitlines() if "level=ERROR" in line]
+
+
+def groups_of(server: Server) -> list[Path]:
+    """The folders of the control groups that there are of a server's sessions, in every hierarchy."""
+    above = "ergane-" + hashlib.sha256(str(server.data_dir).encode()).hexdigest()[:8]
+    found = []
+    for place, names, _ in os.walk("/sys/fs/cgroup"):
+        if above in names:
+            with contextlib.suppress(FileNotFoundError):  # the last one may go meanwhile
+                found += [path for path in (Path(place) / above).iterdir() if path.is_dir()]
+    return found

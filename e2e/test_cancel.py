@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from conftest import Athena, Result, Server, common_folder, wait_for
 from faults import await_nothing_left, errors, family
 
 STOPPED = "The calculation was stopped per request"
+KILLED = "the code did not react to the interrupt, so the session's kernel was killed"
 ENDED = "The calculation was canceled because its session was terminated"
-# The kernel is killed 30 s after an order to stop that nothing obeyed: what is stopped by then obeyed.
-STOP_LIMIT = 20
+# Generous: code that did not obey is known by its reason, which says that the kernel was killed, 30 s after the order.
+STOP_LIMIT = 120
 EARLY_ROUNDS = 5
 WRITE_ROUNDS = 3
 # Its 30 s go by while the other tests run.
-pytestmark = pytest.mark.usefixtures("deaf")
+pytestmark = pytest.mark.usefixtures("deaf", "stuck")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,25 @@ while True:
 """
     cid = athena.submit(sid, code)
     wait_for("code that is going", 60, lambda: True if going.exists() else None)
+    athena.api.stop_calculation_execution(CalculationExecutionId=cid)
+    return sid, cid
+
+
+@pytest.fixture(scope="module")
+def stuck(athena: Athena) -> tuple[str, str]:
+    """A session and its calculation, which is in C code that never returns and holds the interpreter's lock."""
+    sid = athena.session()
+    there = common_folder() / "there"
+    code = f"""
+import ctypes
+libc, lock = ctypes.PyDLL(None), ctypes.create_string_buffer(256)
+libc.pthread_mutex_lock(lock)
+print("kept", flush=True)
+open({str(there)!r}, "w").close()
+libc.pthread_mutex_lock(lock)
+"""
+    cid = athena.submit(sid, code)
+    wait_for("code that is there", 60, lambda: True if there.exists() else None)
     athena.api.stop_calculation_execution(CalculationExecutionId=cid)
     return sid, cid
 
@@ -160,6 +181,45 @@ try:
 finally:
     over.set()
 """,
+    "a Python function in SQL": """
+import time
+spark.udf.register("slow", lambda n: time.sleep(3600) or n, "long")
+going()
+spark.sql("select slow(id) from range(4)").collect()
+""",
+    "a pandas function in SQL": """
+import time
+from pyspark.sql.functions import pandas_udf
+@pandas_udf("long")
+def slow(n):
+    time.sleep(3600)
+    return n
+going()
+spark.range(4).select(slow("id")).collect()
+""",
+    "large results": """
+rows = spark.range(200_000).selectExpr("id", "repeat('x', 50) as text")
+going()
+while True: rows.toPandas(), rows.collect()
+""",
+    "C code that returns now and then": """
+import numpy
+going()
+while True: numpy.sort(numpy.random.rand(3_000_000))
+""",
+    "a TCP socket": """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+going()
+client.recv(1)
+""",
+    "a select": "import select\ngoing()\nselect.select([], [], [])",
+    "a subprocess in a session of its own": """
+import subprocess
+going()
+subprocess.run(["sleep", "3600"], start_new_session=True)
+""",
     "a streaming query": """
 query = spark.readStream.format("rate").load().writeStream.format("noop").start()
 going()
@@ -174,12 +234,28 @@ for query in spark.streams.active: query.stop()
 """
 
 
+def await_no_sleep(server: Server, sid: str) -> None:
+    """No `sleep` that a block started runs on."""
+
+    def commands() -> set[str]:
+        found = set()
+        for pid in family(server, sid):
+            with contextlib.suppress(OSError):  # it may have ended meanwhile
+                found.add(Path(f"/proc/{pid}/comm").read_text().strip())
+        return found
+
+    wait_for("end of what the block started", 60, lambda: None if "sleep" in commands() else True)
+
+
 @pytest.mark.parametrize("name", STUBBORN)
-def test_stopped_at_once_with_its_session_unharmed(athena: Athena, session: str, begin: Begin, name: str) -> None:
+def test_stopped_at_once_with_its_session_unharmed(
+    athena: Athena, shared_server: Server, session: str, begin: Begin, name: str
+) -> None:
     cid = begin(session, f"precious = {name!r}\nprint('kept')\n{STUBBORN[name]}")
     got = stop(athena, cid)
     assert (got.state, got.reason) == ("CANCELED", STOPPED)
     assert got.stdout.startswith(b"kept\n")
+    await_no_sleep(shared_server, session)
     assert b"while sending command" not in got.stderr  # py4j's own words on an interrupted call
     after = athena.run(session, NEXT)
     assert (after.state, after.stdout.decode()) == ("COMPLETED", f"{name} [] 5\n"), after.stderr
@@ -193,7 +269,8 @@ def test_stopped_at_once_with_its_session_unharmed(athena: Athena, session: str,
 def test_stopped_before_its_first_line(athena: Athena, session: str) -> None:
     for _ in range(EARLY_ROUNDS):
         cid = athena.submit(session, "import time\ntime.sleep(3600)")
-        assert stop(athena, cid).state == "CANCELED"
+        got = stop(athena, cid)
+        assert (got.state, got.reason) == ("CANCELED", STOPPED)
         assert athena.run(session, "print('next')").stdout == b"next\n"
 
 
@@ -211,7 +288,8 @@ def test_a_stopped_write_never_commits(athena: Athena, session: str, begin: Begi
         rows = f"spark.range(0, {2_000_000 * n or 1000}, 1, 8).selectExpr('id', 'sha2(string(id), 512) as hash')"
         writes = f"while True: {rows}.write.mode('overwrite').parquet('s3://{path}/' + str(next(n)))"
         cid = begin(session, f"import itertools\nn = itertools.count()\n{rows}.count()\ngoing()\n{writes}")
-        assert stop(athena, cid).state == "CANCELED"
+        got = stop(athena, cid)
+        assert (got.state, got.reason) == ("CANCELED", STOPPED)
         seen = committed(path)
         assert athena.run(session, f"print({rows}.count() > 0)").stdout == b"True\n"
         assert committed(path) == seen
@@ -240,7 +318,9 @@ def test_a_session_is_terminated_during(
     cid = begin(sid, "print('kept')\n" + TERMINATED_DURING[name])
     assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
     got = Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
-    assert (got.state, got.reason, got.stdout) == ("CANCELED", ENDED, b"kept\n")
+    assert (got.state, got.stdout) == ("CANCELED", b"kept\n")
+    # A session that ends gives its code 5 s, in which a busy machine may not have planned a query that is not to run.
+    assert got.reason in (ENDED, f"{ENDED} ({KILLED})")
     status = athena.await_session(sid, leave="TERMINATING", limit=STOP_LIMIT)
     assert (status["State"], status["StateChangeReason"]) == ("TERMINATED", "Session was terminated per request")
     await_nothing_left(shared_server, sid)
@@ -248,7 +328,7 @@ def test_a_session_is_terminated_during(
 
 def test_a_session_is_terminated_during_its_start(athena: Athena, shared_server: Server) -> None:
     sid = athena.start()
-    wait_for("a process of the session", 30, lambda: family(shared_server, sid) or None)
+    wait_for("a process of the session", 60, lambda: family(shared_server, sid) or None)
     assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
     status = athena.await_session(sid, leave="TERMINATING", limit=STOP_LIMIT)
     assert (status["State"], status["StateChangeReason"]) == ("TERMINATED", "Session was terminated per request")
@@ -259,10 +339,22 @@ def test_code_that_goes_on_after_the_interrupt_is_killed_and_the_session_says_so
     athena: Athena, shared_server: Server, deaf: tuple[str, str]
 ) -> None:
     sid, cid = deaf
-    why = "the code did not react to the interrupt, so the session's kernel was killed"
     got = Result(athena, athena.await_calculation(cid, limit=60))
-    assert (got.state, got.reason) == ("CANCELED", f"{STOPPED} ({why})")
-    assert got.stdout.splitlines() == [b"caught"] * 4  # it was told again and again
+    assert (got.state, got.reason) == ("CANCELED", f"{STOPPED} ({KILLED})")
+    caught = got.stdout.splitlines()  # it was told again and again
+    assert set(caught) == {b"caught"}
+    assert len(caught) >= 3
     status = athena.await_session(sid, leave="BUSY")
-    assert (status["State"], status["StateChangeReason"]) == ("FAILED", why)
+    assert (status["State"], status["StateChangeReason"]) == ("FAILED", KILLED)
+    await_nothing_left(shared_server, sid)
+
+
+def test_c_code_that_never_returns_is_killed_and_the_session_says_so(
+    athena: Athena, shared_server: Server, stuck: tuple[str, str]
+) -> None:
+    sid, cid = stuck
+    got = Result(athena, athena.await_calculation(cid))
+    assert (got.state, got.reason, got.stdout) == ("CANCELED", f"{STOPPED} ({KILLED})", b"kept\n")
+    status = athena.await_session(sid, leave="BUSY")
+    assert (status["State"], status["StateChangeReason"]) == ("FAILED", KILLED)
     await_nothing_left(shared_server, sid)

@@ -360,8 +360,8 @@ def get(url: str) -> tuple[int, bytes]:
 def test_health_and_readiness_are_told_to_everybody(shared_server: Server) -> None:
     at = shared_server.env["AWS_ENDPOINT_URL_ATHENA"]
     assert get(f"{at}/healthz") == (200, b"ok\n")
-    status, body = wait_for("readiness", 30, lambda: got if (got := get(f"{at}/readyz"))[0] == 200 else None)
-    assert (status, json.loads(body)) == (200, {"ready": True})
+    status, body = wait_for("readiness", 60, lambda: got if (got := get(f"{at}/readyz"))[0] == 200 else None)
+    assert (status, json.loads(body)) == (200, {"ready": True, "catalog": {"address": "off"}})
 
 
 # env, logs, doctor, version
@@ -396,7 +396,7 @@ def test_logs_show_what_workers_print(shared_server: Server, athena: Athena, ses
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout if "printed by a worker\n" in done.stdout else None
 
-    wait_for("the worker's words in the log", 10, look)
+    wait_for("the worker's words in the log", 60, look)
 
 
 def test_logs_of_no_session(shared_server: Server, tmp_path: Path) -> None:

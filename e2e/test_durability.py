@@ -140,9 +140,8 @@ def test_the_end_of_a_session_is_on_disk_before_anybody_learns_of_it_and_before_
 
 # What is put in place by name, and needs no sync.
 BY_NAME_ONLY = re.compile(
-    r"server\.json"  # of a server that runs
-    # The others are of a kernel that does: none outlives the machine.
-    r"|sessions/[^/]+/work/(driver\.json|tmp/.*)"
+    # They are of a kernel that runs: none outlives the machine.
+    r"sessions/[^/]+/work/(driver\.json|tmp/.*)"
     r"|sessions/[^/]+/work/calc/[^/]+/(code\.py|started\.json)"
 )
 

@@ -264,7 +264,7 @@ def test_no_executor_outlives_what_started_it(server: Server, athena: Athena, vi
     kill(victim(server, sid))
     if victim is driver_pid:
         assert athena.await_session(sid, leave="IDLE")["State"] == "DEGRADED"
-        wait_for("end of the executors", 20, lambda: None if executor_pids(server, sid) else True)
+        wait_for("end of the executors", 60, lambda: None if executor_pids(server, sid) else True)
         assert {e["ExecutorState"] for e in listed(athena, sid) if e["ExecutorType"] != "GATEWAY"} == {"FAILED"}
         athena.api.terminate_session(SessionId=sid)
         athena.await_session(sid, leave="TERMINATING DEGRADED")

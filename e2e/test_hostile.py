@@ -286,6 +286,7 @@ ENDED = {
         "import ctypes; print('kept'); ctypes.string_at(0)",
         "was killed by signal 11 (segmentation fault)",
     ),
+    "os.abort": ("import os; print('kept'); os.abort()", "was killed by signal 6 (aborted)"),
     "kill -9": ("import os; print('kept'); os.kill(os.getpid(), 9)", "was killed by signal 9 (killed)"),
 }
 
@@ -346,10 +347,12 @@ def test_a_session_whose_spark_driver_died_is_degraded_and_can_be_ended(victim: 
     assert (got.state, got.stdout) == ("FAILED", b"kept\n")
     status = victim.athena.await_session(sid, leave="BUSY IDLE")
     assert status["State"] == "DEGRADED"
-    assert status["StateChangeReason"].startswith("The Spark driver of the session died")
+    how = "The Spark driver of the session died (it was killed by signal 9 (killed)); "
+    assert status["StateChangeReason"].startswith(how)
     with pytest.raises(ClientError) as refusal:
         victim.athena.submit(sid, "pass")
-    assert refusal.value.response["Error"]["Message"] == REFUSED.format("DEGRADED")
+    what_to_do = " Its Spark driver has died: start a new session."
+    assert refusal.value.response["Error"]["Message"] == REFUSED.format("DEGRADED") + what_to_do
     assert victim.athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
     assert victim.athena.await_session(sid, leave="TERMINATING")["State"] == "TERMINATED"
     await_nothing_left(shared_server, sid)
@@ -463,7 +466,7 @@ def test_a_stopped_kernel_is_not_taken_for_dead_and_can_be_terminated(victim: Vi
     sid = victim.session
     pid = kernel_pid(shared_server, sid)
     victim.athena.submit(sid, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
-    wait_for("stopped kernel", 10, lambda: True if state(pid) == "T" else None)
+    wait_for("stopped kernel", 60, lambda: True if state(pid) == "T" else None)
     assert victim.athena.status(sid)["State"] == "BUSY"
     victim.athena.api.terminate_session(SessionId=sid)
     assert victim.athena.await_session(sid, leave="TERMINATING")["State"] == "TERMINATED"

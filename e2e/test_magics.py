@@ -13,7 +13,7 @@ import pytest
 from conftest import ERGANE, Athena, Result, Server, clean_env, wait_for
 
 BUCKET = "e2e-magics"
-LOG_LIMIT = 10
+LOG_LIMIT = 60
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from faults import kernel_pid, kill
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
 SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)")
-COUNT_LIMIT = 10
+COUNT_LIMIT = 60
 STEPS = ["receive", "commit", "hand_over", "begin", "run", "record", "deliver", "settle", "whole"]
 
 

@@ -177,7 +177,7 @@ def test_an_order_to_stop_outlives_the_server(server: Server, athena: Athena, se
     assert athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"] == "CANCELING"
     server.kill()
     server.start()
-    got = Result(athena, athena.await_calculation(cid, limit=20))
+    got = Result(athena, athena.await_calculation(cid, limit=60))
     assert (got.state, got.reason) == ("CANCELED", "The calculation was stopped per request")
     assert_whole(server, athena, session)
 
@@ -200,7 +200,7 @@ def test_a_calculation_that_is_being_stopped_outlives_the_server(
     gate.open.touch()
     await_outcome(server, session, cid)
     server.start()
-    got = Result(athena, athena.await_calculation(cid, limit=20))
+    got = Result(athena, athena.await_calculation(cid, limit=60))
     assert (got.state, got.stdout) == ("CANCELED", b"tidy\n")
     assert_whole(server, athena, session)
 
@@ -223,7 +223,7 @@ def test_a_large_output_survives_the_death_of_the_store(server: Server, athena: 
         size = sum(f.stat().st_size for f in uploads.rglob("*") if f.is_file())
         return True if size > 20_000_000 else None
 
-    wait_for("upload on its way", 30, half_way)
+    wait_for("upload on its way", 60, half_way)
     kill(store_pid(server))
     got = Result(athena, athena.await_calculation(cid))
     assert got.state == "COMPLETED"

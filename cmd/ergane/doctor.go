@@ -127,6 +127,13 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 		f.OK, f.Detail = false, f.Detail+": "+ready.Error
 	case !ready.Ready:
 		f.Detail += ": " + ready.What + " " + ready.Detail
+	case ready.Waiting+ready.Warming > 0:
+		f.Detail += fmt.Sprintf("; %d kernels wait for a session, %d more are being started ahead", ready.Waiting, ready.Warming)
+	default:
+		f.Detail += "; no kernel waits for a session (serve --pool)"
+	}
+	if ready.Catalog != nil {
+		return []finding{f, ready.Catalog.finding()}
 	}
 	return []finding{f}
 }
@@ -147,7 +154,7 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 			Advice: "leave out --sandbox off, or run only code that you would run yourself"}}
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	tried, err := openConfiner(ctx, c.sandboxFlags, c.DataDir, engine.Master{}, nil, quiet)
+	tried, err := openConfiner(ctx, c.sandboxFlags, c.DataDir, limitFlags{}.live().Memory, engine.Master{}, nil, quiet)
 	if err != nil {
 		return []finding{{Name: "sandbox", Detail: err.Error()}}
 	}
@@ -156,6 +163,9 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 		if l, err = tried.with(ctx, e); err != nil {
 			return []finding{{Name: "sandbox", Detail: err.Error()}}
 		}
+	}
+	if info, ok, err := readServerInfo(c.DataDir); err == nil && ok && info.Group != (sandbox.Layer{}) {
+		l.Group = info.Group
 	}
 	landlock := fmt.Sprintf("active (version %d): sessions reach no file, no abstract socket and no process but their own", l.ABI)
 	if !l.Scopes() {
@@ -167,7 +177,22 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 		layerFinding("sandbox: mounts", l.Mounts, "active: sessions see the system, the engine and their own folder, and a /tmp of their own",
 			"run the server as root, or allow user namespaces to its user"),
 		layerFinding("sandbox: Landlock", l.Landlock, landlock, "turn Landlock on in the kernel (lsm=landlock,…)"),
+		layerFinding("sandbox: group", l.Group, c.groupDetail(),
+			"start the server where it may make control groups: see docs/ergane.service, or give its container a /sys/fs/cgroup that can be written"),
 	}
+}
+
+// groupDetail tells what a control group does for a session of the default size.
+func (c *doctorCmd) groupDetail() string {
+	limit := engine.MemoryLimit(engine.Memory(nil, engine.Master{}, 0), engine.Master{})
+	if most := (limitFlags{}).live().Memory; most > 0 {
+		limit = min(limit, most)
+	}
+	detail := fmt.Sprintf("active: each session has a control group; one of the default size has at most %d MiB of memory", limit>>20)
+	if c.MaxProcesses > 0 {
+		detail += fmt.Sprintf(" and %d processes", c.MaxProcesses)
+	}
+	return detail
 }
 
 // installed is the engine that sessions get; nil where there is none.

@@ -126,6 +126,26 @@ func (e *engines) wait(ctx context.Context) (*engine.Engine, error) {
 	return e.engine, e.err
 }
 
+// addFormats installs the table formats that a session's properties name.
+func (e *engines) addFormats(ctx context.Context, got *engine.Engine, s ergane.Session) error {
+	for _, name := range got.MissingFormats(s.Engine.Properties()) {
+		began := time.Now()
+		e.log.Info("installing a table format", "format", name, "session", s.ID)
+		if err := got.InstallFormat(ctx, name, nil, e.log); err != nil {
+			return fmt.Errorf("install the table format %s: %w", name, err)
+		}
+		e.log.Info("table format installed", "format", name, "session", s.ID, "took", time.Since(began).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// installed is the engine, or nil while there is none.
+func (e *engines) installed() *engine.Engine {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.engine
+}
+
 // ready says whether sessions can start.
 func (e *engines) ready() readiness {
 	e.mu.Lock()

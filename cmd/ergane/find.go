@@ -32,6 +32,11 @@ type readiness struct {
 	What   string `json:"what,omitempty"`   // what is being waited for
 	Detail string `json:"detail,omitempty"` // how far it is
 	Error  string `json:"error,omitempty"`  // why it will not become ready by itself
+	// Kernels that were started ahead of their sessions: those that wait for one, and those that are on their way.
+	Waiting int `json:"waiting_kernels,omitempty"`
+	Warming int `json:"warming_kernels,omitempty"`
+	// Catalog is how the catalog of all sessions is.
+	Catalog *catalogState `json:"catalog,omitempty"`
 }
 
 // findServer returns a client of the server on the data dir, and starts one

@@ -29,5 +29,9 @@ func (s *server) ready() readiness {
 			return readiness{What: "waiting for the embedded S3", Detail: err.Error()}
 		}
 	}
-	return s.engines.ready()
+	r := s.engines.ready()
+	r.Waiting, r.Warming = s.manager.Pooled()
+	catalog := s.catalogState()
+	r.Catalog = &catalog
+	return r
 }

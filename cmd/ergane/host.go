@@ -17,6 +17,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/metastore"
 	"github.com/ergane-dev/ergane/internal/objects"
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
 	"github.com/ergane-dev/ergane/internal/sandbox"
@@ -39,6 +40,12 @@ type host struct {
 	// its key is not ours to narrow down, so every session gets it as it is.
 	external *externalS3
 	roles    roles
+	// catalog is the address of the catalog that sessions share; empty: there is none.
+	catalog string
+	// metastore is the server of that catalog where it is ours.
+	metastore *metastore.Server
+	// results is the s3:// address of the result store, without a trailing slash.
+	results string
 }
 
 // s3 is the store that a session's code has, and its key pair there.
@@ -78,43 +85,37 @@ func (h *host) Check(s ergane.Session) (memory int64, err error) {
 	return engine.Memory(properties, h.cluster.master, s.Engine.MaxConcurrentDpus), nil
 }
 
+// memoryLimit is how many bytes a session can have at most.
+func (h *host) memoryLimit(s ergane.Session) int64 {
+	return engine.MemoryLimit(s.Memory, h.cluster.master)
+}
+
 func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, error) {
+	return h.start(ctx, s, min(s.IdleTimeout, h.deadMan), nil)
+}
+
+// start starts the kernel of a session, or one ahead of the session.
+func (h *host) start(ctx context.Context, s ergane.Session, deadMan time.Duration, ahead *kernel.Ahead) (session.Kernel, error) {
 	e, err := h.engines.wait(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := h.engines.addFormats(ctx, e, s); err != nil {
 		return nil, err
 	}
 	dir := h.dir(s.ID)
 	if err := os.RemoveAll(dir); err != nil { // what a start left that was cut short
 		return nil, fmt.Errorf("clear the session's folder: %w", err)
 	}
-	s3, info := h.s3(s), h.info()
-	info.S3, info.Region = s3.Endpoint, s3.Region
-	env := map[string]string{}
-	for _, v := range clientEnv(info, s3.key()) {
-		name, value := cutEnv(v)
-		env[name] = value
-	}
 	var policy *sandbox.Policy
-	var home, user string
 	if h.confiner != nil {
 		var started func()
-		if policy, started, err = h.confiner.policy(ctx, dir, e); err != nil {
+		if policy, started, err = h.confiner.policy(ctx, dir, e, h.memoryLimit(s)); err != nil {
 			return nil, err
 		}
 		defer started()
-		home, user = policy.Home, policy.Name
 	}
-	launch, err := e.Launch(engine.LaunchSpec{
-		Home:        home,
-		User:        user,
-		WorkDir:     filepath.Join(dir, "work"),
-		S3:          engine.S3(s3),
-		Environment: env,
-		Properties:  s.Engine.Properties(),
-		Master:      h.cluster.master,
-		Secret:      h.cluster.secretOf(h.keys, s.ID),
-		MaxDpus:     s.Engine.MaxConcurrentDpus,
-	})
+	launch, err := h.launch(e, s, policy)
 	if err == nil {
 		err = launch.Prepare()
 	}
@@ -125,11 +126,12 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		Dir:        dir,
 		Argv:       launch.Argv,
 		Env:        launch.Env,
-		Boot:       kernel.Boot{Env: env, Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
+		Boot:       kernel.Boot{Env: h.environment(s), Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
 		Token:      h.keys.KernelToken(s.ID),
-		DeadMan:    min(s.IdleTimeout, h.deadMan),
+		DeadMan:    deadMan,
 		ServerLock: lockPath(h.dataDir),
 		Shim:       []string{self, "shim"},
+		Ahead:      ahead,
 		Sandbox:    policy,
 		Log:        h.log,
 	}
@@ -141,7 +143,42 @@ func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, err
 		}
 		return nil, err
 	}
-	return sessionKernel{k}, nil
+	return sessionKernel{k, h, ahead != nil}, nil
+}
+
+// environment is what a session's code finds in its environment: where the API and S3 are, and its key.
+func (h *host) environment(s ergane.Session) map[string]string {
+	s3, info := h.s3(s), h.info()
+	info.S3, info.Region = s3.Endpoint, s3.Region
+	env := map[string]string{}
+	for _, v := range clientEnv(info, s3.key()) {
+		name, value := cutEnv(v)
+		env[name] = value
+	}
+	return env
+}
+
+// launch is how a session's kernel is started, and its configuration of Spark.
+func (h *host) launch(e *engine.Engine, s ergane.Session, policy *sandbox.Policy) (engine.Launch, error) {
+	var home, user string
+	if policy != nil {
+		home, user = policy.Home, policy.Name
+	}
+	catalog, warehouse := h.catalogOf(s)
+	return e.Launch(engine.LaunchSpec{
+		Catalog:     catalog,
+		Compares:    h.metastore != nil,
+		Warehouse:   warehouse,
+		Home:        home,
+		User:        user,
+		WorkDir:     filepath.Join(h.dir(s.ID), "work"),
+		S3:          engine.S3(h.s3(s)),
+		Environment: h.environment(s),
+		Properties:  s.Engine.Properties(),
+		Master:      h.cluster.master,
+		Secret:      h.cluster.secretOf(h.keys, s.ID),
+		MaxDpus:     s.Engine.MaxConcurrentDpus,
+	})
 }
 
 func factsOf(s ergane.Session) kernel.Facts {
@@ -169,7 +206,8 @@ func (h *host) Adopt(ctx context.Context, sessionID string) (session.Kernel, err
 	case err != nil:
 		return nil, err
 	}
-	return sessionKernel{k}, nil
+	_, _, ahead := kernel.ReadAhead(h.dir(sessionID))
+	return sessionKernel{k, h, ahead}, nil
 }
 
 // ended is the error for a kernel that has ended; Spark's own refusal says
@@ -267,7 +305,22 @@ func (h *host) Sessions() ([]string, error) {
 }
 
 // sessionKernel is a kernel as the session manager wants it.
-type sessionKernel struct{ *kernel.Kernel }
+type sessionKernel struct {
+	*kernel.Kernel
+	host  *host
+	ahead bool // it was started ahead of its session
+}
+
+func (k sessionKernel) Claim(ctx context.Context, s ergane.Session) error {
+	if !k.ahead {
+		return nil
+	}
+	c, err := k.host.claim(ctx, s)
+	if err != nil {
+		return err
+	}
+	return k.Kernel.Claim(ctx, c)
+}
 
 func (k sessionKernel) Has(id string) bool {
 	if _, ok := k.Started(id); ok {

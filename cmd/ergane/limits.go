@@ -22,7 +22,7 @@ type limitFlags struct {
 	MaxWorkgroupSessions int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_SESSIONS" placeholder:"N"`
 	MaxDpus              int           `help:"How many DPUs (MaxConcurrentDpus, default 20) the live sessions may have together; 0: any number." env:"ERGANE_MAX_DPUS" placeholder:"N"`
 	MaxWorkgroupDpus     int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_DPUS" placeholder:"N"`
-	MaxMemory            byteSize      `help:"Memory that the live sessions may need together, each its driver's heap and 400 MiB, and the executors of a local cluster: 16g, 900m. Default: nine tenths of the machine's." env:"ERGANE_MAX_MEMORY" placeholder:"SIZE"`
+	MaxMemory            byteSize      `help:"Memory that the live sessions may need together, each its driver's heap and 400 MiB (or spark.driver.memoryOverhead), and the executors of a local cluster: 16g, 900m. Default: nine tenths of the machine's." env:"ERGANE_MAX_MEMORY" placeholder:"SIZE"`
 	MaxRunTime           time.Duration `help:"How long a calculation may take before it is stopped; 0: for ever." env:"ERGANE_MAX_RUN_TIME" placeholder:"DURATION"`
 	MaxOutput            byteSize      `help:"How much a calculation may print to stdout, or to stderr, before it is stopped." default:"1g" env:"ERGANE_MAX_OUTPUT" placeholder:"SIZE"`
 	MaxDisk              byteSize      `help:"How large a session's folder may grow before its calculation is stopped; 0: as large as the disk." env:"ERGANE_MAX_DISK" placeholder:"SIZE"`

@@ -96,6 +96,11 @@ func TestServeRefusesWhatIsNotSafeOrNotWhole(t *testing.T) {
 		"no address":                     {serveCmd{Listen: "here", S3Listen: loopback}, "not an address of the form host:port"},
 		"half of TLS":                    {serveCmd{Listen: loopback, S3Listen: loopback, TLSCert: certFile}, "go together"},
 		"a key that is none":             {serveCmd{Listen: loopback, S3Listen: loopback, TLSCert: certFile, TLSKey: certFile}, "--tls-key"},
+		"no catalog":                     {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "off"}, ""},
+		"another's catalog":              {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://hive:9083"}, ""},
+		"two that stand in":              {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://a:9083,thrift://b:9083"}, ""},
+		"a catalog without a port":       {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://hive"}, "--catalog thrift://hive is neither auto nor off nor of the form thrift://host:port"},
+		"a catalog of another kind":      {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "http://hive:9083"}, "--catalog http://hive:9083 is neither"},
 		"results that are no address":    {serveCmd{Listen: loopback, S3Listen: loopback, Results: "/tmp/x"}, "--results /tmp/x is not an s3:// address"},
 	} {
 		t.Run(name, func(t *testing.T) {

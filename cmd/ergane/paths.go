@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/durable"
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // dataHome is $XDG_DATA_HOME, or ~/.local/share.
@@ -58,11 +61,7 @@ func makeDataDir(dir string) error {
 		return fmt.Errorf("the data folder cannot be made; name another with --data-dir: %w", err)
 	}
 	if made { // what is durable in it needs its name to be
-		above, err := os.Open(filepath.Dir(dir))
-		if err == nil {
-			err = errors.Join(above.Sync(), above.Close())
-		}
-		if err != nil {
+		if err := durable.SyncFolder(filepath.Dir(dir)); err != nil {
 			return fmt.Errorf("the data folder cannot be made durable; name another with --data-dir: %w", err)
 		}
 	}
@@ -98,8 +97,11 @@ type serverInfo struct {
 	// CertFile is the API's certificate where it is self-signed.
 	CertFile string `json:"cert_file,omitzero"`
 	// Master is Spark's, for doctor to show.
-	Master  string `json:"master"`
-	Version string `json:"version"`
+	Master string `json:"master"`
+	// Group tells whether its sessions have control groups. What works depends
+	// on where a server was started, so doctor cannot try that for it.
+	Group   sandbox.Layer `json:"group,omitzero"`
+	Version string        `json:"version"`
 }
 
 func serverInfoPath(dataDir string) string { return filepath.Join(dataDir, "server.json") }
@@ -126,9 +128,5 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, append(raw, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return durable.Replace(path, 0o600, append(raw, '\n'))
 }

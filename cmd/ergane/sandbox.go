@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,7 +23,7 @@ type sandboxFlags struct {
 	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor), strict (refuse to start without a user or mounts of their own, and Landlock) or off." enum:"auto,strict,off" default:"auto" env:"ERGANE_SANDBOX"`
 	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
 	SessionUsers sandbox.Users `help:"Numbers of the users that sessions run as where the server is root; nobody else may have them." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
-	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
+	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user or a control group of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
 }
 
 const (
@@ -74,6 +76,7 @@ type confiner struct {
 	flags   sandboxFlags
 	dataDir string
 	view    sandbox.View // of all sessions
+	memory  int64        // that all sessions may have together; 0 is any
 	shared  bool         // the executors are elsewhere, and know the server's user
 	log     *slog.Logger
 
@@ -84,8 +87,9 @@ type confiner struct {
 }
 
 // openConfiner finds out what works here. hidden are files of the server's
-// beside its data dir. It is nil with --sandbox off.
-func openConfiner(ctx context.Context, f sandboxFlags, dataDir string, master engine.Master, hidden []string, log *slog.Logger) (*confiner, error) {
+// beside its data dir; memory is what sessions may have together. It is nil
+// with --sandbox off.
+func openConfiner(ctx context.Context, f sandboxFlags, dataDir string, memory int64, master engine.Master, hidden []string, log *slog.Logger) (*confiner, error) {
 	if f.Sandbox == sandboxOff {
 		return nil, nil
 	}
@@ -93,7 +97,7 @@ func openConfiner(ctx context.Context, f sandboxFlags, dataDir string, master en
 	if err != nil {
 		return nil, err
 	}
-	c := &confiner{flags: f, dataDir: dataDir, shared: !master.Here(), log: log}
+	c := &confiner{flags: f, dataDir: dataDir, memory: memory, shared: !master.Here(), log: log}
 	c.view = sandbox.System(append(hidden, dataDir)...).AndRead(read...).AndWrite(write...)
 	if c.shared {
 		c.view = c.view.AndRead(clusterFiles()...)
@@ -101,7 +105,8 @@ func openConfiner(ctx context.Context, f sandboxFlags, dataDir string, master en
 	if c.layers, err = c.detect(ctx, nil); err != nil {
 		return nil, err
 	}
-	log.Info("sandbox", "user", describeLayer(c.layers.User), "mounts", describeLayer(c.layers.Mounts), "landlock", describeLayer(c.layers.Landlock))
+	log.Info("sandbox", "user", describeLayer(c.layers.User), "mounts", describeLayer(c.layers.Mounts), "landlock", describeLayer(c.layers.Landlock),
+		"group", describeLayer(c.layers.Group))
 	return c, c.strict(c.layers)
 }
 
@@ -146,6 +151,13 @@ func (c *confiner) strict(l sandbox.Layers) error {
 	return fmt.Errorf("--sandbox strict: sessions can have neither a user of their own (%s) nor mounts of their own (%s)", l.User.Why, l.Mounts.Why)
 }
 
+// known are the layers as far as they have been tried.
+func (c *confiner) known() sandbox.Layers {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.layers
+}
+
 // with are the layers that work with an engine: a session's own user may not be able to read it.
 func (c *confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
 	c.mu.Lock()
@@ -167,9 +179,24 @@ func (c *confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, 
 	return l, nil
 }
 
-// policy makes the folder of a session and the sandbox around it. started has
-// to be called when the session's process runs, or will not.
-func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (_ *sandbox.Policy, started func(), err error) {
+// group is the control group of the session with a folder, which may have so many bytes.
+func (c *confiner) group(l sandbox.Layers, dir string, memory int64) *sandbox.Group {
+	server := sha256.Sum256([]byte(c.dataDir))
+	g := l.NewGroup(hex.EncodeToString(server[:4]), filepath.Base(dir))
+	if g == nil {
+		return nil
+	}
+	if g.Total = c.memory; g.Total > 0 {
+		memory = min(memory, g.Total)
+	}
+	g.Memory, g.Processes = memory, c.flags.MaxProcesses
+	return g
+}
+
+// policy makes the folder of a session, which may have so many bytes of
+// memory, and the sandbox around it. started has to be called when the
+// session's process runs, or will not.
+func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine, memory int64) (_ *sandbox.Policy, started func(), err error) {
 	l, err := c.with(ctx, e)
 	if err != nil {
 		return nil, nil, err
@@ -178,6 +205,7 @@ func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine) (_ 
 	p := &sandbox.Policy{
 		Stage: []string{self, "confine"}, Dir: filepath.Join(work, "tmp"),
 		Mounts: l.Mounts.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
+		Group: c.group(l, dir, memory),
 	}
 	if p.User, started, err = c.claim(work, l.User.Active); err != nil {
 		return nil, nil, err
@@ -216,6 +244,7 @@ func (c *confiner) claim(work string, own bool) (number int, release func(), err
 	if err != nil {
 		return 0, nil, err
 	}
+	folders = append(folders, filepath.Join(catalogPath(c.dataDir), "work"))
 	taken := map[int]bool{}
 	for _, folder := range folders {
 		if st, err := os.Lstat(folder); err == nil {

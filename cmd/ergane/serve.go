@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,11 +20,13 @@ type serveCmd struct {
 	Results  string        `help:"s3://bucket/prefix of an external store for results, reached by ERGANE_S3_ENDPOINT, ERGANE_S3_REGION, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY. Without it the embedded S3 is used." env:"ERGANE_RESULTS" placeholder:"URI"`
 	Roles    string        `help:"JSON file of execution roles: role ARN to endpoint, region, access_key_id and secret_access_key of the S3 that its sessions use. With it, other roles are refused." env:"ERGANE_ROLES" placeholder:"FILE" type:"existingfile"`
 	Master   string        `help:"Where Spark's executors run: local, local[N], local[*], local-cluster[WORKERS,CORES,MEGABYTES], spark://HOST:PORT, yarn or k8s://ADDRESS." default:"local[*]" env:"ERGANE_MASTER" placeholder:"MASTER"`
+	Catalog  string        `help:"Catalog of databases and tables: auto (one for all sessions, kept by the server), off (each session has its own, in memory) or thrift://HOST:PORT of a Hive Metastore." default:"off" env:"ERGANE_CATALOG" placeholder:"CATALOG"`
 	Hold     time.Duration `help:"How long reads of a just started session or calculation wait for its end; 0 turns it off." default:"1s" env:"ERGANE_HOLD"`
 	TLSCert  string        `name:"tls-cert" help:"Certificate (PEM) for TLS." env:"ERGANE_TLS_CERT" placeholder:"FILE" type:"existingfile"`
 	TLSKey   string        `name:"tls-key" help:"Key (PEM) of the certificate." env:"ERGANE_TLS_KEY" placeholder:"FILE" type:"existingfile"`
 	Insecure bool          `help:"Allow an address other than loopback without TLS." env:"ERGANE_INSECURE"`
 	ExitIdle time.Duration `help:"End by itself when no client and no session was there for so long; 0 is never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
+	poolFlags
 	limitFlags
 	sandboxFlags
 	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
@@ -83,6 +86,12 @@ func (c *serveCmd) config() (serverConfig, error) {
 	if err := c.sandboxFlags.check(); err != nil {
 		return cfg, err
 	}
+	if err := c.poolFlags.check(); err != nil {
+		return cfg, err
+	}
+	if c.ExitIdle == 0 { // else it is there for one session, and gone before it were of use
+		cfg.Pool = c.pool()
+	}
 	for _, path := range []string{c.Roles, c.TLSKey} {
 		if path != "" {
 			cfg.Secrets = append(cfg.Secrets, path)
@@ -90,6 +99,14 @@ func (c *serveCmd) config() (serverConfig, error) {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return cfg, errors.New("--tls-cert and --tls-key go together")
+	}
+	cfg.Catalog = cmp.Or(c.Catalog, catalogOff)
+	if err := checkCatalog(cfg.Catalog); err != nil {
+		return cfg, err
+	}
+	if cfg.Catalog == catalogAuto && c.Roles != "" {
+		// It makes and removes folders with the server's key, for whoever connects.
+		return cfg, errors.New("--catalog auto and --roles do not go together: the catalog would do for a role's sessions what the role may not")
 	}
 	var err error
 	if cfg.Cluster, err = openCluster(c.Master); err != nil {

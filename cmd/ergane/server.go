@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/metastore"
 	"github.com/ergane-dev/ergane/internal/metrics"
 	"github.com/ergane-dev/ergane/internal/objects"
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
@@ -42,8 +44,10 @@ type serverConfig struct {
 	External           externalS3
 	Roles              roles
 	Cluster            cluster
+	Catalog            string // catalogAuto, catalogOff or an address
 	Limits             limitFlags
 	Sandbox            sandboxFlags
+	Pool               session.Pool
 	Secrets            []string // files that sessions must not see
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
@@ -59,6 +63,7 @@ type server struct {
 	store   *store.Store
 	s3      *gateway.Supervisor // nil with an external store
 	engines *engines
+	catalog *metastore.Server // nil where the server keeps none
 	manager *session.Manager
 	metrics *metrics.Metrics
 	http    *http.Server
@@ -104,9 +109,12 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if s.engines, err = newEngines(cfg.EngineDir, log); err != nil {
 		return nil, err
 	}
-	confiner, err := openConfiner(ctx, cfg.Sandbox, cfg.DataDir, cfg.Cluster.master, cfg.Secrets, log)
+	confiner, err := openConfiner(ctx, cfg.Sandbox, cfg.DataDir, cfg.Limits.live().Memory, cfg.Cluster.master, cfg.Secrets, log)
 	if err != nil {
 		return nil, err
+	}
+	if confiner != nil {
+		s.info.Group = confiner.layers.Group
 	}
 	s.installing.Go(func() { s.engines.run(work) })
 
@@ -117,14 +125,18 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if cfg.Results != "" {
 		h.external = &cfg.External
 	}
-	h.roles = cfg.Roles
+	h.roles, h.results = cfg.Roles, cmp.Or(cfg.Results, "s3://ergane-results")
+	if err := s.openCatalog(h); err != nil {
+		return nil, err
+	}
 	s.metrics = metrics.New(build())
+	states, kernels, bucket := crashing(s.store, h, results)
 	s.manager = session.New(session.Config{
-		Meter: s.metrics,
-		Hold:  cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
+		Meter: s.metrics, Pool: cfg.Pool,
+		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
 		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxDisk: int64(cfg.Limits.MaxDisk),
 		OweBytes: cfg.Limits.owed(cfg.DataDir),
-	}, s.store, h, results, log)
+	}, states, kernels, bucket, log)
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -273,6 +285,9 @@ func (s *server) close() error {
 	}
 	s.stop()
 	s.installing.Wait()
+	if s.catalog != nil {
+		s.catalog.Close()
+	}
 	if s.s3 != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainFor)
 		if s.sessionsLive(ctx) {

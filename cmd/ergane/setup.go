@@ -8,7 +8,10 @@ import (
 	"github.com/ergane-dev/ergane/internal/engine"
 )
 
-type setupCmd struct{ dirs }
+type setupCmd struct {
+	dirs
+	Formats []string `help:"Table formats whose jars are to be installed, too: iceberg, delta, hudi. Others are when a session first needs them." enum:"iceberg,delta,hudi" placeholder:"NAME,..."`
+}
 
 // Help is the long help text.
 func (setupCmd) Help() string {
@@ -33,6 +36,12 @@ func (c *setupCmd) Run(ctx context.Context) error {
 	got, err := engine.Install(ctx, engine.Options{Dir: c.EngineDir, Spec: spec, KernelFS: e.kernel, Progress: func(p engine.Progress) {
 		say.progress(describe(p))
 	}})
+	for _, name := range c.Formats {
+		if err != nil {
+			break
+		}
+		err = got.InstallFormat(ctx, name, func(p engine.Progress) { say.progress(describe(p)) }, nil)
+	}
 	say.done()
 	if err != nil {
 		return interrupted(ctx, err)

@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from typing import Any
 
-from conftest import processes_at
-from faults import family, folder
+from conftest import processes_at, waiting_kernels
+from faults import family, folder, groups_of
 from world import Calculation, Session, Violation, World, digest
 
 TERMINAL = ("COMPLETED", "FAILED", "CANCELED")
@@ -132,17 +132,27 @@ def check_refusal(world: World, calc: Calculation) -> None:
 def check_leftovers(world: World) -> None:
     """Only the server, its store, and what belongs to live sessions runs; nobody's folder is left."""
 
+    def owned() -> list[str]:
+        return [*world.sessions, *waiting_kernels(world.server)]
+
     def orphans() -> set[int]:
         found = processes_at(world.server.data_dir) - {world.server.process.pid if world.server.process else 0}
         found -= {world.handle(world.server.data_dir / "s3.json", "pid", "start") or 0}
-        for sid in world.sessions:
+        for sid in owned():
             found -= {world.part(sid, "shim") or 0, *family(world.server, sid)}
         return found
 
     world.await_(f"end of processes that nobody owns: {orphans()}", SETTLE, lambda: None if orphans() else True)
-    for path in world.folders():
-        if path.name not in world.sessions and (path / "work").exists():
-            raise Violation("orphan", f"{path}/work is left")
+
+    def left() -> list[str]:
+        return [str(path) for path in world.folders() if (path / "work").exists() and path.name not in owned()]
+
+    world.await_(f"removal of what nobody owns: {left()}", SETTLE, lambda: None if left() else True)
+
+    def unowned() -> list[str]:
+        return [str(path) for path in groups_of(world.server) if path.name not in owned()]
+
+    world.await_(f"end of control groups that nobody owns: {unowned()}", SETTLE, lambda: None if unowned() else True)
     known = world.call("list_sessions", WorkGroup="primary", MaxResults=100)["Sessions"]
     if strangers := {s["SessionId"] for s in known} - set(world.sessions):
         raise Violation("double", f"sessions that nobody was told of: {strangers}")

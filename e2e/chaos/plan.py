@@ -40,13 +40,15 @@ class Plan:
     recovery: tuple[float, ...]  # the server is killed again so long after its start
     also: str  # what dies together with the recovering server
     hang: float  # how long a stopped S3 stays so
+    pool: int  # how many kernels a server that starts in this round keeps waiting
 
     def __str__(self) -> str:
         at = f"slot {self.slot}, {self.event} + {self.delay * 1000:.1f} ms"
         again = (
             f", again {[round(t * 1000) for t in self.recovery]} ms after a start with {self.also or 'nothing else'}"
         )
-        return f"{' and '.join(self.faults)} at {at}{again if self.recovery else ''}; {self.work[self.slot]}"
+        what = f"{' and '.join(self.faults)} at {at}{again if self.recovery else ''}"
+        return f"{what}; pool {self.pool}; {self.work[self.slot]}"
 
 
 def draw(seed: int, real: bool) -> Plan:
@@ -62,9 +64,10 @@ def draw(seed: int, real: bool) -> Plan:
     elif event == TERMINATE and aim.terminate is None:
         aim = replace(aim, terminate=dice.uniform(0, 0.2))
     work[slot] = aim
-    faults = [_fault(dice, real)]
+    pool = dice.choice([0, 0, 1, 2])
+    faults = [_fault(dice, real, pool)]
     if dice.random() < 0.35:
-        faults.append(_fault(dice, real))
+        faults.append(_fault(dice, real, pool))
     recovery: Sequence[float] = ()
     if dice.random() < 0.25:
         recovery = [dice.uniform(0, 0.5) for _ in range(dice.randint(1, 2))]
@@ -80,6 +83,7 @@ def draw(seed: int, real: bool) -> Plan:
         recovery=tuple(recovery),
         also=dice.choice(["", "", "", "kernel", "shim", "s3"]),
         hang=dice.uniform(0, 1.5),
+        pool=pool,
     )
 
 
@@ -115,8 +119,10 @@ def _moment(dice: random.Random, aim: Work, real: bool) -> tuple[str, float]:
     return event, dice.choice([dice.uniform(0, 0.01), dice.uniform(0, 0.1)])
 
 
-def _fault(dice: random.Random, real: bool) -> str:
+def _fault(dice: random.Random, real: bool, pool: int) -> str:
     kinds = {"server": 6, "term": 2, "shim": 2, "kernel": 2, "s3": 3, "s3 hangs": 1, "all": 1}
     if real:  # a session lost is a Spark to start
         kinds |= {"shim": 1, "kernel": 1, "jvm": 1}
+    if pool:
+        kinds |= {"waiting shim": 1, "waiting kernel": 1} | ({"waiting jvm": 1} if real else {})
     return dice.choices(list(kinds), list(kinds.values()))[0]

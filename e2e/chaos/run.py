@@ -13,7 +13,6 @@ import random
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -39,7 +38,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with everything that was started
     env = {}
     if args.kernels == "standin":
-        build()
+        from build import build
+
+        build(BUILD)
         conftest.ERGANE = BUILD / "ergane"
         env["ERGANE_CHAOS_KERNEL"] = f"{BUILD}/standin stand-in-kernel"
         env["ERGANE_ALLOW_PATH"] = f"{conftest.COMMON}:rw,{BUILD}"
@@ -50,12 +51,6 @@ def main() -> int:
     else:
         print(f"server, log and sessions are kept in {place}")
     return 0 if ok else 1
-
-
-def build() -> None:
-    for package, more in (("./cmd/ergane", ["-tags", "chaos"]), ("./internal/kernel/kerneltest/standin", [])):
-        command = ["go", "build", *more, "-o", str(BUILD) + "/", package]
-        subprocess.run(command, check=True, cwd=conftest.ROOT)
 
 
 class Run:
@@ -103,6 +98,7 @@ class Run:
         plan = draw(seed, self.world.real)
         if self.args.verbose:
             print(f"{seed}: {plan}", flush=True)
+        self.world.keep_waiting(plan.pool)
         before = len(self.world.sessions)
         errors: list[BaseException] = []
 
@@ -142,6 +138,12 @@ class Run:
         check(world, [])
         if doubles := [m for m, n in world.read_marks().items() if n > 1]:
             raise Violation("double", f"marks {doubles}")
+        world.server.kill()
+        world.keep_waiting(0)
+        world.start()
+        world.await_(
+            "end of the kernels that waited", 60, lambda: None if conftest.waiting_kernels(world.server) else True
+        )
         if (code := world.server.stop()) != 0:
             raise Violation("stop", f"the server ended with {code} at SIGTERM")
         left = [p for p in (world.server.data_dir / "s3").rglob(".sgwtmp/**/*") if p.is_file()]

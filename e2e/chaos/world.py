@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-from conftest import Athena, Server, common_folder, processes_at
+from conftest import Athena, Server, common_folder, processes_at, waiting_kernels
 from faults import alive, family, folder
 from plan import SLOTS, Plan, Work
 
@@ -86,7 +86,8 @@ class World:
         self.server.more_env = env
         # Not the system's free ports: one of those may become another connection's own while the server is dead.
         api, s3 = free_ports()
-        self.server.start("--listen", api, "--s3-listen", s3, "--max-memory", "1t", "--log-level", "INFO")
+        self.args = ["--listen", api, "--s3-listen", s3, "--max-memory", "1t", "--log-level", "INFO"]
+        self.server.start(*self.args)
         self.athena = Athena(
             self.server, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=40, max_pool_connections=50
         )
@@ -110,6 +111,10 @@ class World:
                 time.sleep(0.02)
             except AssertionError as e:
                 raise Violation("5xx", f"{what}: {e}") from e
+
+    def keep_waiting(self, pool: int) -> None:
+        """The next server that starts keeps so many kernels waiting for sessions."""
+        self.server.args = [*self.args, "--pool", str(pool)]
 
     def status(self, sid: str) -> dict[str, Any]:
         return self.call("get_session_status", SessionId=sid)["Status"]
@@ -268,12 +273,17 @@ _ = sys.stdout.write(whole[{half}:])
                 if sid is not None:
                     self.mark_hit(sid)
                 hits = sid is not None and kill(self.part(sid, fault))
+            case "waiting shim" | "waiting kernel" | "waiting jvm":
+                waiting = sorted(waiting_kernels(self.server))
+                if waiting:
+                    self.mark_hit(waiting[0])  # it may be claimed in this moment
+                hits = bool(waiting) and kill(self.part(waiting[0], fault.removeprefix("waiting ")))
             case "all":
-                for path in self.folders():
-                    self.mark_hit(path.name)
                 first = processes_at(self.server.data_dir)
                 if not self.down():
                     self.server.kill()
+                for path in self.folders():  # not before: a session may have been starting
+                    self.mark_hit(path.name)
                 for pid in first | processes_at(self.server.data_dir):  # and what was being started
                     kill(pid)
         self.faults[fault if hits else "nothing was there to kill"] += 1

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ergane-dev/ergane/internal/durable"
 	"github.com/google/uuid"
 )
 
@@ -121,12 +122,7 @@ func create(path string) error {
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return durable.SyncFolder(filepath.Dir(path))
 }
 
 // Root is the key of the data dir's owner.
@@ -142,6 +138,16 @@ func (k *Keyring) Session(sessionID string) Key {
 	secret := base64.RawURLEncoding.EncodeToString(k.Derive("session key " + access))[:40]
 	return Key{AccessKeyID: access, Secret: secret, SessionID: id.String()}
 }
+
+// CatalogID is in the place of a session's id in the catalog's key. No session has it.
+const CatalogID = "00000000-0000-4000-8000-0000000ca7a1"
+
+// CatalogLock is the file below the data dir that is locked while the catalog
+// runs, and with it its key is good.
+var CatalogLock = filepath.Join("metastore", "lock")
+
+// Catalog is the key of the catalog's process, for the embedded S3 alone.
+func (k *Keyring) Catalog() Key { return k.Session(CatalogID) }
 
 // SessionOf is the session whose key has the access key id; empty for every other key.
 func SessionOf(accessKeyID string) string {

@@ -98,8 +98,8 @@ func (in *installation) train(ctx context.Context, e *Engine, key string) (archi
 		options = append(options, "-XX:SharedArchiveFile="+base)
 		files = []string{base, top}
 	}
-	// Nobody listens on port 1: enough to load the classes of an S3 client.
-	launch, err := e.Launch(LaunchSpec{WorkDir: tmp, Home: tmp, S3: S3{Endpoint: "http://127.0.0.1:1", AccessKeyID: "none", Secret: "none"}, Properties: map[string]string{
+	// Nobody listens on port 1: enough to load the classes of an S3 client, and of sessions with a shared catalog.
+	launch, err := e.Launch(LaunchSpec{WorkDir: tmp, Home: tmp, Catalog: "thrift://127.0.0.1:1", S3: S3{Endpoint: "http://127.0.0.1:1", AccessKeyID: "none", Secret: "none"}, Properties: map[string]string{
 		"spark.hadoop.fs.s3a.attempts.maximum": "1", "spark.hadoop.fs.s3a.retry.limit": "0",
 	}})
 	if err != nil {

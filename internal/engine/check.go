@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -11,7 +12,7 @@ import (
 
 // A Finding is one thing that was looked at, for ergane doctor.
 type Finding struct {
-	Name   string `json:"name"` // a word: python, packages, pyspark, jars, java, archive, kernel
+	Name   string `json:"name"` // a word: python, packages, pyspark, jars, java, archive, kernel, formats
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`           // what is there
 	Advice string `json:"advice,omitempty"` // what to do; set where something is not as good as it could be
@@ -22,7 +23,7 @@ const adviceSetup = "run ergane setup"
 // Check looks at everything the engine consists of, by running it where that
 // is quick. The findings come in a fixed order.
 func (e *Engine) Check(ctx context.Context) []Finding {
-	return []Finding{e.checkPython(ctx), e.checkPackages(ctx), e.checkPySpark(), e.checkJava(ctx), e.checkArchive(), e.checkKernel()}
+	return []Finding{e.checkPython(ctx), e.checkPackages(ctx), e.checkPySpark(), e.checkJava(ctx), e.checkArchive(), e.checkKernel(), e.checkFormats()}
 }
 
 func (e *Engine) checkPython(ctx context.Context) Finding {
@@ -117,6 +118,16 @@ func (e *Engine) checkKernel() Finding {
 	f := Finding{Name: "kernel", OK: true, Detail: e.made.Kernel}
 	if e.made.Kernel == "" || !exists(e.path(e.made.Kernel)) {
 		f.OK, f.Detail, f.Advice = false, "the kernel's source is missing", adviceSetup
+	}
+	return f
+}
+
+func (e *Engine) checkFormats() Finding {
+	known, installed := e.Formats()
+	f := Finding{Name: "formats", OK: true, Detail: "installed: " + cmp.Or(strings.Join(installed, ", "), "none")}
+	missing := slices.DeleteFunc(known, func(name string) bool { return slices.Contains(installed, name) })
+	if len(missing) > 0 {
+		f.Detail += "; when a session first needs it: " + strings.Join(missing, ", ")
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 const (
 	keyDriverMemory     = "spark.driver.memory"
+	keyDriverOverhead   = "spark.driver.memoryOverhead"
+	keyExecutorClasses  = "spark.executor.extraClassPath"
 	defaultDriverMemory = "1g"
 	logConfFile         = "log4j2.properties"
 	s3aClass            = "org.apache.hadoop.fs.s3a.S3A"
@@ -34,15 +37,21 @@ func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 		"spark.ui.showConsoleProgress": "false",
 
 		"spark.sql.catalogImplementation": "in-memory",
-		"spark.sql.warehouse.dir":         cmp.Or(spec.Warehouse, "file://"+filepath.Join(spec.WorkDir, "warehouse")),
+		"spark.sql.warehouse.dir":         cmp.Or(spec.warehouse(), "file://"+filepath.Join(spec.WorkDir, "warehouse")),
 		// toPandas and createDataFrame through Arrow; Spark falls back by itself
 		// where a type does not allow it.
 		"spark.sql.execution.arrow.pyspark.enabled": "true",
 	}
+	if spec.Catalog != "" {
+		maps.Copy(conf, catalogConf(spec.Catalog, filepath.Join(spec.WorkDir, scratchDir, "hive")))
+		if spec.Compares {
+			conf["spark.hadoop.iceberg.engine.hive.lock-enabled"] = "false"
+		}
+	}
 	for key, value := range s3aConf(spec.S3, filepath.Join(spec.WorkDir, scratchDir, "s3a")) {
 		conf["spark.hadoop."+key] = value
 	}
-	if !spec.Master.local() {
+	if !spec.Master.Local() {
 		e.executorConf(conf, spec)
 	}
 	return conf
@@ -63,7 +72,7 @@ func (e *Engine) executorConf(conf map[string]string, spec LaunchSpec) {
 	// They listen on loopback; what they show is all that they may do.
 	conf["spark.ui.killEnabled"] = "false"
 	// Spark puts its own folder of jars behind it; first comes what the class data archive was made of.
-	conf["spark.executor.extraClassPath"] = strings.Join(e.jars, ":")
+	conf[keyExecutorClasses] = strings.Join(e.jars, ":")
 	var options []string
 	for _, option := range append(e.executorOptions(filepath.Join(spec.WorkDir, scratchDir)), homeOptions(spec.Home)...) {
 		options = append(options, quoteOption(option))

@@ -8,6 +8,7 @@
 //	                  steps/      one marker per finished step of the setup
 //	                  venv/       Python, its packages and PySpark
 //	                  jars/       Spark's connector to S3
+//	                  formats/    a folder of jars for each table format that was asked for
 //	                  conf/       log4j2.properties
 //	                  archive/    the class data archive of exactly this JVM and class path
 //	                  kernel-…/   the kernel's source, named by its content

@@ -77,49 +77,58 @@ func (in *installation) installJars(ctx context.Context) error {
 	return in.step(ctx, "jars", key, func(ctx context.Context) error {
 		in.report.say("jars", fmt.Sprintf("downloading %d jars for S3", len(jars)))
 		work := in.path("tmp", "ivy")
-		fetched := filepath.Join(work, "jars")
-		if err := errors.Join(os.RemoveAll(work), os.MkdirAll(fetched, 0o755)); err != nil {
-			return explain("jars", "", err)
-		}
-		if err := in.runIvy(ctx, work, fetched, jars); err != nil {
+		fetched, err := in.fetchJars(ctx, "jars", work, jars)
+		if err != nil {
 			return err
 		}
-		for _, j := range jars {
-			sum, err := sha256Of(filepath.Join(fetched, j.file()))
-			if err != nil {
-				return explain("jars", "incomplete download", err)
-			}
-			if sum != j.SHA256 {
-				return explain("jars", "hash mismatch", fmt.Errorf("%s has the SHA-256 %s instead of %s", j.file(), sum, j.SHA256))
-			}
-		}
-		err := errors.Join(os.RemoveAll(in.path("jars")), os.Rename(fetched, in.path("jars")), os.RemoveAll(work))
+		err = errors.Join(os.RemoveAll(in.path("jars")), os.Rename(fetched, in.path("jars")), os.RemoveAll(work))
 		return explain("jars", "", err)
 	})
 }
 
-func (in *installation) runIvy(ctx context.Context, work, into string, jars []jar) error {
+// fetchJars downloads jars into a folder below work, which it empties first, and checks each against the lock.
+func (in *installation) fetchJars(ctx context.Context, step, work string, jars []jar) (fetched string, err error) {
+	fetched = filepath.Join(work, "jars")
+	if err := errors.Join(os.RemoveAll(work), os.MkdirAll(fetched, 0o755)); err != nil {
+		return "", explain(step, "", err)
+	}
+	if err := in.runIvy(ctx, step, work, fetched, jars); err != nil {
+		return "", err
+	}
+	for _, j := range jars {
+		sum, err := sha256Of(filepath.Join(fetched, j.file()))
+		if err != nil {
+			return "", explain(step, "incomplete download", err)
+		}
+		if sum != j.SHA256 {
+			return "", explain(step, "hash mismatch", fmt.Errorf("%s has the SHA-256 %s instead of %s", j.file(), sum, j.SHA256))
+		}
+	}
+	return fetched, nil
+}
+
+func (in *installation) runIvy(ctx context.Context, step, work, into string, jars []jar) error {
 	settings, module := filepath.Join(work, "settings.xml"), filepath.Join(work, "ivy.xml")
 	var s, m strings.Builder
 	err := errors.Join(ivySettings.Execute(&s, os.Getenv("DEFAULT_ARTIFACT_REPOSITORY")), ivyModule.Execute(&m, jars),
 		writeFile(settings, []byte(s.String())), writeFile(module, []byte(m.String())))
 	if err != nil {
-		return explain("jars", "", err)
+		return explain(step, "", err)
 	}
 	ivy, err := filepath.Glob(filepath.Join(in.sitePackages(), "pyspark", "jars", "ivy-*.jar"))
 	if err != nil || len(ivy) == 0 {
-		return explain("jars", "", errors.Join(errors.New("PySpark brought no Ivy"), err))
+		return explain(step, "", errors.Join(errors.New("PySpark brought no Ivy"), err))
 	}
 	trust, err := in.trustOptions()
 	if err != nil {
-		return explain("jars", "", err)
+		return explain(step, "", err)
 	}
 	argv := append([]string{in.made.Java.Path, "-XX:TieredStopAtLevel=1", "-Duser.home=" + work, "-Divy.checksums="}, trust...)
 	argv = append(argv, proxyOptions(os.Getenv)...)
 	argv = append(argv, "-jar", ivy[0], "-settings", settings, "-ivy", module, "-cache", filepath.Join(work, "cache"),
 		"-retrieve", filepath.Join(into, "[artifact]-[revision].[ext]"), "-verbose")
 	out, err := in.command(ctx, argv, in.environ(), nil)
-	return explain("jars", out, err)
+	return explain(step, out, err)
 }
 
 // proxyOptions tells a JVM of the proxy that everything else learns from the environment.

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,6 +14,7 @@ const (
 	// serialBelow is the heap size from which on the JVM's default collector
 	// is worth its threads and memory.
 	serialBelow = 4 << 30
+	initialHeap = 128 << 20
 )
 
 // opens are the packages of the JDK that Spark reaches into, as Spark's
@@ -27,16 +30,27 @@ var opens = []string{
 
 // javaCommand is the command line of a driver's JVM up to its class path: what
 // spark-submit would work out with a JVM of its own.
-func (e *Engine) javaCommand(heapBytes int64, tmp string) []string {
+// More jars come behind the engine's, so that the class data archive still fits.
+func (e *Engine) javaCommand(heapBytes int64, tmp string, more []string) []string {
 	argv := append(e.plainJavaCommand(heapBytes, tmp), e.archiveOptions()...)
-	return append(argv, "-cp", strings.Join(e.jars, ":"))
+	return append(argv, "-cp", strings.Join(slices.Concat(e.jars, more), ":"))
 }
 
 func (e *Engine) plainJavaCommand(heapBytes int64, tmp string) []string {
 	argv := []string{e.made.Java.Path, "-Xmx" + strconv.FormatInt(max(heapBytes, 64<<20)>>20, 10) + "m", "-Xss4m"}
+	// A heap that begins small: most sessions are idle most of the time, and one of
+	// this machine's default size keeps what it has touched once.
+	argv = append(argv, "-Xms"+strconv.FormatInt(min(max(heapBytes, 64<<20), initialHeap)>>20, 10)+"m")
 	if heapBytes < serialBelow {
-		argv = append(argv, "-XX:+UseSerialGC")
+		// A kernel that waits, or a session that is idle, has the heap shrink with one
+		// collection (kernel/src/ergane_kernel/heap.py), not with four.
+		argv = append(argv, "-XX:+UseSerialGC", "-XX:-ShrinkHeapInSteps")
 	}
+	// A session's first minute is spent on code that runs a few thousand times; the
+	// optimizing compiler is kept for what runs more often, loops excepted.
+	argv = append(argv, "-XX:Tier4InvocationThreshold=50000", "-XX:Tier4MinInvocationThreshold=6000", "-XX:Tier4CompileThreshold=150000")
+	// Not -XX:+ExitOnOutOfMemoryError: a driver lives through one in the planner, in
+	// a broadcast or in a call from Python, and after one in a task Spark ends it.
 	argv = append(argv,
 		"-XX:-UsePerfData", // no file in /tmp that other users see
 		"-Dfile.encoding=UTF-8",
@@ -99,4 +113,28 @@ func (e *Engine) archiveOptions() []string {
 		return nil
 	}
 	return []string{"-Xshare:auto", "-Xlog:disable", "-XX:SharedArchiveFile=" + strings.Join(files, ":")}
+}
+
+// Fixed are those of a session's properties that its JVM is started with, and
+// that nothing can change in a JVM that runs. It is false where no JVM can be
+// started with them ahead of the session, because what they name may change
+// meanwhile: jars that are files, as opposed to packages with a version.
+func (e *Engine) Fixed(properties map[string]string) (fixed map[string]string, ahead bool) {
+	asked, _, err := CheckProperties(properties)
+	if err != nil {
+		return nil, false
+	}
+	fixed = map[string]string{}
+	for key, value := range asked {
+		switch key {
+		case keyDriverMemory, "spark.jars.packages", "spark.jars.excludes", "spark.jars.repositories":
+			fixed[key] = value
+		default:
+			if isSubmitKey(key) {
+				return nil, false
+			}
+		}
+	}
+	maps.Copy(fixed, formatProperties(asked))
+	return fixed, true
 }

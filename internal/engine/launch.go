@@ -38,15 +38,30 @@ type LaunchSpec struct {
 	Secret string
 	// MaxDpus is the size of the session, coordinator and workers; 0: ergane.DefaultDpus.
 	MaxDpus int
+	// Compares tells that the metastore compares what Iceberg asks it to, so that commits need no locks.
+	Compares bool
 	// Warehouse is the address below which tables without a location lie;
 	// empty: a folder of WorkDir.
 	Warehouse string
-	S3        S3
+	// Catalog is the thrift:// address of a Hive Metastore; empty: the session has a catalog of its own, in memory.
+	Catalog string
+	S3      S3
 	// Environment is added to that of the JVM, and so reaches the Python
 	// workers: what the kernel puts into its own environment belongs here, too.
 	Environment map[string]string
 	// Properties are those that the client asked for, as it wrote them.
 	Properties map[string]string
+}
+
+// warehouse is the shared one, but for a session with a catalog of its own: what that does not
+// know of, such as another catalog's databases, it would remove with a database of the same name.
+func (spec LaunchSpec) warehouse() string {
+	for _, key := range []string{"spark.sql.catalogImplementation", "spark.hadoop.hive.metastore.uris"} {
+		if _, own := spec.Properties[key]; own && spec.Catalog != "" {
+			return ""
+		}
+	}
+	return spec.Warehouse
 }
 
 // Launch is what starts a kernel. Argv and Env are for the kernel's process,
@@ -158,7 +173,16 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	}
 	maps.Copy(java, spec.Environment)
 
+	withoutGlue(asked)
+	formats := e.formatJars(asked)
+	if !spec.Master.Here() && len(formats) > 0 { // executors elsewhere get them from the driver
+		asked["spark.jars"] = strings.Trim(asked["spark.jars"]+","+strings.Join(formats, ","), ",")
+		formats = nil
+	}
 	base := e.baseConf(spec, memory)
+	if classes, ok := base[keyExecutorClasses]; ok && len(formats) > 0 {
+		base[keyExecutorClasses] = classes + ":" + strings.Join(formats, ":")
+	}
 	submit := submitArgs(asked, base)
 	conf := base
 	for key, value := range asked {
@@ -172,7 +196,7 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	if len(submit) > 0 && spec.S3.Endpoint != "" {
 		java["AWS_ACCESS_KEY_ID"], java["AWS_SECRET_ACCESS_KEY"] = spec.S3.AccessKeyID, spec.S3.Secret
 	}
-	argv := append(append(e.javaCommand(heap, scratch), homeOptions(spec.Home)...), sparkMain)
+	argv := append(append(e.javaCommand(heap, scratch, formats), homeOptions(spec.Home)...), sparkMain)
 	if !spec.Master.Here() {
 		argv = append(argv, "--master", spec.Master.String())
 	}

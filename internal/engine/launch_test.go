@@ -28,6 +28,7 @@ func TestLaunchIsWhatTheGoldenFilesSay(t *testing.T) {
 	must(t, err)
 	for name, spec := range map[string]engine.LaunchSpec{
 		"cluster": {WorkDir: "/sessions/1/wo rk", Home: "/home/ann", S3: s3, Master: cluster, Secret: "hush", MaxDpus: 3},
+		"catalog": {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Warehouse: "s3://results/primary/warehouse", Catalog: "thrift://127.0.0.1:7482"},
 		"plain":   {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Warehouse: "s3://warehouse/"},
 		"properties": {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Name: "etl", Environment: map[string]string{"AWS_REGION": "eu-central-1"}, Properties: map[string]string{
 			"spark.driver.memory": "6g", "spark.sql.shuffle.partitions": "7", "spark.jars.packages": "org.example:lib:1", "NotebookId": "x",

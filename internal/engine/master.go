@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -54,11 +55,26 @@ func ParseMaster(text string) (Master, error) {
 
 func (m Master) String() string { return cmp.Or(m.url, defaultMaster) }
 
-// local: the driver is the one executor.
-func (m Master) local() bool { return masterLocal.MatchString(m.String()) }
+// Local: the driver is the one executor.
+func (m Master) Local() bool { return masterLocal.MatchString(m.String()) }
 
 // localCluster: the executors are processes on this machine, below the driver's.
 func (m Master) localCluster() bool { return m.workers > 0 }
+
+// slots is how many tasks of a session run at once on this machine.
+func (m Master) slots() int {
+	switch threads := masterLocal.FindStringSubmatch(m.String()); {
+	case m.localCluster():
+		return m.workers * m.cores
+	case threads == nil:
+		return 0
+	case threads[2] == "*":
+		return runtime.NumCPU()
+	default:
+		n, _ := strconv.Atoi(threads[2])
+		return max(1, n)
+	}
+}
 
 // standalone: the executors are given out by one of Spark's own masters.
 func (m Master) standalone() bool { return m.localCluster() || strings.HasPrefix(m.url, "spark://") }
@@ -67,4 +83,4 @@ func (m Master) standalone() bool { return m.localCluster() || strings.HasPrefix
 func (m Master) NeedsSecret() bool { return strings.HasPrefix(m.url, "spark://") }
 
 // Here: nothing of a session is on another machine.
-func (m Master) Here() bool { return m.local() || m.localCluster() }
+func (m Master) Here() bool { return m.Local() || m.localCluster() }

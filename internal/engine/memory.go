@@ -46,8 +46,23 @@ func parseMemory(text string) (bytes int64, err error) {
 }
 
 // sessionOverhead is what a session needs beside its driver's heap: the JVM's
-// own memory, the kernel, its Python workers.
+// own memory, the kernel, its Python workers. Who knows better says so with
+// spark.driver.memoryOverhead, which counts if it is more.
 const sessionOverhead = 400 << 20
+
+// What a session may take beyond that before it is stopped: what honest code
+// holds in Python for a while, and a Python worker with its batch for each task
+// that runs at once.
+const (
+	sessionHeadroom = 1 << 30
+	workerHeadroom  = 128 << 20
+)
+
+// MemoryLimit is how many bytes a session that was admitted with as many as it
+// may come to need (Memory) can have at most.
+func MemoryLimit(admitted int64, m Master) int64 {
+	return admitted + sessionHeadroom + int64(m.slots())*workerHeadroom
+}
 
 // hugeMemory is more than any machine has, and so little that sums of it never overflow.
 const hugeMemory = 1 << 45
@@ -65,6 +80,10 @@ func Memory(properties map[string]string, m Master, maxDpus int) int64 {
 			heap = min(n, hugeMemory)
 		}
 	}
+	overhead := int64(sessionOverhead)
+	if n, err := parseMemory(properties[keyDriverOverhead]); err == nil {
+		overhead = min(max(overhead, n), hugeMemory)
+	}
 	workers := min(m.workers, max(1, cmp.Or(maxDpus, ergane.DefaultDpus)-1))
-	return heap + sessionOverhead + int64(workers)*(int64(m.memory)<<20+sessionOverhead)
+	return heap + overhead + int64(workers)*(int64(m.memory)<<20+sessionOverhead)
 }

@@ -31,7 +31,7 @@ const (
 //
 // A value that is no number stays: Spark refuses it in its own words.
 func sizeExecutors(conf map[string]string, m Master, maxDpus int) {
-	if m.local() {
+	if m.Local() {
 		return
 	}
 	limit := max(1, cmp.Or(maxDpus, ergane.DefaultDpus)-1)

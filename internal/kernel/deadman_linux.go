@@ -30,6 +30,9 @@ func (s *shim) watchServer() {
 	seen := time.Now()
 	for range tick.C {
 		s.oom.sample()
+		if d := deadManOf(s.root); d > 0 { // it has been claimed
+			limit = d
+		}
 		// A lock that cannot be asked about is no proof that the server is gone.
 		if held, err := flock.Held(s.in.ServerLock); held || err != nil {
 			seen = time.Now()

@@ -130,12 +130,16 @@ func parseExit(b []byte) (ergane.Exit, error) {
 	if d.V != 1 {
 		return ergane.Exit{}, errVersion
 	}
-	return ergane.Exit{Known: true, Code: d.Code, Signal: max(0, d.Signal), Detail: clip(d.Detail, maxErrorValue)}, nil
+	exit := ergane.Exit{Known: d.Code != nil, Signal: max(0, d.Signal), Detail: clip(d.Detail, maxErrorValue)}
+	if exit.Known {
+		exit.Code = *d.Code
+	}
+	return exit, nil
 }
 
 type exitDocument struct {
 	V      int    `json:"v"`
-	Code   int    `json:"code"`
+	Code   *int   `json:"code"` // null where user code reaped the process, and nobody else can know
 	Signal int    `json:"signal"`
 	Detail string `json:"detail"`
 }

@@ -53,6 +53,21 @@ func TestOutcomesAreReadOrRefused(t *testing.T) {
 	}
 }
 
+func TestExitsAreTold(t *testing.T) {
+	t.Parallel()
+	for doc, want := range map[string]string{
+		`{"v":1,"code":137,"signal":9}`:               "was killed by signal 9 (killed)",
+		`{"v":1,"code":52,"signal":0,"detail":"why"}`: "exited with status 52: why",
+		`{"v":1,"code":0,"signal":0}`:                 "exited with status 0",
+		`{"v":1,"code":null,"signal":null}`:           "ended without leaving a record",
+	} {
+		exit, err := parseExit([]byte(doc))
+		if err != nil || exit.String() != want {
+			t.Errorf("%s: %q, %v; want %q", doc, exit, err, want)
+		}
+	}
+}
+
 func FuzzOutcome(f *testing.F) {
 	f.Add([]byte(`{"v":1,"id":"c","state":"FAILED","error":{"name":"E","value":"v"},"start":1.5,"end":2,"stdout":[1,2],"stderr":[3,4],"outputs":5}`))
 	f.Add([]byte(`{"v":1,"id":"c","state":"CANCELED","error":{"name":"` + strings.Repeat("é", 5000) + `","value":null},"stdout":[5,-1]}`))

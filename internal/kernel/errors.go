@@ -36,11 +36,16 @@ func (e *GoneError) Error() string { return "the kernel " + e.Exit.String() }
 
 // A SparkError is Spark's own refusal to start, for instance of a property.
 type SparkError struct {
-	Name  string // class of the exception
+	Name  string // class of the exception; empty where there was none: the driver died
 	Value string // its sentence
 }
 
-func (e *SparkError) Error() string { return e.Name + ": " + e.Value }
+func (e *SparkError) Error() string {
+	if e.Name == "" {
+		return e.Value
+	}
+	return e.Name + ": " + e.Value
+}
 
 // A DocumentError says that a file of the kernel's is there but cannot be believed.
 type DocumentError struct {

@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -35,7 +36,8 @@ type Kernel struct {
 	proc   *process // the kernel
 	shim   *process // nil if it was gone when the kernel was adopted
 	link   *link
-	pulse  pulse // beats at every event of the kernel's
+	oom    *oomWatch // of its control group, if it has one
+	pulse  pulse     // beats at every event of the kernel's
 
 	ctx    context.Context // ends with Detach
 	cancel context.CancelCauseFunc
@@ -59,6 +61,11 @@ func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *proce
 		dir: dir, handle: h, log: log, root: root, spool: spool, proc: proc, shim: shim,
 		done: make(chan struct{}), driverDone: make(chan struct{}), verdicts: map[string]ergane.Outcome{},
 	}
+	group, err := openGroup(root)
+	if err != nil {
+		log.Warn("nothing is known of the kernel's control group", "error", err)
+	}
+	k.oom = &oomWatch{group: group}
 	k.ctx, k.cancel = context.WithCancelCause(context.Background())
 	k.link = newLink(func(ctx context.Context) (net.Conn, error) {
 		return dialKernel(ctx, spool.root, h.PID)
@@ -104,16 +111,28 @@ func (k *Kernel) watch() {
 	k.pulse.beat()
 }
 
+// sparkOutOfMemory is the status with which Spark ends a JVM in which a task
+// met an OutOfMemoryError (org.apache.spark.util.SparkExitCode.OOM).
+const sparkOutOfMemory = 52
+
 // watchDriver waits for the kernel's word that the Spark driver has died.
 func (k *Kernel) watchDriver() {
 	for {
 		woken := k.pulse.next()
 		exit, err := readDocument(k.spool.root, "driver.json", parseExit)
 		if err == nil {
+			exit.Detail = "" // what it says itself is user code's
+			switch {
+			case exit.Signal == int(syscall.SIGKILL):
+				exit.Detail = k.oom.lately()
+			case exit.Code == sparkOutOfMemory:
+				exit.Detail = "Java ran out of memory, see spark.driver.memory"
+			}
 			k.driver = exit
 			close(k.driverDone)
 			return
 		}
+		k.oom.sample()
 		select {
 		case <-k.done:
 			return
@@ -159,6 +178,11 @@ func (k *Kernel) DriverExit() ergane.Exit {
 		return ergane.Exit{}
 	}
 }
+
+// Killed counts the kernel's processes, itself included, that Linux has killed
+// for want of memory, and says of which memory. It knows only of those in a
+// control group.
+func (k *Kernel) Killed() (n int64, why string) { return k.oom.total() }
 
 // Detach lets go of the kernel, which lives on if it lives: calls that wait
 // return ErrDetached, and all that the Kernel holds is freed. It is needed

@@ -18,10 +18,14 @@ const killLimit = 8 * time.Second
 // not matter. It returns how many it could not end.
 //
 // A kernel's own user ends all of a kind at once: what it has forked is found
-// whoever its parent is, which a program that only forks cannot outrun.
+// whoever its parent is, which a program that only forks cannot outrun. So
+// does its control group, which nothing that it starts can leave.
 func (s *shim) killDescendants() (left int) {
 	deadline := time.Now().Add(killLimit)
 	for wait := time.Millisecond / 4; ; wait = min(2*wait, 10*time.Millisecond) {
+		if s.group != nil {
+			s.group.Kill()
+		}
 		pids := children(os.Getpid())
 		for _, pid := range pids {
 			syscall.Kill(pid, syscall.SIGKILL) // ours and not reaped, so the number is theirs

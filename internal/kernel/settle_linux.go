@@ -2,7 +2,11 @@ package kernel
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,15 +34,23 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *proc
 		shim.reap()
 	}
 	exit, err := readDocument(root, exitFile, parseExit)
-	if err == nil {
-		return exit
+	left := killGroup(root)
+	if err != nil {
+		killStragglers(ctx, h, dir)
+		exit = ergane.Exit{Detail: "the process that watched over it is gone, too"}
 	}
-	killStragglers(ctx, h, dir)
-	return ergane.Exit{Detail: "the process that watched over it is gone, too"}
+	if left != nil {
+		exit.Detail = strings.TrimSpace(exit.Detail + " (" + left.Error() + ")")
+	}
+	return exit
 }
 
-// killStragglers ends what an unwatched kernel left running.
+// killStragglers ends what an unwatched kernel left running. The work folder
+// goes when that is done: from then on the kernel's user may be another's.
 func killStragglers(ctx context.Context, h Handle, dir string) {
+	if _, err := os.Lstat(filepath.Join(dir, workFolder)); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
 	deadline := time.Now().Add(settleLimit)
 	for ctx.Err() == nil && time.Now().Before(deadline) {
 		left := stragglers(h, dir, sessionOf(dir))

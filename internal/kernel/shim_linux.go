@@ -30,6 +30,7 @@ type shimInput struct {
 	ServerLock     string          `json:"server_lock"`
 	Boot           json.RawMessage `json:"boot"`
 	Sandbox        *sandbox.Policy `json:"sandbox,omitzero"`
+	Yield          bool            `json:"yield,omitzero"` // the kernel gives way to others until it is claimed
 }
 
 // The shim's descriptors. 0 is /dev/null, 1 and 2 are spawn.log.
@@ -67,6 +68,7 @@ func ShimMain() int {
 		fmt.Fprintln(report, err)
 		return 1
 	}
+	crashAt("shim.recorded")
 	fmt.Fprintln(report, startedReport) // a server that died meanwhile is no reason to stop
 	report.Close()
 	return s.run(signals)
@@ -102,7 +104,8 @@ type shim struct {
 	user   int      // of the kernel, where it has one of its own
 	exit   *os.File // exit.json to be; its room on disk is reserved
 	kernel *process
-	oom    oomWatch
+	group  *sandbox.Group // of the kernel, where it has one
+	oom    *oomWatch
 	// driverOutput is the read end of the session log's pipe.
 	driverOutput *os.File
 	logDone      chan struct{} // closed when all of it has been read
@@ -128,11 +131,10 @@ func newShim() (*shim, error) {
 }
 
 // start starts the kernel and records its handle. Where that fails nothing runs.
-func (s *shim) start() error {
+func (s *shim) start() (err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become reaper: %w", err)
 	}
-	var err error
 	if s.root, err = os.OpenRoot(s.in.Dir); err != nil {
 		return err
 	}
@@ -146,11 +148,27 @@ func (s *shim) start() error {
 	if err != nil {
 		return fmt.Errorf("open session log: %w", err)
 	}
-	s.oom = newOOMWatch(oomCounts())
+	if s.in.Yield {
+		yield()
+	}
+	if p := s.in.Sandbox; p != nil && p.Group != nil {
+		if err := makeGroup(s.root, p.Group); err != nil {
+			return err
+		}
+		s.group = p.Group
+		s.group.Yield(s.in.Yield)
+		defer func() {
+			if err != nil {
+				s.group.Remove()
+			}
+		}()
+	}
+	s.oom = newOOMWatch(s.group, oomCounts())
 	pid, err := s.spawn(log)
 	if pid == 0 {
 		return fmt.Errorf("start %s: %w", s.in.Argv[0], err)
 	}
+	crashAt("shim.spawned")
 	s.in.Argv, s.in.Env, s.in.Boot = nil, nil, nil // there are secrets in it, and it is long
 	if err == nil {
 		s.kernel, err = openPID(pid)
@@ -253,15 +271,22 @@ func (s *shim) run(signals <-chan os.Signal) int {
 	debug.FreeOSMemory()
 
 	status := s.reapUntilKernel()
-	ended := exitDocument{V: 1, Code: status.ExitStatus()}
+	crashAt("shim.reaped")
+	code := status.ExitStatus()
+	ended := exitDocument{V: 1, Code: &code}
 	if status.Signaled() {
 		ended.Signal = int(status.Signal())
-		ended.Code = 128 + ended.Signal // as shells have it
+		code = 128 + ended.Signal // as shells have it
 	}
 	ended.Detail = s.detail(status)
 	s.cutSpawnLog()
 	if left := s.killDescendants(); left > 0 {
 		ended.Detail = fmt.Sprintf("%s (%d processes could not be ended)", ended.Detail, left)
+	}
+	if s.group != nil {
+		if err := s.group.Remove(); err != nil {
+			slog.Error("control group is left", "error", err) // the server tries again
+		}
 	}
 	s.driverOutput.SetReadDeadline(time.Now().Add(time.Second)) // somebody out of reach may have the pipe
 	<-s.logDone
@@ -273,6 +298,7 @@ func (s *shim) run(signals <-chan os.Signal) int {
 		slog.Error("exit of the kernel could not be recorded", "error", err, "exit", string(b)) // to spawn.log
 		return 1
 	}
+	crashAt("shim.exited")
 	return 0
 }
 

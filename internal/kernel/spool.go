@@ -168,12 +168,19 @@ func (s *Spool) Release(stream Stream, r ergane.Range) error {
 	return nil
 }
 
-// Remove deletes the folder of a calculation whose outcome has been delivered.
+// Remove deletes the files of a calculation that has been delivered. It takes
+// no longer than that: what user code put beside them stays until the session ends.
 func (s *Spool) Remove(id string) error {
 	if err := validID(id); err != nil {
 		return err
 	}
-	return s.root.RemoveAll(path.Join("calc", id))
+	var errs []error
+	for _, name := range []string{"code.py", ".code.py.tmp", "started.json", ".started.json", "outcome.json", ".outcome.json", "outputs.ndjson", "interrupt", "."} {
+		if err := s.root.Remove(calcFile(id, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Usage is how many bytes of disk the two streams and the calculations'
@@ -211,17 +218,22 @@ func (s *Spool) writeCode(id, code string) error {
 	if err := s.makeFolder(path.Dir(name)); err != nil {
 		return fmt.Errorf("write code: %w", err)
 	}
-	f, err := createTemp(s.root, name)
-	if err != nil {
+	if err := s.put(name, []byte(code)); err != nil {
 		return fmt.Errorf("write code: %w", err)
 	}
-	_, err = f.WriteString(code)
+	return nil
+}
+
+// put makes a file of the kernel's, whole or not at all. It is not forced to disk.
+func (s *Spool) put(name string, content []byte) error {
+	f, err := createTemp(s.root, name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
 	err = errors.Join(err, s.give(f), f.Close())
 	if err == nil {
 		err = s.root.Rename(tempName(name), name)
 	}
-	if err != nil {
-		return fmt.Errorf("write code: %w", err)
-	}
-	return nil
+	return err
 }

@@ -84,7 +84,14 @@ func TestARemovedCalculationIsGone(t *testing.T) {
 	if o, ok, err := s.Outcome("c"); !ok || err != nil || o.Stdout.Len() != 4 {
 		t.Fatalf("Outcome = %+v, %v, %v", o, ok, err)
 	}
+	for _, name := range []string{"code.py", "started.json", "outputs.ndjson", "interrupt", ".outcome.json"} {
+		must(t, os.WriteFile(filepath.Join(work, "calc/c", name), nil, 0o600))
+	}
 	must(t, s.Remove("c"))
+	must(t, s.Remove("c"))
+	if _, err := os.Stat(filepath.Join(work, "calc/c")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its folder: %v", err)
+	}
 	if _, ok, err := s.Outcome("c"); ok || err != nil {
 		t.Errorf("Outcome after Remove: %v, %v", ok, err)
 	}

@@ -36,6 +36,8 @@ type Spec struct {
 	ServerLock string
 	// Shim is the command that calls ShimMain; this program with the argument "shim" where it is empty.
 	Shim []string
+	// Ahead starts the kernel before there is a session for it; nil: there is one.
+	Ahead *Ahead
 	// Sandbox is what keeps the kernel to its session; nothing does where it is nil.
 	Sandbox *sandbox.Policy
 	// Log takes what happens beside the calls; nothing is logged where it is nil.
@@ -62,24 +64,37 @@ type Facts struct {
 	StartedAt     time.Time `json:"-"`
 }
 
+type factsDocument struct {
+	Facts
+	Started float64 `json:"started,omitzero"` // epoch seconds
+}
+
+func (f Facts) document() factsDocument {
+	d := factsDocument{Facts: f}
+	if !f.StartedAt.IsZero() {
+		d.Started = float64(f.StartedAt.UnixMilli()) / 1e3
+	}
+	return d
+}
+
 // Java is the command of the Spark driver's process.
 type Java struct {
 	Argv []string
 	Env  map[string]string // beside the kernel's own
 }
 
-func (b Boot) document(dir, token string) ([]byte, error) {
+func (b Boot) document(dir, token string, ahead *Ahead) ([]byte, error) {
 	type java struct {
 		Argv []string          `json:"argv"`
 		Env  map[string]string `json:"env"`
 	}
-	type facts struct {
-		Facts
-		Started float64 `json:"started,omitzero"` // epoch seconds
+	type waiting struct {
+		Store   string `json:"store"`
+		Catalog bool   `json:"catalog,omitzero"`
 	}
-	f := facts{Facts: b.Facts}
-	if !b.Facts.StartedAt.IsZero() {
-		f.Started = float64(b.Facts.StartedAt.UnixMilli()) / 1e3
+	var wait *waiting
+	if ahead != nil {
+		wait = &waiting{ahead.Store, ahead.Catalog}
 	}
 	return json.Marshal(struct {
 		V       int               `json:"v"`
@@ -89,8 +104,9 @@ func (b Boot) document(dir, token string) ([]byte, error) {
 		Env     map[string]string `json:"env,omitzero"`
 		Java    *java             `json:"java,omitzero"`
 		Spark   map[string]string `json:"spark,omitzero"`
-		Facts   facts             `json:"facts,omitzero"`
-	}{1, token, sessionOf(dir), filepath.Join(dir, workFolder), b.Env, (*java)(b.Java), b.Spark, f})
+		Facts   factsDocument     `json:"facts,omitzero"`
+		Ahead   *waiting          `json:"ahead,omitzero"`
+	}{1, token, sessionOf(dir), filepath.Join(dir, workFolder), b.Env, (*java)(b.Java), b.Spark, b.Facts.document(), wait})
 }
 
 // Start starts a kernel and returns when it is recorded and answers; whether
@@ -139,9 +155,14 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Ahead != nil {
+		if err := s.Ahead.record(root); err != nil {
+			return nil, err
+		}
+	}
 	shim, h, err := launch(ctx, s, dir, root, lock)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, killGroup(root))
 	}
 	proc, err := openProcess(h.PID, h.Start)
 	if errors.Is(err, errNoProcess) { // it has ended already: its shim is about to say how
@@ -212,13 +233,13 @@ func syncAbove(dir string) error {
 
 // launch starts the shim and returns it once the kernel is recorded.
 func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.Lock) (_ *process, _ Handle, err error) {
-	boot, err := s.Boot.document(dir, s.Token)
+	boot, err := s.Boot.document(dir, s.Token, s.Ahead)
 	if err != nil {
 		return nil, Handle{}, err
 	}
 	doc, err := json.Marshal(shimInput{
 		V: 1, Dir: dir, Argv: s.Argv, Env: append(s.Env[:len(s.Env):len(s.Env)], sessionVariable+"="+sessionOf(dir)),
-		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot, Sandbox: s.Sandbox,
+		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot, Sandbox: s.Sandbox, Yield: s.Ahead != nil,
 	})
 	if err != nil {
 		return nil, Handle{}, err
@@ -250,7 +271,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = "/"
-	cmd.Env = []string{"GOMAXPROCS=1", "GOGC=20"} // it is to be small
+	cmd.Env = append(crashEnv(), "GOMAXPROCS=1", "GOGC=20") // it is to be small
 	cmd.Stdout, cmd.Stderr = spawned, spawned
 	cmd.ExtraFiles = []*os.File{input, reportEnd, lock.File()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -30,7 +30,7 @@ var _ session.Meter = (*Metrics)(nil)
 // Upper bounds in seconds.
 var (
 	stepBuckets    = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600}
-	startBuckets   = []float64{.25, .5, 1, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 60, 120, 300}
+	startBuckets   = []float64{.01, .025, .05, .1, .25, .5, 1, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 60, 120, 300}
 	requestBuckets = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
 )
 
@@ -38,7 +38,7 @@ var (
 var counters = map[session.Counter]struct{ name, label, help string }{
 	session.CountSessions:     {"ergane_sessions_ended_total", "state", "Sessions that have ended, by their last state."},
 	session.CountCalculations: {"ergane_calculations_ended_total", "state", "Calculations that have ended, by their last state."},
-	session.CountKernels:      {"ergane_kernels_total", "how", "Kernels taken up: started by this server, or adopted from an earlier one."},
+	session.CountKernels:      {"ergane_kernels_total", "how", "Kernels taken up: started for a session, adopted from an earlier server, started ahead of a session, and claimed by one."},
 	session.CountDeaths:       {"ergane_kernel_deaths_total", "cause", "Kernels that ended without being asked to; driver: the Spark driver alone; not_ready: during the start; killed: by the server, as an interrupt had no effect."},
 	session.CountPuts:         {"ergane_result_puts_total", "outcome", "Attempts to store an object of a calculation: stored, failed and retried, failed and given up for now."},
 	session.CountLimits:       {limitsName, "limit", "Sessions, calculations and requests that a limit has refused or stopped."},

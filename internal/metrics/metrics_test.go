@@ -76,6 +76,7 @@ func watched(m *metrics.Metrics, c ergane.Census, err error) {
 		Census:   func(context.Context) (ergane.Census, error) { return c, err },
 		Held:     func() int { return 5 },
 		Restarts: func() int64 { return 2 },
+		Pooled:   func() (int, int) { return 3, 1 },
 	})
 }
 
@@ -189,6 +190,8 @@ func TestSourcesAreAskedAtEachScrape(t *testing.T) {
 		"ergane_calculations{state=CANCELING}": 0,
 		"ergane_debts{}":                       4,
 		"ergane_held_requests{}":               5,
+		"ergane_pool_kernels{state=waiting}":   3,
+		"ergane_pool_kernels{state=warming}":   1,
 		"ergane_s3_restarts_total{}":           2,
 	})
 }
@@ -222,7 +225,8 @@ func TestOnlySoManyScrapesAreAnsweredAtOnce(t *testing.T) {
 			<-leave
 			return ergane.Census{}, nil
 		},
-		Held: func() int { return 0 },
+		Held:   func() int { return 0 },
+		Pooled: func() (int, int) { return 0, 0 },
 	})
 	h := m.Handler(slog.New(slog.DiscardHandler))
 	get := func() int {

@@ -13,6 +13,7 @@ import (
 type Sources struct {
 	Census   func(context.Context) (ergane.Census, error)
 	Held     func() int
+	Pooled   func() (waiting, warming int)
 	Restarts func() int64 // of the embedded S3; nil where there is none
 }
 
@@ -21,6 +22,15 @@ func (m *Metrics) Watch(s Sources) {
 	m.registry.MustRegister(census{s.Census}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ergane_held_requests", Help: "Requests that are held just now.",
 	}, func() float64 { return float64(s.Held()) }))
+	for state, count := range map[string]func() int{
+		"waiting": func() int { n, _ := s.Pooled(); return n },
+		"warming": func() int { _, n := s.Pooled(); return n },
+	} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ergane_pool_kernels", Help: "Kernels that were started ahead of their sessions: waiting for one, or being started.",
+			ConstLabels: prometheus.Labels{"state": state},
+		}, func() float64 { return float64(count()) }))
+	}
 	if s.Restarts != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "ergane_s3_restarts_total", Help: "How often the embedded S3 had to be started anew.",

@@ -9,8 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/flock"
 )
 
 // A Setup is what Detect tries the layers with.
@@ -34,6 +37,19 @@ type Layers struct {
 	Mounts   Layer `json:"mounts"`
 	Landlock Layer `json:"landlock"`
 	ABI      int   `json:"abi"` // the version of Landlock
+	Group    Layer `json:"group"`
+
+	groups Groups
+}
+
+// NewGroup is a control group for a session, to be made. all is the name that
+// the sessions of a server share, name that of the session. It is nil where
+// there can be none.
+func (l Layers) NewGroup(all, name string) *Group {
+	if !l.Group.Active {
+		return nil
+	}
+	return l.groups.group(groupPrefix+all, name)
 }
 
 // Scopes tells whether Landlock also keeps signals and abstract sockets inside.
@@ -50,11 +66,17 @@ const probeLimit = 20 * time.Second
 // Detect finds out which layers work, by processes that put them on and then
 // try what user code must not.
 func Detect(ctx context.Context, s Setup) (Layers, error) {
-	dir, err := os.MkdirTemp(s.DataDir, ".sandbox-*")
+	sweep(s.DataDir)
+	dir, err := os.MkdirTemp(s.DataDir, trialFolders)
 	if err != nil {
 		return Layers{}, fmt.Errorf("try the sandbox: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	lock, err := flock.Acquire(filepath.Join(dir, trialLock))
+	if err != nil {
+		return Layers{}, fmt.Errorf("try the sandbox: %w", err)
+	}
+	defer lock.Release()
 	t := trial{Setup: s, dir: dir}
 	if err := t.prepare(); err != nil {
 		return Layers{}, fmt.Errorf("try the sandbox: %w", err)
@@ -98,7 +120,40 @@ func (t *trial) run(ctx context.Context) Layers {
 			l.User.Why = noNames
 		}
 	}
+	l.groups, err = findGroups()
+	if err == nil {
+		err = t.tryGroup(ctx, l.groups)
+	}
+	l.Group = layer(err)
 	return l
+}
+
+// tryGroup puts a process into a group with limits.
+func (t *trial) tryGroup(ctx context.Context, groups Groups) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	const memory = 256 << 20
+	g := groups.group(groupPrefix+"probe-"+strconv.Itoa(os.Getpid()), filepath.Base(t.dir))
+	g.Memory, g.Total, g.Processes = memory, memory, 256
+	if err := t.record(g); err != nil {
+		return err
+	}
+	if err := g.Make(); err != nil {
+		return fmt.Errorf("make a control group: %w", err)
+	}
+	defer func() {
+		if left := g.Remove(); left != nil && err == nil {
+			err = fmt.Errorf("remove a control group: %w", left)
+		}
+	}()
+	if !g.limited(memory) {
+		return errors.New("a control group takes no limit of memory")
+	}
+	found, err := Policy{Stage: t.Stage, Dir: t.dir, Group: g, Probe: &Probe{Secret: t.canary(), Stranger: os.Getpid()}}.run(ctx)
+	if err == nil && g.memberships(found.Groups) != len(g.Dirs) {
+		err = errors.New("the process did not come into its control group")
+	}
+	return err
 }
 
 func layer(err error) Layer {

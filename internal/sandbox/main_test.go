@@ -65,6 +65,20 @@ func try(deed string) string {
 	case "fork":
 		n, _ := strconv.Atoi(to)
 		return fork(n)
+	case "escape": // leaves a process that is nobody's child
+		cmd := exec.Command("/bin/sleep", "600")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			return outcome(err)
+		}
+		return strconv.Itoa(cmd.Process.Pid)
+	case "eat": // so many MiB
+		n, _ := strconv.Atoi(to)
+		b := make([]byte, n<<20)
+		for i := range b {
+			b[i] = 1
+		}
+		return "done"
 	case "user":
 		u, err := user.LookupId(strconv.Itoa(os.Getuid()))
 		if err != nil {
@@ -169,6 +183,15 @@ func (p *place) own(user int) {
 // tries runs deeds under the policy.
 func (p *place) tries(deeds ...string) []string {
 	p.t.Helper()
+	out, err := p.run(deeds...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(out), "\n")
+}
+
+func (p *place) run(deeds ...string) (string, error) {
+	p.t.Helper()
 	runtime.LockOSThread() // the process dies with the thread that started it
 	defer runtime.UnlockOSThread()
 	doc, err := p.Document(os.Getpid())
@@ -191,9 +214,9 @@ func (p *place) tries(deeds ...string) []string {
 	var out, words bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &words
 	if err := cmd.Run(); err != nil {
-		p.t.Fatalf("%v: %s", err, words.String())
+		return "", fmt.Errorf("%w: %s", err, words.String())
 	}
-	return strings.Split(strings.TrimSpace(out.String()), "\n")
+	return out.String(), nil
 }
 
 func (p *place) want(deeds []string, want ...string) {

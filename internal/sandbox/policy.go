@@ -37,6 +37,8 @@ type Policy struct {
 	Home string `json:"home,omitzero"`
 	// Processes is how many processes and threads User may have; 0 is any number.
 	Processes int `json:"processes,omitzero"`
+	// Group is the control group that the process joins. Who starts the stage makes it, and removes it in the end.
+	Group *Group `json:"group,omitzero"`
 
 	// Probe makes the stage report what it finds instead of becoming a kernel.
 	Probe *Probe `json:"probe,omitzero"`
@@ -48,7 +50,7 @@ const policyFD = 5
 const maxPolicy = 4 << 20
 
 func (p *Policy) check() error {
-	if len(p.Stage) == 0 || p.Dir == "" || p.Parent <= 1 {
+	if len(p.Stage) == 0 || p.Dir == "" || p.Parent < 1 {
 		return errors.New("the policy is not complete")
 	}
 	return nil

@@ -49,6 +49,11 @@ func readPolicy() (*Policy, error) {
 
 // apply puts the layers on, those first that need what later ones take away.
 func (p *Policy) apply() error {
+	if p.Group != nil {
+		if err := p.Group.join(); err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+	}
 	if err := limits(p.Processes); err != nil {
 		return err
 	}

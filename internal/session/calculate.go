@@ -28,6 +28,7 @@ type run struct {
 	killed   string           // why we killed the kernel
 	grace    <-chan time.Time // fires when the interrupt has had its time
 	deadline time.Time        // when that is
+	short    int64            // how many processes Linux had killed for want of memory before
 	orders   sync.WaitGroup   // interrupt and kill on their way
 }
 
@@ -38,6 +39,7 @@ const byTermination = "The calculation was canceled because its session was term
 // nobody looked. It returns early only when the server stops.
 func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c ergane.Calculation) {
 	x := &run{runner: r, k: k, c: c}
+	x.short, _ = k.Killed()
 	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating
 	if unwanted && !k.Has(c.ID) {
 		x.settle(ctx, ending{state: ergane.CalculationCanceled, reason: cmp.Or(c.Status.Reason, byTermination)}, x.freed)
@@ -100,7 +102,7 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 			x.consider(ctx, work)
 		case <-driver:
 			driver = nil
-			x.degrade(ctx)
+			x.degrade(ctx, x.k.DriverExit())
 		case broken := <-limits:
 			if x.limit == "" {
 				x.limit = broken.sentence
@@ -177,7 +179,7 @@ func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err er
 	var e ending
 	switch {
 	case err == nil:
-		e = endingOf(out)
+		e = x.lacking(endingOf(out))
 		if e.ended.Sub(e.started) > lookEvery { // a shorter one is not worth the question
 			x.refreshExecutors(ctx, x.k)
 		}
@@ -212,6 +214,16 @@ func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
 	if ctx.Err() == nil {
 		x.end(ctx, reason)
 	}
+}
+
+// lacking names the want of memory that killed a process of the session, if
+// that may be what the code failed of: its own words know only of a process
+// that is gone.
+func (x *run) lacking(e ending) ending {
+	if n, why := x.k.Killed(); n > x.short && e.state == ergane.CalculationFailed {
+		e.reason = why + "; Linux killed one of its processes: " + e.reason
+	}
+	return e
 }
 
 // because gives an ending the reason for which the calculation was stopped.

@@ -200,32 +200,37 @@ func (c *customer) closes() {
 	}
 }
 
+// ways are the ways in which sessions come to their kernels.
+var ways = map[string]session.Config{"cold": {}, "pooled": {Pool: session.Pool{Size: 1, Max: 3}}}
+
 // The server ends at every single thing that it does, in every way; the next
 // one makes the end right, and the code runs once.
 func TestServerThatEndsAtAnyStepChangesNoOutcome(t *testing.T) {
 	for name, errand := range errands {
 		for _, end := range endings {
-			t.Run(name+"/"+end.name, func(t *testing.T) {
-				inHouse(t, session.Config{}, func(h *house) {
-					for n, outlived := 1, false; !outlived && !h.Failed(); n++ {
-						h.settled()
-						power := h.power
-						c := &customer{house: h, door: fmt.Sprint("door ", n), end: end, next: func() {}}
-						end.arm(&c.end, h, n)
-						errand(c)
-						c.closes()
-						outlived = power == h.power
-						if outlived && n < 15 {
-							h.Errorf("only %d steps", n)
+			for way, cfg := range ways {
+				t.Run(name+"/"+end.name+"/"+way, func(t *testing.T) {
+					inHouse(t, cfg, func(h *house) {
+						for n, outlived := 1, false; !outlived && !h.Failed(); n++ {
+							h.settled()
+							power := h.power
+							c := &customer{house: h, door: fmt.Sprint("door ", n), end: end, next: func() {}}
+							end.arm(&c.end, h, n)
+							errand(c)
+							c.closes()
+							outlived = power == h.power
+							if outlived && n < 15 {
+								h.Errorf("only %d steps", n)
+							}
+							if h.Failed() {
+								h.Logf("ended at step %d of %v", n, power.Calls())
+							}
+							h.kill()
+							h.serve()
 						}
-						if h.Failed() {
-							h.Logf("ended at step %d of %v", n, power.Calls())
-						}
-						h.kill()
-						h.serve()
-					}
+					})
 				})
-			})
+			}
 		}
 	}
 }
@@ -233,26 +238,28 @@ func TestServerThatEndsAtAnyStepChangesNoOutcome(t *testing.T) {
 // Servers end again and again, at any time, also while they recover.
 func TestServersThatEndAllTheTimeChangeNoOutcome(t *testing.T) {
 	for name, errand := range errands {
-		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
-				dice := rand.New(rand.NewPCG(3, uint64(len(name))))
-				for n := range 20 {
-					left := 10 // servers that end; then the errand must come to its own end
-					c := &customer{house: h, door: fmt.Sprint("door ", n)}
-					c.next = func() {
-						if left--; left > 0 {
-							c.end = endings[dice.IntN(len(endings))]
-							c.end.arm(&c.end, h, 1+dice.IntN(40))
+		for way, cfg := range ways {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				inHouse(t, cfg, func(h *house) {
+					dice := rand.New(rand.NewPCG(3, uint64(len(name))))
+					for n := range 20 {
+						left := 10 // servers that end; then the errand must come to its own end
+						c := &customer{house: h, door: fmt.Sprint("door ", n)}
+						c.next = func() {
+							if left--; left > 0 {
+								c.end = endings[dice.IntN(len(endings))]
+								c.end.arm(&c.end, h, 1+dice.IntN(40))
+							}
 						}
+						c.next()
+						errand(c)
+						c.closes()
+						h.kill()
+						h.serve()
+						time.Sleep(time.Second)
 					}
-					c.next()
-					errand(c)
-					c.closes()
-					h.kill()
-					h.serve()
-					time.Sleep(time.Second)
-				}
+				})
 			})
-		})
+		}
 	}
 }

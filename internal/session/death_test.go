@@ -125,17 +125,44 @@ func TestDriverDeathDegradesTheSession(t *testing.T) {
 		sid := h.idle()
 		h.machine.KillDriver(sid)
 		s := h.awaitSession(sid, ergane.SessionDegraded)
-		if !strings.Contains(s.Status.Reason, "The Spark driver of the session died") {
+		if !strings.Contains(s.Status.Reason, "The Spark driver of the session died (it was killed by signal 9 (killed));") {
 			h.Errorf("reason %q", s.Status.Reason)
 		}
 		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: "print x"})
-		h.fails(err, ergane.CodeState, "Session is in the DEGRADED state; needs to be IDLE to accept Calculations.")
+		h.fails(err, ergane.CodeState, "Session is in the DEGRADED state; needs to be IDLE to accept Calculations. Its Spark driver has died: start a new session.")
 		h.settled()
 		h.executorsAre(sid, map[string]ergane.ExecutorState{"driver": ergane.ExecutorFailed, "kernel": ergane.ExecutorRegistered})
 
 		h.machine.Kill(sid, ergane.Exit{Known: true, Code: 1})
 		h.awaitSession(sid, ergane.SessionFailed)
 		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel exited with status 1")
+	})
+}
+
+func TestAWantOfMemoryIsTheReasonOfWhatItMadeFail(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		for _, c := range []struct {
+			code, reason string
+			state        ergane.CalculationState
+		}{
+			{"raise ValueError: before", "ValueError: before", ergane.CalculationFailed},
+			{"short out of memory: all of it\nraise SparkException: a worker is gone",
+				"out of memory: all of it; Linux killed one of its processes: SparkException: a worker is gone", ergane.CalculationFailed},
+			{"raise ValueError: after", "ValueError: after", ergane.CalculationFailed},
+			{"short out of memory: all of it\nprint it did not matter", "", ergane.CalculationCompleted},
+		} {
+			cid := h.submit(sid, c.code)
+			h.awaitCalculation(cid, c.state)
+			h.settled()
+			h.calculationIs(cid, c.state, c.reason)
+		}
+		h.machine.KillDriver(sid)
+		h.awaitSession(sid, ergane.SessionDegraded)
+		h.sessionIs(sid, ergane.SessionDegraded, "The Spark driver of the session died (it was killed by signal 9 (killed): out of memory: all of it); "+
+			"its Python variables live on, but Spark does not. Start a new session.")
+		h.must(terminate(h, sid))
+		h.awaitSession(sid, ergane.SessionTerminated)
 	})
 }
 

@@ -68,6 +68,7 @@ func (m *Manager) pay(ctx context.Context, d ergane.Debt) error {
 	}
 	if spool != nil {
 		release(spool, e) // not before: until it is recorded, it is delivered again
+		_ = spool.Remove(d.ID)
 	}
 	m.cleared(ctx, d)
 	return nil
@@ -86,6 +87,7 @@ func (m *Manager) writeOff(ctx context.Context, d ergane.Debt, kind, why string)
 	m.cfg.Meter.Count(CountDebts, kind)
 	if spool, err := m.host.Spool(d.SessionID); err == nil {
 		release(spool, ending{stdout: d.Owed.Stdout, stderr: d.Owed.Stderr})
+		_ = spool.Remove(d.ID)
 		spool.Close()
 	}
 	m.cleared(ctx, d)

@@ -227,6 +227,34 @@ func (h *house) owingIn(name, location string) string {
 	return h.owing(h.in(name))
 }
 
+func TestWhatIsDeliveredMeanwhileLeavesWhatIsOwedAlone(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		h.away()
+		sid := h.idle()
+		owed := h.owing(sid)
+		h.bucket.Fail(func(uri string) error {
+			if strings.Contains(uri, owed) {
+				return fakehost.ErrAway
+			}
+			return nil
+		})
+		next := h.submit(sid, "print next")
+		h.awaitCalculation(next, ergane.CalculationCompleted)
+		h.settled()
+		if n := h.machine.Released(sid); n != len64("next\n") {
+			h.Errorf("%d bytes were given back", n)
+		}
+		h.bucket.Fail(nil)
+		h.awaitDelivery(owed)
+		last := h.submit(sid, "print last")
+		h.awaitCalculation(last, ergane.CalculationCompleted)
+		h.settled()
+		if n := h.machine.Released(sid); n != len64("next\n")+len64("late\n")+len64("late\nnext\nlast\n") {
+			h.Errorf("%d bytes were given back after all", n)
+		}
+	})
+}
+
 func TestABucketThatHangsHoldsNobodyUp(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		back := h.away()

@@ -3,6 +3,7 @@ package session_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,21 @@ func TestDeliveredOutputGivesItsDiskSpaceBack(t *testing.T) {
 	})
 }
 
+func TestTheFilesOfADeliveredCalculationGoWhenTheNextOneHasEnded(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		var ids []string
+		for range 3 {
+			ids = append(ids, h.submit(sid, "print x"))
+			h.awaitCalculation(ids[len(ids)-1], ergane.CalculationCompleted)
+			h.settled()
+			if got := h.machine.Removed(sid); !slices.Equal(got, ids[:len(ids)-1]) {
+				h.Errorf("removed are %v of %v", got, ids)
+			}
+		}
+	})
+}
+
 func TestUndeliveredOutputKeepsItsDiskSpace(t *testing.T) {
 	inHouse(t, session.Config{DeliverFor: time.Second}, func(h *house) {
 		sid := h.idle()
@@ -171,8 +187,10 @@ func TestUndeliveredOutputKeepsItsDiskSpace(t *testing.T) {
 		cid := h.submit(sid, "fill 5000")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.settled()
-		if n := h.machine.Released(sid); n != 0 {
-			h.Errorf("%d bytes were given back", n)
+		h.awaitCalculation(h.submit(sid, "raise ValueError: next"), ergane.CalculationFailed)
+		h.settled()
+		if n, removed := h.machine.Released(sid), h.machine.Removed(sid); n != 0 || len(removed) != 0 {
+			h.Errorf("%d bytes were given back, and the files of %v", n, removed)
 		}
 	})
 }

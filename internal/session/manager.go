@@ -58,6 +58,8 @@ type Config struct {
 	// MaxDisk is how many bytes a session's folder may hold before its
 	// calculation is stopped. Default: no limit.
 	MaxDisk int64
+	// Pool is what is started ahead. Default: nothing.
+	Pool Pool
 	// Meter is told what happens. Default: nobody is.
 	Meter Meter
 	// LogsFor is how long the logs of an ended session stay. Default 7 days.
@@ -105,6 +107,7 @@ type Manager struct {
 	hub     *hub
 	holds   holds
 	starts  chan struct{} // a slot per kernel start
+	pool    *pool
 
 	closing chan struct{} // closed first when the server stops
 	ctx     context.Context
@@ -121,12 +124,14 @@ type Manager struct {
 func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.Logger) *Manager {
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancelCause(context.Background())
-	return &Manager{
+	m := &Manager{
 		cfg: cfg, store: store, host: host, objects: objects, log: log,
 		hub: newHub(), holds: holds{byKey: map[string]int{}},
 		starts: make(chan struct{}, cfg.Starts), closing: make(chan struct{}),
 		ctx: ctx, stop: stop, runners: map[string]*runner{}, logs: map[string]string{},
 	}
+	m.pool = newPool(m, cfg.Pool)
+	return m
 }
 
 // Start makes the primary workgroup where there is none, takes up every
@@ -150,7 +155,11 @@ func (m *Manager) Start(ctx context.Context) error {
 	owned := make(map[string]bool, len(live))
 	for _, s := range live {
 		owned[s.ID] = true
-		m.own(s.ID, true)
+		m.own(s.ID, nil, true)
+	}
+	if !m.pool.off() {
+		m.pool.recover(ctx) // before anybody takes them for leftovers
+		m.running.Go(m.pool.run)
 	}
 	m.running.Go(func() { m.reap(owned) })
 	m.running.Go(m.payDebts)
@@ -179,17 +188,24 @@ func (m *Manager) Live() int {
 	return len(m.runners)
 }
 
+// Pooled is how many kernels wait for a session, and how many are being started ahead.
+func (m *Manager) Pooled() (waiting, warming int) { return m.pool.census() }
+
 // Owns reports whether a session is live here.
 func (m *Manager) Owns(id string) bool { return m.runner(id) != nil }
 
-// own starts the runner of a session; adopt says that a kernel may be there already.
-func (m *Manager) own(id string, adopt bool) {
+// own starts the runner of a session, with the kernel that it has or nil; adopt
+// says that one may be there already.
+func (m *Manager) own(id string, k Kernel, adopt bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed || m.runners[id] != nil {
+		if k != nil {
+			k.Detach() // the next server finds it
+		}
 		return
 	}
-	r := &runner{m: m, id: id, adopt: adopt, nudges: make(chan struct{}, 1), looks: make(chan struct{}, 1), log: m.log.With("session", id)}
+	r := &runner{m: m, id: id, given: k, adopt: adopt, nudges: make(chan struct{}, 1), looks: make(chan struct{}, 1), log: m.log.With("session", id)}
 	m.runners[id] = r
 	m.running.Go(func() {
 		r.run(m.ctx)

@@ -61,7 +61,7 @@ const (
 var Kinds = map[Counter][]string{
 	CountSessions:     {string(ergane.SessionTerminated), string(ergane.SessionFailed)},
 	CountCalculations: {string(ergane.CalculationCompleted), string(ergane.CalculationFailed), string(ergane.CalculationCanceled)},
-	CountKernels:      {kernelStarted, kernelAdopted},
+	CountKernels:      {kernelStarted, kernelAdopted, kernelAhead, kernelClaimed},
 	CountDeaths:       {deathSignal, deathStatus, deathMemory, deathKilled, deathUnrecorded, deathNotReady, deathDriver},
 	CountPuts:         {putStored, putRetried, putFailed},
 	CountLimits: {
@@ -76,6 +76,8 @@ var Kinds = map[Counter][]string{
 const (
 	kernelStarted = "started"
 	kernelAdopted = "adopted" // from an earlier server
+	kernelAhead   = "ahead"   // started before there was a session for it
+	kernelClaimed = "claimed" // one of those, by a session
 
 	deathSignal     = "signal"
 	deathStatus     = "exit_status"

@@ -54,7 +54,10 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 		return err
 	})
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return r.given, context.Cause(ctx)
+	}
+	if k, err := r.claim(ctx, starting, s); k != nil {
+		return k, err
 	}
 	if s.Status.State == ergane.SessionCreating {
 		r.persist(ctx, "record the session's executors", func() error { return r.saveOwn(ctx, ergane.ExecutorCreating) })
@@ -84,9 +87,18 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 		return k, nil
 	}
 	r.persist(ctx, "record that the kernel runs", func() error { return r.saveOwn(ctx, ergane.ExecutorCreated) })
-	if err := k.Ready(starting); err != nil {
+	if err = k.Ready(starting); err == nil {
+		err = k.Claim(starting, s) // an adopted one may have been started ahead
+	}
+	if err != nil {
 		return k, err
 	}
+	r.showIdle(ctx, s)
+	return k, nil
+}
+
+// showIdle records that the kernel takes calculations.
+func (r *runner) showIdle(ctx context.Context, s ergane.Session) {
 	r.persist(ctx, "show the session IDLE", func() error {
 		if err := r.saveOwn(ctx, ergane.ExecutorRegistered); err != nil {
 			return err
@@ -97,7 +109,29 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 		}
 		return err // none for a lost move: that is a TerminateSession, which live() sees
 	})
-	return k, nil
+}
+
+// claim makes the kernel that was started ahead the session's, if there is one.
+// One that turns out to be dead is nobody's loss: the session gets another.
+func (r *runner) claim(ctx, starting context.Context, s ergane.Session) (Kernel, error) {
+	k := r.given
+	if k == nil {
+		return nil, nil
+	}
+	err := k.Claim(starting, s)
+	switch {
+	case err == nil:
+		r.m.cfg.Meter.Count(CountKernels, kernelClaimed)
+		r.kernel.Store(&k)
+		r.showIdle(ctx, s)
+		return k, nil
+	case starting.Err() != nil || alive(k):
+		return k, err
+	}
+	r.log.Warn("the kernel that was started ahead is dead; starting another", "error", err)
+	k.Shutdown(ctx, 0)
+	k.Detach()
+	return nil, nil
 }
 
 // findFor is how long a kernel is looked for that cannot be reached.

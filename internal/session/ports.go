@@ -14,6 +14,10 @@ type Kernel interface {
 	// Ready waits until the kernel takes calculations. A failed start is an
 	// error whose text tells a user why.
 	Ready(ctx context.Context) error
+	// Claim makes a kernel that was started ahead that of a session, and waits
+	// for it; of another one it does nothing. Repeating it is harmless. An
+	// error whose text tells a user why is that of a session that cannot start.
+	Claim(ctx context.Context, s ergane.Session) error
 	// Exec hands over the code of a calculation. Repeating it is harmless.
 	Exec(ctx context.Context, id, code string) error
 	// Wait returns the calculation's outcome. When the kernel died without
@@ -35,6 +39,11 @@ type Kernel interface {
 	Exit() ergane.Exit
 	// DriverDied is closed when the Spark driver's process has ended while the kernel lives.
 	DriverDied() <-chan struct{}
+	// DriverExit is how the Spark driver ended, once DriverDied is closed.
+	DriverExit() ergane.Exit
+	// Killed counts the session's processes that Linux killed for want of
+	// memory, where it knows of them, and says of which memory.
+	Killed() (n int64, why string)
 	// Detach lets go of the kernel, which lives on.
 	Detach()
 }
@@ -53,6 +62,8 @@ type Spool interface {
 	Outputs(id string, n int64) (Section, error)
 	// Release gives the disk space of a range back.
 	Release(stream string, r ergane.Range) error
+	// Remove deletes what there is of one calculation. The kernel must be through with it.
+	Remove(id string) error
 	Close() error
 }
 
@@ -71,6 +82,16 @@ type Host interface {
 	// Start starts the kernel of a session. It waits for what must be
 	// installed first; if ctx ends, nothing is left of the kernel.
 	Start(ctx context.Context, s ergane.Session) (Kernel, error)
+	// Shape names what a kernel cannot change once it is started: one that was
+	// started ahead is good for any session of its shape. like is a session of
+	// that shape that asks for nothing else. Empty where no kernel is started ahead.
+	Shape(s ergane.Session) (shape string, like ergane.Session)
+	// StartAhead starts a kernel for a session that is yet to come; like is as
+	// Shape returned it, but for the ID, which will be the session's.
+	StartAhead(ctx context.Context, like ergane.Session, shape string) (Kernel, error)
+	// Ahead tells of which shape the kernel in a session's folder was started
+	// ahead, and when; false where it was not, or was claimed since.
+	Ahead(sessionID string) (shape string, at time.Time, ok bool)
 	// Adopt finds the kernel that an earlier server started. ErrNoKernel
 	// where none was ever started; an *ExitError where it has ended.
 	Adopt(ctx context.Context, sessionID string) (Kernel, error)

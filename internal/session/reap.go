@@ -23,7 +23,7 @@ func (m *Manager) reap(owned map[string]bool) {
 			if m.ctx.Err() != nil {
 				return
 			}
-			if !owned[id] && m.runner(id) == nil {
+			if !owned[id] && m.runner(id) == nil && !m.pool.owns(id) {
 				m.reapSession(id)
 			}
 		}

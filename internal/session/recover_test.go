@@ -146,7 +146,7 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
-const degraded = "The Spark driver of the session died; its Python variables live on, but Spark does not. Start a new session."
+const degraded = "The Spark driver of the session died (it was killed by signal 9 (killed)); its Python variables live on, but Spark does not. Start a new session."
 
 // stderrOf is the traceback of the row whose code raises.
 func (h *house) stderrOf(code string, end ergane.CalculationState) string {

@@ -16,7 +16,8 @@ import (
 type runner struct {
 	m      *Manager
 	id     string
-	adopt  bool // a kernel of an earlier server may be there
+	adopt  bool   // a kernel of an earlier server may be there
+	given  Kernel // the one that was started ahead for it, or nil
 	nudges chan struct{}
 	log    *slog.Logger
 
@@ -28,6 +29,8 @@ type runner struct {
 	late bool
 	// idle measures how long the session has been idle. The runner's own.
 	idle clock
+	// delivered are calculations that are, and whose files are still there. The runner's own.
+	delivered []string
 	// astray says that a kernel may live that cannot be reached. The runner's own.
 	astray bool
 }
@@ -121,7 +124,7 @@ func (r *runner) rest(ctx context.Context, k Kernel, s ergane.Session) {
 	case <-r.nudges:
 	case <-k.Done():
 	case <-driver:
-		r.degrade(ctx)
+		r.degrade(ctx, k.DriverExit())
 	case <-idle.C:
 		reason := fmt.Sprintf("Session was terminated because it was idle for %s", minutes(s.IdleTimeout))
 		r.persist(ctx, "expire the session", func() error {
@@ -150,11 +153,11 @@ func minutes(d time.Duration) string {
 }
 
 // degrade records that the Spark driver is gone while Python lives.
-func (r *runner) degrade(ctx context.Context) {
+func (r *runner) degrade(ctx context.Context, how ergane.Exit) {
+	reason := fmt.Sprintf("The Spark driver of the session died (it %s); its Python variables live on, but Spark does not. Start a new session.", how)
 	r.persist(ctx, "degrade the session", func() error {
 		at := time.Now()
-		_, moved, err := r.m.moveSession(ctx, ergane.SessionDegrades(r.id, at,
-			"The Spark driver of the session died; its Python variables live on, but Spark does not. Start a new session."))
+		_, moved, err := r.m.moveSession(ctx, ergane.SessionDegrades(r.id, at, reason))
 		if err != nil {
 			return err
 		}

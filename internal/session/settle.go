@@ -113,9 +113,35 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 		r.log.Info("calculation settled", "calculation", c.ID, "state", got.Status.State, "session_state", now.Status.State, "moved", moved)
 		return nil
 	})
-	if settled && err == nil && spool != nil {
-		release(spool, e) // not before: until the end is recorded, the next server may have to deliver again
+	if !settled { // until the end is recorded, the next server may have to deliver again
+		return
 	}
+	if err == nil && spool != nil {
+		r.release(ctx, spool, e)
+	}
+	if !e.started.IsZero() {
+		r.removeDelivered()
+	}
+	if record.Owed == nil {
+		r.delivered = append(r.delivered, c.ID)
+	}
+}
+
+// removeDelivered removes the files of the calculations before the present
+// one. The kernel must have begun that: only then is it through with those
+// files, because it syncs their folder after the outcome in it can be read.
+func (r *runner) removeDelivered() {
+	spool, err := r.m.host.Spool(r.id)
+	if err != nil {
+		return // the session's end removes all
+	}
+	defer spool.Close()
+	for _, id := range r.delivered {
+		if err := spool.Remove(id); err != nil {
+			r.log.Debug("cannot remove the files of a calculation", "calculation", id, "error", err)
+		}
+	}
+	r.delivered = nil
 }
 
 // showDelivery shows a calculation RUNNING whose delivery takes long, as that
@@ -151,7 +177,21 @@ func (r *runner) tooLong(e ending) string {
 	return ""
 }
 
-// release gives the disk space of delivered output back.
+// release gives the disk space of delivered output back together with what is
+// before it, which was delivered, too, or belongs to nobody: file systems free
+// whole blocks, and small outputs share them. What is owed stays.
+func (r *runner) release(ctx context.Context, s Spool, e ending) {
+	if owes, err := r.m.store.Owes(ctx, r.id); err == nil && !owes {
+		for _, rg := range []*ergane.Range{&e.stdout, &e.stderr} {
+			if rg.Len() > 0 {
+				rg.Start = 0
+			}
+		}
+	}
+	release(s, e)
+}
+
+// release gives the disk space of output back.
 func release(s Spool, e ending) {
 	for stream, r := range map[string]ergane.Range{"stdout": e.stdout, "stderr": e.stderr} {
 		if r.Len() > 0 {

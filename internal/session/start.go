@@ -46,21 +46,12 @@ func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest
 	}
 	created := false
 	if !found {
-		if s, err = m.newSession(w, req); err != nil {
-			return ergane.Session{}, err
-		}
-		s, created, err = m.store.CreateSession(ctx, s, req.Tokens, m.cfg.Limits)
-		if limit, ok := errors.AsType[ergane.Limit](err); ok {
-			m.cfg.Meter.Count(CountLimits, string(limit))
-		}
-		if err != nil {
+		if s, created, err = m.create(ctx, w, req); err != nil {
 			return ergane.Session{}, err
 		}
 	}
 	if created {
 		m.log.Info("session created", "session", s.ID, "workgroup", s.WorkGroup, "engine", s.EngineVersion.Effective, "request_id", req.RequestID)
-		m.holdFor(s.ID)
-		m.own(s.ID, false)
 	}
 	if m.cfg.Hold <= 0 {
 		return s, nil
@@ -70,6 +61,31 @@ func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest
 		return s, nil // the session exists, whatever became of the wait
 	}
 	return held, nil
+}
+
+// create inserts a session and gives it a runner. One for which a kernel was
+// started ahead has that kernel's id: its row is what makes the kernel its own.
+func (m *Manager) create(ctx context.Context, w ergane.WorkGroup, req StartRequest) (_ ergane.Session, created bool, err error) {
+	s, err := m.newSession(w, req)
+	if err != nil {
+		return s, false, err
+	}
+	claim := m.pool.take(s)
+	var given Kernel
+	if claim.waiting != nil {
+		s.ID, given = claim.id, claim.k
+	}
+	s.WorkingDirectory = m.outputLocation(w) + "/session/" + s.ID
+	s, created, err = m.store.CreateSession(ctx, s, req.Tokens, m.cfg.Limits)
+	if created {
+		m.holdFor(s.ID)
+		m.own(s.ID, given, false)
+	}
+	m.pool.settle(claim, created, err)
+	if limit, ok := errors.AsType[ergane.Limit](err); ok {
+		m.cfg.Meter.Count(CountLimits, string(limit))
+	}
+	return s, created, err
 }
 
 // newSession completes a request by the workgroup's settings and checks it.
@@ -87,11 +103,11 @@ func (m *Manager) newSession(w ergane.WorkGroup, req StartRequest) (ergane.Sessi
 		ID:               id.String(),
 		WorkGroup:        w.Name,
 		Description:      req.Description,
+		WorkingDirectory: m.outputLocation(w) + "/session/" + id.String(),
 		EngineVersion:    w.Configuration.EngineVersion,
 		Engine:           set.engine,
 		ExecutionRole:    set.role,
 		IdleTimeout:      req.IdleTimeout,
-		WorkingDirectory: m.outputLocation(w) + "/session/" + id.String(),
 		Encryption:       w.Configuration.Encryption,
 		BucketOwner:      w.Configuration.BucketOwner,
 		NotebookVersion:  req.NotebookVersion,

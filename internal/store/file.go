@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ergane-dev/ergane/internal/durable"
 )
 
 // create makes an empty database file that only its owner may read; SQLite
@@ -29,16 +31,7 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Close(), syncFolder(dir))
-}
-
-// syncFolder makes the name of a new file durable.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(f.Close(), durable.SyncFolder(dir))
 }
 
 // dataSource is the driver's address of the file at path, which is absolute.

@@ -7,12 +7,14 @@ import (
 	"os"
 
 	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 const argument = "stand-in-kernel"
 
 // RunChild has to be called first in TestMain. It never returns in a process
-// that is a shim or a stand-in kernel, both of which are the test binary itself.
+// that is a shim, a stage of the sandbox or a stand-in kernel, all of which are
+// the test binary itself.
 func RunChild() {
 	if len(os.Args) < 2 {
 		return
@@ -20,6 +22,8 @@ func RunChild() {
 	switch os.Args[1] {
 	case "shim":
 		os.Exit(kernel.ShimMain())
+	case "confine":
+		os.Exit(sandbox.Main(os.Args[2:]))
 	case argument:
 		os.Exit(standIn())
 	}
@@ -39,6 +43,7 @@ func RunChild() {
 //	spawn COMMAND, escape COMMAND  leave a process behind, in the kernel's group or with a session of its own and no environment
 //	raise NAME VALUE            fail the calculation
 //	exit STATUS, kill SIGNAL    end the process
+//	eat MIB                     have so much memory at once
 //	unrecorded WHY              end the block with a verdict that cannot be written down
 //	driver CODE SIGNAL          the Spark driver dies
 //	hangup                      close every connection

@@ -1,17 +1,14 @@
 package kerneltest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +30,7 @@ type standin struct {
 	epoch     int64
 	conns     map[net.Conn]bool // those that may give orders
 	ready     bool
+	ahead     bool // started before there is a session, and not claimed yet
 	current   string
 	finishing bool
 	seen      map[string]string
@@ -44,6 +42,7 @@ func standIn() int {
 	var boot struct {
 		Token, Dir string
 		Env        map[string]string
+		Ahead      *struct{}
 	}
 	doc := os.NewFile(3, "boot")
 	if err := json.NewDecoder(doc).Decode(&boot); err != nil {
@@ -55,6 +54,7 @@ func standIn() int {
 		os.Setenv(k, v)
 	}
 	s := newStandin(boot.Dir, boot.Token, 1, 2)
+	s.ahead = boot.Ahead != nil
 	start, arg, _ := strings.Cut(boot.Env["STANDIN_START"], " ")
 	if start == "speaks" {
 		s.speaks = arg
@@ -221,6 +221,10 @@ func (s *standin) obey(c net.Conn, o order) bool {
 		} else {
 			answer["state"] = state
 		}
+	case "claim":
+		s.ahead = false
+		s.write("claimed.json", s.claimed())
+		s.tell(map[string]any{"ev": "claimed"})
 	case "interrupt":
 		answer["ok"] = s.current == o.ID
 	case "ping":
@@ -241,6 +245,22 @@ func (s *standin) obey(c net.Conn, o order) bool {
 	return true
 }
 
+// claimed is the answer to a claim: Spark refuses what has the property "spark.refuse".
+func (s *standin) claimed() map[string]any {
+	var c struct{ Spark map[string]string }
+	b, err := os.ReadFile(filepath.Join(s.dir, "claim.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		return map[string]any{"v": 1, "ok": false, "error": map[string]string{"name": "StandInError", "value": err.Error()}}
+	}
+	if value, ok := c.Spark["spark.refuse"]; ok {
+		return map[string]any{"v": 1, "ok": false, "error": map[string]string{"name": "IllegalArgumentException", "value": value}}
+	}
+	return map[string]any{"v": 1, "ok": true}
+}
+
 func (s *standin) running() any {
 	if s.current == "" {
 		return nil
@@ -256,7 +276,7 @@ func (s *standin) exec(id string) (state, err string) {
 		return "done", ""
 	}
 	switch {
-	case !s.ready:
+	case !s.ready || s.ahead:
 		return "", "not ready"
 	case s.current != "" && !s.finishing:
 		return "", "busy"
@@ -331,101 +351,6 @@ func (s *standin) calculate(id string) int {
 	return -1
 }
 
-type raised struct{ name, value string }
-
-func (r *raised) Error() string { return r.name }
-
-type block struct {
-	*standin
-	id         string
-	ctx        context.Context
-	outputs    int
-	unrecorded string
-}
-
-func (b *block) run(line string) error {
-	op, arg, _ := strings.Cut(line, " ")
-	first, rest, _ := strings.Cut(arg, " ")
-	duration, _ := time.ParseDuration(arg)
-	switch op {
-	case "":
-	case "print":
-		unix.Write(b.stdout, []byte(arg+"\n"))
-	case "err":
-		unix.Write(b.stderr, []byte(arg+"\n"))
-	case "output":
-		b.outputs += len(arg) + 1
-		return appendLine(b.path(b.id, "outputs.ndjson"), arg)
-	case "append":
-		return appendLine(first, rest)
-	case "fill":
-		to, text, _ := strings.Cut(rest, " ")
-		return fill(b.stdout, first, to, text)
-	case "sleep":
-		select {
-		case <-time.After(duration):
-		case <-b.ctx.Done():
-		}
-	case "stubborn":
-		b.deafFor(func() { time.Sleep(duration) })
-	case "gil":
-		b.mu.Lock()
-		time.Sleep(duration)
-		b.mu.Unlock()
-	case "spawn":
-		return exec.Command("sh", "-c", arg).Start()
-	case "escape":
-		cmd := exec.Command("sh", "-c", arg)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		cmd.Env, cmd.Dir = []string{}, "/"
-		return cmd.Start()
-	case "raise":
-		return &raised{first, rest}
-	case "exit":
-		status, _ := strconv.Atoi(arg)
-		os.Exit(status)
-	case "kill":
-		sig, _ := strconv.Atoi(arg)
-		unix.Kill(os.Getpid(), unix.Signal(sig))
-		select {}
-	case "unrecorded":
-		b.unrecorded = arg
-	case "driver":
-		code, _ := strconv.Atoi(first)
-		sig, _ := strconv.Atoi(rest)
-		b.write("driver.json", map[string]int{"v": 1, "code": code, "signal": sig})
-		b.locked(func() { b.tell(map[string]any{"ev": "driver"}) })
-	case "hangup":
-		b.locked(func() {
-			for c := range b.conns {
-				c.Close()
-				delete(b.conns, c)
-			}
-		})
-	case "junk":
-		n, _ := strconv.Atoi(arg)
-		for i := range n {
-			b.locked(func() { b.raw([]byte(junk[i%len(junk)] + "\n")) })
-		}
-	case "flood":
-		b.locked(func() { b.raw(bytes.Repeat([]byte("x"), 3<<20)) })
-	default:
-		return &raised{"SyntaxError", line}
-	}
-	return nil
-}
-
-var junk = []string{
-	"", "{", "[]", "null", `"x"`, `{"re":-1}`, `{"re":99999999,"state":"done"}`, `{"re":"1"}`, `{"ev":7}`, `{"ev":"nonsense"}`,
-	`{"ev":"done","id":"../../x"}`, `{"ev":"done","unrecorded":"no","id":"x","v":1,"state":"RUNNING"}`, "\x00\xff\xfe", `{"re":1e400}`,
-}
-
-func (b *block) deafFor(f func()) {
-	b.locked(func() { b.deaf = true })
-	f()
-	b.locked(func() { b.deaf = false })
-}
-
 func (s *standin) locked(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -471,40 +396,6 @@ func send(w io.Writer, m map[string]any) {
 		panic(err)
 	}
 	w.Write(append(b, '\n'))
-}
-
-func appendLine(name, text string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.WriteString(text + "\n")
-	return err
-}
-
-// fill prints a piece of what "TEXT 00000000", "TEXT 00000001" and so on make, a line each.
-func fill(fd int, from, to, text string) error {
-	begin, err := strconv.Atoi(from)
-	if err != nil {
-		return err
-	}
-	end, err := strconv.Atoi(to)
-	if err != nil {
-		return err
-	}
-	var all bytes.Buffer
-	for i := 0; all.Len() < end; i++ {
-		fmt.Fprintf(&all, "%s %08d\n", text, i)
-	}
-	for rest := all.Bytes()[begin:end]; len(rest) > 0; {
-		n, err := unix.Write(fd, rest)
-		if err != nil {
-			return err
-		}
-		rest = rest[n:]
-	}
-	return nil
 }
 
 func size(fd int) int64 {

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -21,8 +20,8 @@ const (
 )
 
 // accounts is versitygw's view of the data dir's keys. The root key is always
-// good; a session's key while the session's folder exists and no exit.json
-// lies in it. Both may do everything with objects and buckets.
+// good; a session's key, and the catalog's, while the lock of its process is
+// held. All may do everything with objects and buckets.
 type accounts struct {
 	ring     *credentials.Keyring
 	sessions string
@@ -63,14 +62,13 @@ func (a *accounts) sessionAlive(id string) bool {
 	if len(a.alive) >= maxVerdicts {
 		clear(a.alive)
 	}
-	dir := filepath.Join(a.sessions, id)
-	fi, err := os.Stat(dir)
-	alive := err == nil && fi.IsDir()
-	if alive {
-		// Taken before the kernel starts, and held by its shim to the end.
-		alive, err = flock.Held(filepath.Join(dir, "lock"))
-		alive = alive && err == nil
+	// Taken before the kernel starts, and held by its shim to the end.
+	lock := filepath.Join(a.sessions, id, "lock")
+	if id == credentials.CatalogID {
+		lock = filepath.Join(filepath.Dir(a.sessions), credentials.CatalogLock)
 	}
+	alive, err := flock.Held(lock)
+	alive = alive && err == nil
 	a.alive[id] = verdict{alive, now.Add(verdictFor)}
 	return alive
 }

@@ -54,6 +54,14 @@ func newChild(h handle, p *pidfd, cmd *exec.Cmd) *child {
 	return c
 }
 
+// origin is for the log.
+func (c *child) origin() string {
+	if c.cmd == nil {
+		return "store adopted"
+	}
+	return "store started"
+}
+
 // letGo ends the watching; the process lives on.
 func (c *child) letGo() {
 	c.pidfd.unblock()
@@ -161,6 +169,8 @@ func start(ctx context.Context, command []string, cfg Config) (*child, error) {
 		err = fmt.Errorf("the store ended before it was ready; see %s", log.Name())
 	case r.InUse:
 		err = fmt.Errorf("%s: %w", cfg.Listen, ErrInUse)
+	case r.Held:
+		err = fmt.Errorf("%s: %w", filepath.Join(cfg.DataDir, lockName), flock.ErrHeld)
 	case r.Error != "":
 		err = errors.New(r.Error)
 	}

@@ -2,10 +2,11 @@ package gateway
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/ergane-dev/ergane/internal/durable"
 )
 
 const (
@@ -61,17 +62,5 @@ func (h handle) write(dataDir string) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dataDir, ".s3-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", handleName, err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(raw, '\n'))
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", handleName, err)
-	}
-	if err := os.Rename(tmp.Name(), filepath.Join(dataDir, handleName)); err != nil {
-		return fmt.Errorf("write %s: %w", handleName, err)
-	}
-	return syncPath(dataDir)
+	return durable.Replace(filepath.Join(dataDir, handleName), 0o600, append(raw, '\n'))
 }

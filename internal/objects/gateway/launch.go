@@ -7,12 +7,33 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+
+	"github.com/ergane-dev/ergane/internal/flock"
 )
 
 // Ports for "any free one" are taken below the range from which systems give
 // ports to outgoing connections, so that one of those does not sit on the data
 // dir's port at the next start.
 const lowestPort, ports = 20_000, 10_000
+
+// attempts is how often a store may come up between the look for one and the
+// start of one: each needs a server that was killed in the middle of its start.
+const attempts = 5
+
+// obtain adopts the store's living process, or starts one. Where one has come up
+// in between (the server that had started it was killed before it had the lock),
+// that one is looked at in turn.
+func (s *Supervisor) obtain(ctx context.Context, start func(context.Context) (*child, error)) (c *child, err error) {
+	for range attempts {
+		if c, err = s.adopt(ctx); c != nil || err != nil {
+			return c, err
+		}
+		if c, err = start(ctx); !errors.Is(err, flock.ErrHeld) {
+			break
+		}
+	}
+	return c, err
+}
 
 // adopt finds a living process that may stay, and ends one that may not.
 func (s *Supervisor) adopt(ctx context.Context) (*child, error) {
@@ -41,7 +62,10 @@ func (s *Supervisor) adopt(ctx context.Context) (*child, error) {
 // unfit says why a living process is not the one that is wanted, if so.
 func (s *Supervisor) unfit(c *child) string {
 	host, port := s.split()
+	had := s.address()
 	switch {
+	case had != "" && c.Addr != had:
+		return fmt.Sprintf("it listens on %s and not on %s", c.Addr, had)
 	case c.Build != s.cfg.Build:
 		return "it is of another build"
 	case port != "0" && c.Addr != s.cfg.Listen, !sameHost(c.Addr, host):
@@ -85,6 +109,11 @@ func (s *Supervisor) first(ctx context.Context) (*child, error) {
 		}
 	}
 	return s.start(ctx, s.cfg.Listen)
+}
+
+// again starts the next process of this server, where the last one was.
+func (s *Supervisor) again(ctx context.Context) (*child, error) {
+	return s.start(ctx, s.address())
 }
 
 func (s *Supervisor) start(ctx context.Context, addr string) (*child, error) {

@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/flock"
 )
 
 // memoryLimit is far above what requests need; beyond it the garbage collector
@@ -47,7 +49,7 @@ func Main(args []string) int {
 	defer stop()
 	if err := Serve(ctx, cfg); err != nil {
 		cfg.Log.Error("store ended", "error", err)
-		tell(report, readiness{Error: err.Error(), InUse: errors.Is(err, ErrInUse)})
+		tell(report, readiness{Error: err.Error(), InUse: errors.Is(err, ErrInUse), Held: errors.Is(err, flock.ErrHeld)})
 		return 1
 	}
 	return 0
@@ -58,6 +60,7 @@ type readiness struct {
 	Addr  string `json:"addr,omitzero"`
 	Error string `json:"error,omitzero"`
 	InUse bool   `json:"in_use,omitzero"`
+	Held  bool   `json:"held,omitzero"` // another store has the data dir
 }
 
 func tell(to io.WriteCloser, r readiness) {

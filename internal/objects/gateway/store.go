@@ -33,6 +33,7 @@ type store struct {
 
 	making    sync.Mutex // one bucket is made at a time
 	finishing [64]sync.Mutex
+	writing   [64]sync.Mutex // of what is written once
 	seed      maphash.Seed
 }
 
@@ -105,6 +106,13 @@ func (s *store) commit(bucket, key string) error {
 // no crash leaves an empty object in the place of an older one.
 func (s *store) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	in.ContentEncoding = storedEncoding(in.ContentEncoding)
+	if isDeltaCommit(*in.Key) {
+		return s.putOnce(ctx, in)
+	}
+	return s.put(ctx, in)
+}
+
+func (s *store) put(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	out, err := s.PutObjectWithPostFunc(ctx, in, (*os.File).Sync)
 	if err != nil {
 		return out, s.explain(*in.Bucket, *in.Key, err)

@@ -100,18 +100,11 @@ func NewSupervisor(cfg SupervisorConfig) (*Supervisor, error) {
 // must be called. An address in use by another program is an error that says so
 // (ErrInUse). The caller holds the server's lock of the data dir.
 func (s *Supervisor) Start(ctx context.Context) error {
-	c, err := s.adopt(ctx)
+	c, err := s.obtain(ctx, s.first)
 	if err != nil {
 		return err
 	}
-	if c == nil {
-		if c, err = s.first(ctx); err != nil {
-			return err
-		}
-		s.cfg.Log.Info("store started", "addr", c.Addr, "pid", c.PID)
-	} else {
-		s.cfg.Log.Info("store adopted", "addr", c.Addr, "pid", c.PID)
-	}
+	s.cfg.Log.Info(c.origin(), "addr", c.Addr, "pid", c.PID)
 	keeping, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan struct{})
 	s.mu.Lock()
@@ -196,14 +189,14 @@ func (s *Supervisor) keep(ctx context.Context, c *child) {
 			case <-time.After(backoff):
 			}
 			var err error
-			if c, err = s.start(ctx, s.address()); err != nil && ctx.Err() == nil {
+			if c, err = s.obtain(ctx, s.again); err != nil && ctx.Err() == nil {
 				s.set(nil, fmt.Errorf("the store cannot be started: %w", err))
 				s.cfg.Log.Error("store cannot be started", "error", err)
 			}
 		}
 		s.restarts.Add(1)
 		s.set(c, nil)
-		s.cfg.Log.Info("store started", "addr", c.Addr, "pid", c.PID)
+		s.cfg.Log.Info(c.origin(), "addr", c.Addr, "pid", c.PID)
 	}
 }
 

@@ -138,6 +138,28 @@ func stopped(pid int) bool {
 	return len(threads) > 0
 }
 
+// The store that a killed server had just started takes the lock after the next
+// server has looked for one, and before that one's own store does.
+func TestAStoreThatComesUpLateIsAdopted(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	const late = `if [ ! -e late ]; then
+	  touch late; "$0" s3 "$@" 3>/dev/null & until [ -s s3.json ]; do sleep 0.01; done; cp s3.json late
+	fi
+	exec "$0" s3 "$@"`
+	sup := s.start(t, func(c *gateway.SupervisorConfig) { c.Command = []string{"/bin/sh", "-c", late, os.Args[0]} })
+	adopted, err := os.ReadFile(filepath.Join(s.dir, "late"))
+	if err != nil || len(adopted) == 0 {
+		t.Fatalf("no store came up late: %v", err)
+	}
+	if now, _ := os.ReadFile(filepath.Join(s.dir, "s3.json")); string(now) != string(adopted) {
+		t.Errorf("the store is %s and not the one that came up late, %s", now, adopted)
+	}
+	if err := put(t, s.client(t, sup.Endpoint(), nil), "bucket", "key", "x"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAHungStoreIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

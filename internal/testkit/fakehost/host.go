@@ -94,6 +94,42 @@ func (h *Host) Start(ctx context.Context, s ergane.Session) (k session.Kernel, e
 	return k, err
 }
 
+// Shape implements session.Host: the memory of the driver is what cannot be changed later.
+func (h *Host) Shape(s ergane.Session) (string, ergane.Session) {
+	if s.Engine.Properties()["spark.jars"] != "" {
+		return "", ergane.Session{} // what they are may change meanwhile
+	}
+	memory := s.Engine.Properties()["spark.driver.memory"]
+	like := ergane.Session{Memory: s.Memory}
+	if memory != "" {
+		like.Engine.SparkProperties = map[string]string{"spark.driver.memory": memory}
+	}
+	return "of " + memory, like
+}
+
+// StartAhead implements session.Host.
+func (h *Host) StartAhead(ctx context.Context, like ergane.Session, shape string) (session.Kernel, error) {
+	k, err := h.Start(ctx, like)
+	if err == nil {
+		p := k.(*Kernel).p
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.shape, p.at = shape, time.Now()
+	}
+	return k, err
+}
+
+// Ahead implements session.Host.
+func (h *Host) Ahead(id string) (shape string, at time.Time, ok bool) {
+	p := h.m.kernel(id)
+	if p == nil {
+		return "", time.Time{}, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shape, p.at, p.shape != "" && !p.claimed
+}
+
 // Adopt implements session.Host.
 func (h *Host) Adopt(ctx context.Context, id string) (k session.Kernel, err error) {
 	err = h.power.call(ctx, "Adopt", func(context.Context) error {

@@ -54,6 +54,33 @@ func (k *Kernel) Ready(ctx context.Context) error {
 	})
 }
 
+// Claim implements session.Kernel.
+func (k *Kernel) Claim(ctx context.Context, s ergane.Session) error {
+	return k.call(ctx, "Claim", func(context.Context) error {
+		p := k.p
+		p.mu.Lock()
+		ahead := p.shape != ""
+		p.mu.Unlock()
+		if e := p.m.fault().Unclaimed; e != nil && ahead {
+			p.end(*e)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		switch {
+		case p.shape == "":
+			return nil
+		case p.session != s.ID:
+			p.m.wrong("session %s claims the kernel of %s", s.ID, p.session)
+		case closed(p.gone):
+			return &session.ExitError{Exit: p.exit}
+		case p.m.fault().ClaimRefusal != "":
+			return errors.New(p.m.fault().ClaimRefusal)
+		}
+		p.claimed = true
+		return nil
+	})
+}
+
 // Exec implements session.Kernel.
 func (k *Kernel) Exec(ctx context.Context, id, code string) error {
 	return k.call(ctx, "Exec", func(ctx context.Context) error {
@@ -73,6 +100,8 @@ func (k *Kernel) Exec(ctx context.Context, id, code string) error {
 				return true
 			case p.m.fault().Deaf || !closed(p.up) || p.current != nil:
 				return false
+			case p.shape != "" && !p.claimed:
+				p.m.wrong("the kernel of %s gets code before it was claimed", p.session)
 			}
 			b.code, p.current, taken = code, b, true
 			return true
@@ -186,6 +215,20 @@ func (k *Kernel) Exit() ergane.Exit {
 
 // DriverDied implements session.Kernel.
 func (k *Kernel) DriverDied() <-chan struct{} { return k.p.driver }
+
+// DriverExit implements session.Kernel: a driver is always killed.
+func (k *Kernel) DriverExit() ergane.Exit {
+	k.p.mu.Lock()
+	defer k.p.mu.Unlock()
+	return ergane.Exit{Known: true, Code: 137, Signal: 9, Detail: k.p.shortage}
+}
+
+// Killed implements session.Kernel.
+func (k *Kernel) Killed() (n int64, why string) {
+	k.p.mu.Lock()
+	defer k.p.mu.Unlock()
+	return k.p.killed, k.p.shortage
+}
 
 // Detach implements session.Kernel.
 func (k *Kernel) Detach() { k.let(errDetached) }

@@ -34,6 +34,10 @@ type Faults struct {
 	Refusal string
 	// Unready ends kernels in this way instead of their being ready.
 	Unready *ergane.Exit
+	// Unclaimed ends kernels in this way when they are claimed; ClaimRefusal is
+	// Spark's sentence with which it refuses to be.
+	Unclaimed    *ergane.Exit
+	ClaimRefusal string
 	// Adopt is the answer of Host.Adopt, Spool of Host.Spool.
 	Adopt, Spool error
 	// Exec is the answer of Kernel.Exec; nothing runs.
@@ -183,6 +187,14 @@ func (m *Machine) Released(session string) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.released
+}
+
+// Removed are the calculations of a session whose files were removed, in that order.
+func (m *Machine) Removed(session string) []string {
+	p := m.kernel(session)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.removed)
 }
 
 // Started counts the kernels that were ever started.

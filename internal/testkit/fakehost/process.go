@@ -24,11 +24,19 @@ type process struct {
 	changed   chan struct{}     // closed and replaced when any of this changes; guarded by mu
 	streams   map[string][]byte // guarded by mu
 	released  int64             // guarded by mu
+	removed   []string          // calculations; guarded by mu
 	discarded bool              // guarded by mu
 	trimmed   bool              // guarded by mu
 	executors []ergane.SparkExecutor
+	// Of a kernel that was started ahead, guarded by mu.
+	shape   string
+	at      time.Time
+	claimed bool
 	// The tasks of its calculation, guarded by mu.
 	done, total int
+	// Processes that were killed for want of memory, and of which; guarded by mu.
+	killed   int64
+	shortage string
 }
 
 // block is a calculation as its kernel has it.

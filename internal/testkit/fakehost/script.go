@@ -23,6 +23,7 @@ import (
 //	exit STATUS        ends the kernel
 //	kill SIGNAL        ends the kernel by a signal
 //	driver             ends the Spark driver
+//	short WHY          Linux kills one of its processes for want of memory
 //	unrecorded WHY     the outcome cannot be written to disk
 //	timeless           the outcome will name no times that can be believed
 
@@ -99,6 +100,10 @@ func (i *interpreter) step(verb, arg string) *verdict {
 	case "kill":
 		n, _ := strconv.Atoi(arg)
 		i.p.end(ergane.Exit{Known: true, Signal: n})
+	case "short":
+		i.p.mu.Lock()
+		i.p.killed, i.p.shortage = i.p.killed+1, arg
+		i.p.mu.Unlock()
 	case "driver":
 		i.p.endDriver()
 	default:

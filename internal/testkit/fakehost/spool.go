@@ -108,6 +108,19 @@ func (s *Spool) Release(stream string, r ergane.Range) error {
 	})
 }
 
+// Remove implements session.Spool.
+func (s *Spool) Remove(id string) error {
+	return s.power.call(context.Background(), "Remove", func(context.Context) error {
+		s.p.mu.Lock()
+		defer s.p.mu.Unlock()
+		if b := s.p.blocks[id]; b != nil {
+			b.outcome, b.started, b.outputs = nil, time.Time{}, nil
+			s.p.removed = append(s.p.removed, id)
+		}
+		return nil
+	})
+}
+
 // Close implements session.Spool.
 func (s *Spool) Close() error {
 	s.once.Do(func() { s.p.m.opened(spoolHandle, -1) })

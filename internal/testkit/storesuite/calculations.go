@@ -55,7 +55,11 @@ var calculations = map[string]func(*testing.T, *house){
 			}
 			c := block(s.ID, after(time.Minute))
 			_, _, err := h.Submit(h.ctx, c, nil)
-			h.fails(err, ergane.CodeState, "Session is in the "+string(state)+" state; needs to be IDLE to accept Calculations.")
+			said := "Session is in the " + string(state) + " state; needs to be IDLE to accept Calculations."
+			if state == ergane.SessionDegraded {
+				said += " Its Spark driver has died: start a new session."
+			}
+			h.fails(err, ergane.CodeState, said)
 			h.same("session", h.session(s.ID), s)
 			_, err = h.Calculation(h.ctx, c.ID)
 			h.fails(err, ergane.CodeUnknown, "")

@@ -11,9 +11,10 @@ from time import monotonic, sleep
 from typing import Any, NoReturn
 
 from . import PROTOCOL
-from .boot import LOG_FD, Boot, read_boot
+from .boot import LOG_FD, Ahead, Boot, read_boot
 from .calculation import Calculation
 from .children import interrupt_children
+from .claim import Claim, Waiting
 from .control import Control
 from .desk import Desk
 from .driver import Driver, log_descriptor
@@ -64,6 +65,8 @@ class Kernel:
         self._desk = Desk(boot.dir, self._on_interrupt)
         self._service = Service(self._desk, self._main, self._threads, shutdown=lambda: self._end(0))
         self._control = Control(boot.dir, boot.token, self._service.hello, self._service.handlers)
+        self._namespace: dict[str, Any] = {}  # of user code
+        self._spark: Spark | None = None
         self._ending = Lock()
         if driver is not None:
             self._control.watch(driver.pidfd, self._on_driver_end)
@@ -87,27 +90,78 @@ class Kernel:
         loggers = make_kernels(self._log.write)
         shell.session, shell.loggers = self._session, loggers
         sys.argv = [""]
-        spark = Spark(self._driver, self._boot.spark) if self._driver is not None else None
-        facts = self._start(spark, shell.user_ns) if spark is not None else None
-        runner = BlockRunner(shell, spool, interrupts, SharedState(self._tmp), spark, loggers)
+        self._namespace = shell.user_ns
+        facts = None
+        if self._driver is not None:
+            self._spark = Spark(self._driver, self._boot.spark)
+            facts = self._start(self._spark)
+        runner = BlockRunner(shell, spool, interrupts, SharedState(self._tmp), self._spark, loggers)
         keeper = Keeper(self._desk, self._main, runner, spool, self._control.send, self._end)
-        self._threads.start(keeper.serve)
+        self._threads.start(lambda: keeper.serve(self._boot.idle_seconds, self._on_idle))
         os.register_at_fork(after_in_child=self._after_fork)
         self._service.shell = shell
-        self._desk.open()
+        if self._boot.ahead is None:
+            self._open()
+        else:
+            names = (self._boot.dir, self._boot.facts.session)
+            self._service.waiting = Waiting(*names, self._main, self._threads, self._take, self._control.send)
         write_json(self._boot.dir, "ready.json", {"v": PROTOCOL, "ok": True, "spark": facts}, durable=True)
         self._control.send({"ev": "ready"})
         self._main.serve()
 
-    def _start(self, spark: Spark, namespace: dict[str, Any]) -> dict[str, str]:
+    def _open(self) -> None:
+        """From now on there are calculations."""
+        if self._spark is not None:
+            self._spark.bind(self._namespace)
+        self._desk.open()
+
+    def _take(self, claim: Claim) -> None:
+        """Becomes the kernel of a session, on the main thread."""
+        if self._spark is not None:
+            self._spark.claim(claim.spark)
+        self._session.facts = claim.facts
+        self._open()
+
+    def _start(self, spark: Spark) -> dict[str, str]:
         try:
-            facts = spark.start(namespace)
+            spark.connect()
+            session = spark.start()
+            if self._boot.ahead is not None:
+                session = self._warm(spark, session, self._boot.ahead)
         except SparkError as error:
             ready = {"v": PROTOCOL, "ok": False, "error": {"name": error.name, "value": error.value}}
             write_json(self._boot.dir, "ready.json", ready, durable=True)
             self._end(NO_SPARK_STATUS)
         self._service.jobs = Jobs(*spark.address)
-        return facts
+        if self._boot.ahead is not None:
+            self._rest()  # what only the warm-up needed
+        return {"version": session.version, "app_id": session.sparkContext.applicationId}
+
+    def _on_idle(self) -> None:
+        self._threads.start(self._rest)
+
+    def _warm(self, spark: Spark, session: Any, ahead: Ahead) -> Any:
+        """Warms up, and makes the context that waits to be claimed; its session comes back."""
+        from . import workers
+        from .warmup import tell, warm_up
+
+        kinds: list[workers.Kind] = []
+        warm_up(session, ahead, self._tmp, self._log.write)
+        with tell(self._log.write):
+            kinds = workers.kinds(session)
+        session.stop()
+        session = spark.start()
+        with tell(self._log.write):
+            workers.start(session, kinds)
+        return session
+
+    def _rest(self) -> None:
+        """Nothing is to be done for some time: memory goes back to the system."""
+        try:
+            if self._service.jobs is not None:
+                self._service.jobs.give_back()
+        except JobsError as error:
+            self._log.write(f"ergane: the JVM gives no memory back: {error}\n".encode())
 
     def _on_interrupt(self, calculation: Calculation) -> None:
         jvm = self._driver.pid if self._driver is not None else None

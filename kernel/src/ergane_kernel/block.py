@@ -15,6 +15,7 @@ from .process import SharedState
 from .shell import Shell
 from .spark import Spark
 from .spool import Spool
+from .tracebacks import VALUE_BYTES
 
 CHILD_FAILED = 1
 
@@ -72,8 +73,13 @@ class BlockRunner:
         if failure is None:
             return None
         error = tracebacks.describe(failure)  # first: an exception's text may be code that is to be stopped
+        death = self._spark.death(failure) if self._spark is not None else None
         self._spool.flush()
         self._spool.stderr.write(tracebacks.text(failure))
+        if death is not None:
+            # What Python met, mostly a refused connection, is but what followed of it.
+            self._spool.stderr.write(f"{death[0].upper()}{death[1:]}.\n")
+            return {"name": "", "value": tracebacks.bounded(f"{death}; {error['name']}: {error['value']}", VALUE_BYTES)}
         return error
 
     def _leave_child(self, failure: BaseException | None) -> NoReturn:

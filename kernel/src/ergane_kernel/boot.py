@@ -12,6 +12,7 @@ from .facts import Facts
 
 BOOT_FD = 3
 LOG_FD = 4
+IDLE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,14 @@ class Java:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """The kernel is started before there is a session for it: it warms up and waits to be claimed."""
+
+    store: str  # how the name of an s3:// folder to warm up in begins; empty: none
+    catalog: bool  # whether to warm up in the catalog, too
+
+
+@dataclass(frozen=True)
 class Boot:
     token: str
     facts: Facts
@@ -30,6 +39,8 @@ class Boot:
     env: dict[str, str]
     java: Java | None
     spark: dict[str, str]
+    ahead: Ahead | None
+    idle_seconds: float  # without a calculation, until memory is given back
 
 
 def read_boot(fd: int = BOOT_FD) -> Boot:
@@ -38,7 +49,7 @@ def read_boot(fd: int = BOOT_FD) -> Boot:
         fields: dict[str, Any] = json.load(document)
     if fields.get("v") != PROTOCOL:
         raise ValueError(f"boot document: version {fields.get('v')!r} is not {PROTOCOL}")
-    java = fields.get("java")
+    java, ahead = fields.get("java"), fields.get("ahead")
     return Boot(
         token=fields["token"],
         facts=Facts.of(fields["session"], fields.get("facts") or {}),
@@ -46,4 +57,6 @@ def read_boot(fd: int = BOOT_FD) -> Boot:
         env=fields.get("env") or {},
         java=Java(java["argv"], java.get("env") or {}) if java else None,
         spark=fields.get("spark") or {},
+        ahead=Ahead(str(ahead.get("store") or ""), bool(ahead.get("catalog"))) if ahead is not None else None,
+        idle_seconds=float(fields.get("idle_seconds", IDLE_SECONDS)),
     )

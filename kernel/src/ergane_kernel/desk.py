@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _queue import SimpleQueue
+from _queue import Empty, SimpleQueue
 from collections.abc import Callable
 from threading import Lock
 
@@ -83,8 +83,12 @@ class Desk:
     def open(self) -> None:
         self._ready = True
 
-    def next(self) -> Calculation:
-        return self._orders.get()
+    def next(self, seconds: float | None = None) -> Calculation | None:
+        """The next order, as soon as there is one; None if there is none for so long."""
+        try:
+            return self._orders.get(timeout=seconds)
+        except Empty:
+            return None
 
     def close(self, calculation: Calculation) -> bool:
         """The block has ended, an order to stop it comes too late from now on. Tells whether one came before.

@@ -14,6 +14,8 @@ from typing import Any
 from .boot import Java
 
 POLL_MS = 5
+# org.apache.spark.util.SparkExitCode.OOM: how Spark ends a JVM in which a task met an OutOfMemoryError.
+OOM_STATUS = 52
 
 
 class DriverError(Exception):
@@ -43,11 +45,28 @@ class Driver:
                     data = file.read()
             except FileNotFoundError:
                 if ended.poll(POLL_MS):
-                    raise DriverError(f"the Java process {_sentence(self.status())} before it was ready") from None
+                    raise DriverError(self._early_end()) from None
                 continue
             unlink(self._info)  # it holds the secret
             port, length = struct.unpack(">ii", data[:8])
             return port, data[8 : 8 + length].decode()
+
+    def raise_if_dead(self, seconds: float) -> None:
+        """Raises a DriverError if the JVM is dead, or is within seconds: it was not ready yet."""
+        if self.end_within(seconds) is not None:
+            raise DriverError(self._early_end())
+
+    def end_within(self, seconds: float) -> str | None:
+        """How the JVM ended, "was killed by …", if it has or does within seconds.
+
+        Its sockets close a moment before it has ended: what a call over them met says nothing of why.
+        """
+        ended = poll()
+        ended.register(self.pidfd)
+        return _sentence(self.status()) if ended.poll(seconds * 1000) else None
+
+    def _early_end(self) -> str:
+        return f"the Spark driver {_sentence(self.status())} before it was ready"
 
     def status(self) -> dict[str, int | None]:
         """How the ended JVM ended: code and signal, unknown ones None (user code reaped it before us)."""
@@ -100,6 +119,9 @@ def _sigint_ignored() -> Iterator[None]:
 
 
 def _sentence(status: dict[str, int | None]) -> str:
-    if status["signal"]:
-        return f"was killed by signal {status['signal']}"
-    return f"exited with status {status['code']}"
+    if number := status["signal"]:
+        return f"was killed by signal {number} ({(signal.strsignal(number) or 'unknown').lower()})"
+    if status["code"] is None:
+        return "ended"
+    why = ": Java ran out of memory, see spark.driver.memory" if status["code"] == OOM_STATUS else ""
+    return f"exited with status {status['code']}{why}"

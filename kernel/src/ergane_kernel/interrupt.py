@@ -6,6 +6,8 @@ unlinks the file has taken the order, so a signal that comes late finds none.
 
 from __future__ import annotations
 
+import sys
+
 # The C functions: their wrappers in `signal` lean on names that user code may have broken.
 from _signal import (
     ITIMER_REAL,
@@ -15,12 +17,16 @@ from _signal import (
     SIGINT,
     default_int_handler,
     getsignal,
+    pthread_kill,
     pthread_sigmask,
     setitimer,
     signal,
 )
+from _thread import get_ident, start_new_thread
 from os import getpid, unlink
+from time import sleep
 from types import FrameType
+from typing import Any
 
 from .calculation import Calculation
 
@@ -32,6 +38,9 @@ class Interrupts:
         self._pid = getpid()
         self._armed: Calculation | None = None
         self._held: set[int] = set()
+        self._dropped = False  # an order was taken where Python drops exceptions
+        self._thread = get_ident()
+        sys.unraisablehook = self._on_unraisable  # once: user code may put its own there
 
     def enter(self) -> None:
         """Before a block: the handler is ours, and signals come through."""
@@ -46,7 +55,7 @@ class Interrupts:
 
     def leave(self) -> None:
         """After a block: handlers of user code must not raise between blocks, nor its alarm in the next one."""
-        self._armed = None
+        self._armed, self._dropped = None, False
         setitimer(ITIMER_REAL, 0)
         signal(SIGINT, self._on_signal)
         self._held = {number for number in range(1, NSIG) if callable(getsignal(number))}
@@ -61,9 +70,25 @@ class Interrupts:
         calculation = self._armed
         if calculation is None:
             return
+        if self._dropped:
+            self._dropped = False
+            raise KeyboardInterrupt
         try:
             unlink(calculation.marker)
         except OSError:
             return
         calculation.struck = True
         raise KeyboardInterrupt
+
+    def _on_unraisable(self, what: Any) -> None:
+        """An order that struck in a destructor, which no exception leaves, strikes again when that has ended."""
+        calculation = self._armed
+        if calculation is None or not calculation.struck or what.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(what)
+            return
+        self._dropped = True
+        start_new_thread(self._strike_again, ())
+
+    def _strike_again(self) -> None:
+        sleep(0.01)  # in the hook itself it would be dropped, too
+        pthread_kill(self._thread, SIGINT)

@@ -12,6 +12,8 @@ from json import loads
 from time import monotonic
 from typing import Any
 
+from .heap import give_back
+
 CALL_SECONDS = 5.0
 PROGRESS_SECONDS = 2.0
 
@@ -103,6 +105,11 @@ class Jobs:
                 }
                 for executor in loads(self._json(context.statusStore().executorList(False)))
             ]
+
+    def give_back(self) -> None:
+        """Has the JVM return memory that it does not need now; it stands still for some tenths of a second."""
+        with _Guard():
+            give_back(self._gateway)
 
     def stop(self) -> None:
         """Stops the context in order: executors go, event logs are closed."""

@@ -39,9 +39,15 @@ class Keeper:
         self._send = send
         self._end = end
 
-    def serve(self) -> NoReturn:
+    def serve(self, idle_seconds: float, on_idle: Callable[[], None]) -> NoReturn:
+        """on_idle is called where no calculation has come for idle_seconds, once between any two."""
         while True:
-            self._keep(self._desk.next())
+            calculation = self._desk.next(idle_seconds)
+            if calculation is None:
+                on_idle()
+                calculation = self._desk.next()
+            assert calculation is not None
+            self._keep(calculation)
 
     def _keep(self, calculation: Calculation) -> None:
         now = time()

@@ -8,6 +8,7 @@ from os import getpid
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .calculation import valid_id
+from .claim import Waiting
 from .control import Handler, Message, Reply
 from .desk import Desk
 from .jobs import Jobs, JobsError
@@ -26,6 +27,7 @@ class Service:
     def __init__(self, desk: Desk, main: MainThread, threads: Threads, shutdown: Callable[[], Any]) -> None:
         self.shell: Shell | None = None  # set by the main thread at start-up, as is jobs
         self.jobs: Jobs | None = None
+        self.waiting: Waiting | None = None  # likewise, of a kernel that was started ahead
         self._desk = desk
         self._main = main
         self._threads = threads
@@ -39,6 +41,7 @@ class Service:
             "exec": self._exec,
             "interrupt": self._interrupt,
             "ping": self._ping,
+            "claim": self._claim,
             "executors": lambda message, reply: self._ask(self._executors, message, reply),
             "progress": lambda message, reply: self._ask(self._progress, message, reply),
             "complete": lambda message, reply: self._help("completions", message, reply),
@@ -58,6 +61,13 @@ class Service:
 
     def _ping(self, _: Message, reply: Reply) -> None:
         reply({"current": self._desk.current})
+
+    def _claim(self, _: Message, reply: Reply) -> None:
+        if self.waiting is None:
+            reply({"err": "not ahead"})
+            return
+        reply({})
+        self.waiting.claim()
 
     def _on_shutdown(self, _: Message, reply: Reply) -> None:
         reply({})

@@ -11,12 +11,17 @@ from .addedfiles import forget_failed_files
 from .calculation import Calculation
 from .driver import Driver, DriverError
 
+WAREHOUSE = "spark.sql.warehouse.dir"
+
+# How long a JVM that broke off a call may take to be dead.
+DEATH_SECONDS = 3.0
+
 
 class SparkError(Exception):
-    """Spark could not be started; name and value are of Spark's own exception."""
+    """Spark could not be started; name and value are of Spark's own exception, name is empty where the driver died."""
 
     def __init__(self, name: str, value: str) -> None:
-        super().__init__(f"{name}: {value}")
+        super().__init__(f"{name}: {value}" if name else value)
         self.name = name
         self.value = value
 
@@ -32,8 +37,8 @@ class Spark:
         self._connection: Any = None
         self._thread = 0
 
-    def start(self, namespace: dict[str, Any]) -> dict[str, str]:
-        """Connects to the JVM and makes the context and the session. Raises SparkError."""
+    def connect(self) -> None:
+        """Connects to the JVM. Raises SparkError."""
         environ.setdefault("PYSPARK_PYTHON", sys.executable)  # UDFs run on the Python that pickled them
         try:
             from pyspark import SparkContext
@@ -41,7 +46,7 @@ class Spark:
 
             port, secret = self._driver.connection()
         except (ImportError, DriverError) as error:
-            raise SparkError(type(error).__name__, str(error)) from None
+            raise self._failure(error) from None
         self._context, self._session = SparkContext, SparkSession
         _silence()
         _share_logs()
@@ -49,49 +54,99 @@ class Spark:
         environ["PYSPARK_GATEWAY_PORT"], environ["PYSPARK_GATEWAY_SECRET"] = str(port), secret
         try:
             SparkContext._ensure_initialized()
+        except Exception as error:
+            raise self._failure(error) from None
         finally:
             del environ["PYSPARK_GATEWAY_PORT"], environ["PYSPARK_GATEWAY_SECRET"]  # not for the children of user code
         self.address = (port, secret)
-        session = self._make()
-        self._bind(namespace)
-        return {"version": session.version, "app_id": session.sparkContext.applicationId}
+
+    def start(self) -> Any:
+        """Makes the context and the session, which comes back. Raises SparkError."""
+        return self._make()
+
+    def claim(self, conf: dict[str, str]) -> None:
+        """Makes the waiting Spark, which nobody has used yet, one with another configuration. Raises SparkError.
+
+        What Spark lets be changed while it runs is changed; for anything else there is a new context in the same JVM.
+        """
+        changed = {key: value for key, value in conf.items() if self._conf.get(key) != value}
+        same_keys, late = self._conf.keys() <= conf.keys(), _late(self._conf) and _late(conf)
+        self._conf = conf
+        session = self._session._instantiatedSession
+        if same_keys and all(session.conf.isModifiable(key) or (late and key == WAREHOUSE) for key in changed):
+            try:
+                for key, value in changed.items():
+                    _set(session, key, value)
+            except Exception as error:
+                raise self._failure(error) from None
+        else:
+            session.stop()
+            self._make()
 
     def prepare(self, calculation: Calculation, namespace: dict[str, Any]) -> None:
         """Before a block: makes a stopped Spark anew and puts the block's jobs into a group of their own."""
         if not self._driver.alive:
             return  # the block's own use of Spark will tell
         try:
+            calculation.thread = self._thread_id()  # first: what is begun on it must end before the next block
             context = self._context._active_spark_context
             if context is None or context._jsc is None or context._jsc.sc().isStopped():
                 if context is not None:
                     context.stop()  # it was stopped behind Python's back
                 self._remake()
-            self._bind(namespace)
+            self.bind(namespace)
             self._context._active_spark_context.setJobGroup(calculation.id, f"calculation {calculation.id}", False)
-            calculation.thread = self._thread_id()
         except OSError:
             pass  # the JVM is dying; the event comes when it is dead
+
+    def death(self, error: BaseException) -> str | None:
+        """What became of the driver, where that is why a block met the error, or may be."""
+        cut_off = isinstance(error, Exception) and _origin(error) is None and _of_py4j(error)
+        how = self._driver.end_within(DEATH_SECONDS if cut_off else 0)
+        return None if how is None else f"the Spark driver {how}"
 
     def _make(self) -> Any:
         from pyspark import SparkConf
 
+        late = _late(self._conf)
         conf = SparkConf()
         for key, value in self._conf.items():
-            conf.set(key, value)
+            if not (late and key == WAREHOUSE):
+                conf.set(key, value)
         try:
             session = self._session(self._context(conf=conf))
             session._jsparkSession.sessionState()  # reads spark.sql.*: a malformed value shows now, not in a block
+            if late:
+                _set(session, WAREHOUSE, self._conf[WAREHOUSE])
             return session
         except Exception as error:
-            raise _sentence(error) from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> SparkError:
+        """Why Spark did not start: how its driver ended where that was it, else the error itself."""
+        try:
+            self._driver.raise_if_dead(0 if _origin(error) is not None else DEATH_SECONDS)
+            return _sentence(error)
+        except DriverError as dead:
+            return SparkError("", str(dead))
+        except Exception as broken:  # it died while it was asked for its sentence
+            return self._failure(broken)
 
     def _remake(self) -> None:
+        self._stop_orphan()
         try:
             self._make()
         except SparkError as error:
             raise RuntimeError(f"Spark was stopped and could not be started again: {error}") from None
 
-    def _bind(self, namespace: dict[str, Any]) -> None:
+    def _stop_orphan(self) -> None:
+        """Stops a context of the JVM that Python knows nothing of: an order to stop came while it was made."""
+        companion = getattr(getattr(self._context._gateway.jvm.org.apache.spark, "SparkContext$"), "MODULE$")
+        active = companion.getActive()
+        if active.isDefined():
+            active.get().stop()
+
+    def bind(self, namespace: dict[str, Any]) -> None:
         """Gives the block `spark` and `sc`, where it has none or stopped ones; its own are left alone."""
         active = self._context._active_spark_context
         session = namespace.get("spark")
@@ -108,6 +163,25 @@ class Spark:
             self._thread = int(gateway.jvm.java.lang.Thread.currentThread().getId())
             self._connection = gateway._gateway_client.get_thread_connection()
         return self._thread
+
+
+def _late(conf: dict[str, str]) -> bool:
+    """Whether Spark learns of its warehouse only once it is there.
+
+    It opens the file system of one that it is started with. In S3 that takes a third of a second, for which a session
+    that has no use for it need not wait.
+    """
+    return conf.get(WAREHOUSE, "").startswith("s3://")
+
+
+def _set(session: Any, key: str, value: str) -> None:
+    """Sets what may be set at any time, everywhere where it would stand had the context been made with it."""
+    if key == WAREHOUSE:  # which its users may not set
+        session._jsparkSession.sessionState().conf().setConfString(key, value)
+    else:
+        session.conf.set(key, value)  # first: it refuses what is malformed
+    session.sparkContext._conf.set(key, value)
+    session._jsparkSession.sharedState().conf().set(key, value)  # what sessions beside this one begin with
 
 
 def _silence() -> None:
@@ -130,8 +204,23 @@ def _share_logs() -> None:
     register_pickle_by_value(logs)
 
 
+def _origin(error: BaseException) -> Any:
+    """The exception of the JVM's that py4j or PySpark made the error of; None if it is Python's own."""
+    return getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+
+
+def _of_py4j(error: BaseException) -> bool:
+    """Whether a call of the JVM's raised it, as opposed to the user's own code."""
+    trace = error.__traceback__
+    while trace is not None:
+        if "/py4j/" in trace.tb_frame.f_code.co_filename:
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def _sentence(error: BaseException) -> SparkError:
-    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)  # of py4j, of PySpark
+    java = _origin(error)
     if java is None:
         return SparkError(type(error).__name__, str(error))
     while (cause := java.getCause()) is not None and cause.getMessage():

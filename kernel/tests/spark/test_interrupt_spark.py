@@ -29,7 +29,8 @@ STOPPED = {
     "jobs of a pool whose errors nobody reads": (
         "from concurrent.futures import ThreadPoolExecutor, wait\n"
         "def job(n): return spark.range(10**13).selectExpr('sum(sqrt(id))').collect()\n"
-        "pool = ThreadPoolExecutor(2)\nprint('on')\nwait([pool.submit(job, n) for n in range(2)])"
+        "pool = ThreadPoolExecutor(2)\njobs = [pool.submit(job, n) for n in range(2)]\nimport time\n"
+        "while len(sc.statusTracker().getActiveJobsIds()) < 2: time.sleep(0.01)\nprint('on')\nwait(jobs)"
     ),
     "a subprocess beside Spark": "import os\nprint('on'); os.system('sleep 1000')",
     "a show": "print('on'); spark.range(10**13).selectExpr('sum(sqrt(id))').show()",
@@ -101,7 +102,7 @@ def test_an_order_never_hits_the_jobs_of_the_next_block(spark_kernel: Kernel) ->
     """Orders that race with the end of a small job; the next block's jobs run through."""
     rng = random.Random(11)
     states = []
-    for _ in range(200):
+    for _ in range(60):
         calculation = spark_kernel.submit("spark.range(100).count()")
         pause = time.perf_counter() + rng.random() * 0.06
         while time.perf_counter() < pause:
@@ -116,3 +117,38 @@ def test_an_order_never_hits_the_jobs_of_the_next_block(spark_kernel: Kernel) ->
         assert following.stdout == "10\n"
     assert set(states) <= {"COMPLETED", "CANCELED"}
     assert "CANCELED" in states
+
+
+MAKING = """
+import os
+from pyspark import SparkContext
+make = SparkContext._initialize_context
+def telling(self, conf):
+    open(making, "w").close()
+    return make(self, conf)
+SparkContext._initialize_context = telling
+making = os.path.abspath("making")
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\ntime.sleep(1000)",
+        "from pyspark.sql import SparkSession\nsc.stop()\nspark = SparkSession.builder.getOrCreate()\nimport time\ntime.sleep(1000)",
+    ],
+    ids=["by the kernel", "by the block"],
+)
+def test_an_order_while_spark_is_made_anew_costs_the_session_nothing(fresh: Kernel, code: str) -> None:
+    """The JVM finishes the context that Python has given up on; the next block gets one all the same."""
+    making = fresh.work / "tmp" / "making"
+    assert fresh.run(MAKING).state == "COMPLETED"
+    assert fresh.run("sc.stop()").state == "COMPLETED"
+    if "sc.stop()" in code:
+        assert fresh.run("print(spark.range(2).count())").stdout == "2\n"
+    making.unlink(missing_ok=True)
+    calculation = fresh.submit(code)
+    fresh.until(making.exists, "a context on its way")
+    assert calculation.interrupt()["state"] == "CANCELED", calculation.stderr
+    following = fresh.run("print(spark.range(3).count(), sc.parallelize([1]).count())")
+    assert following.stdout == "3 1\n", following.stderr

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness import Kernel
 
@@ -198,4 +201,27 @@ def test_a_java_that_ends_at_once_is_told(engine: dict[str, Any]) -> None:
     with Kernel({**engine, "java": {"argv": ["/bin/sh", "-c", "echo no java here; exit 5"], "env": {}}}) as kernel:
         assert kernel.wait_end() == 3
         error = json.loads((kernel.work / "ready.json").read_text())["error"]
-        assert error["value"] == "the Java process exited with status 5 before it was ready"
+        assert error == {"name": "", "value": "the Spark driver exited with status 5 before it was ready"}
+
+
+# A JVM that says where it listens, and is killed before or while it is called for the first time.
+DOOMED = """
+import os, signal, socket, struct
+listener = socket.create_server(("127.0.0.1", 0))
+info = os.environ["_PYSPARK_DRIVER_CONN_INFO_PATH"]
+with open(info + ".new", "wb") as file:
+    file.write(struct.pack(">ii", listener.getsockname()[1], 6) + b"secret")
+os.rename(info + ".new", info)
+if {called}:
+    listener.accept()[0].recv(1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_a_driver_that_is_killed_during_the_start_is_told(engine: dict[str, Any], called: bool) -> None:
+    java = {"argv": [sys.executable, "-c", DOOMED.format(called=called)], "env": {}}
+    with Kernel({**engine, "java": java}) as kernel:
+        assert kernel.wait_end() == 3
+        error = json.loads((kernel.work / "ready.json").read_text())["error"]
+        assert error == {"name": "", "value": "the Spark driver was killed by signal 9 (killed) before it was ready"}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// poolFlags say how many kernels wait for sessions with Spark started and warm.
+type poolFlags struct {
+	Pool          int            `help:"How many kernels are started ahead of their sessions, which then start at once; 0: none. With --exit-idle there are none." default:"1" env:"ERGANE_POOL" placeholder:"N"`
+	PoolWorkgroup map[string]int `help:"The same for the sessions of a workgroup whose settings need kernels of their own: NAME=N; may be repeated." env:"ERGANE_POOL_WORKGROUP" placeholder:"NAME=N"`
+	PoolMax       int            `help:"How many there may be at most: more sessions at once make the pool grow for a while." default:"4" env:"ERGANE_POOL_MAX" placeholder:"N"`
+}
+
+func (f poolFlags) check() error {
+	if f.Pool < 0 || f.PoolMax < 0 {
+		return errors.New("--pool and --pool-max are not negative; --pool 0 is no pool")
+	}
+	for name, n := range f.PoolWorkgroup {
+		if n < 0 {
+			return fmt.Errorf("--pool-workgroup %s=%d is negative", name, n)
+		}
+	}
+	return nil
+}
+
+// pool is what the session manager gets.
+func (f poolFlags) pool() session.Pool {
+	all := f.Pool
+	for _, n := range f.PoolWorkgroup {
+		all += n
+	}
+	if all == 0 {
+		return session.Pool{}
+	}
+	return session.Pool{Size: f.Pool, WorkGroups: f.PoolWorkgroup, Max: max(f.PoolMax, all)}
+}

@@ -1,0 +1,66 @@
+package kernel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ergane-dev/ergane/internal/sandbox"
+)
+
+// groupFile names the kernel's control group. The shim writes it before it
+// makes the group, so that there is none that nobody knows of; a loss of power
+// takes groups with it.
+const groupFile = "group.json"
+
+type groupDocument struct {
+	V int `json:"v"`
+	sandbox.Group
+}
+
+func makeGroup(root *os.Root, g *sandbox.Group) error {
+	b, err := json.Marshal(groupDocument{1, *g})
+	if err == nil {
+		err = root.WriteFile(groupFile, b, 0o600)
+	}
+	if err == nil {
+		err = g.Make()
+	}
+	if err != nil {
+		return fmt.Errorf("make the control group: %w", err)
+	}
+	return nil
+}
+
+// openGroup is the group of the kernel in a session folder; nil where it has none.
+func openGroup(root *os.Root) (*sandbox.Group, error) {
+	g, err := readDocument(root, groupFile, func(b []byte) (*sandbox.Group, error) {
+		var d groupDocument
+		if err := json.Unmarshal(b, &d); err != nil {
+			return nil, err
+		}
+		if d.V != 1 {
+			return nil, errVersion
+		}
+		return &d.Group, d.Group.Check()
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return g, err
+}
+
+// killGroup ends all that is left in the group of a kernel that is gone, and
+// the group. The shim has done that, unless it was killed.
+func killGroup(root *os.Root) error {
+	g, err := openGroup(root)
+	if err != nil || g == nil { // one that was cut short: the group was never made
+		return nil
+	}
+	if err := g.Remove(); err != nil {
+		return fmt.Errorf("remove the control group: %w", err)
+	}
+	return nil
+}

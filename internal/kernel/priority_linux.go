@@ -1,0 +1,78 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a kernel does ahead of its session must not slow the sessions that
+// there are. Linux weighs processes of different login sessions by their
+// autogroup where it has that, and a shim and its kernel are a login session
+// of their own; otherwise by each thread's own nice value, which only root can
+// lower again.
+const lowestPriority = 19
+
+// yield makes this process, and all that it starts from now on, give way to others.
+func yield() {
+	os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(lowestPriority)), 0) // not everywhere there
+	if os.Geteuid() == 0 {
+		unix.Setpriority(unix.PRIO_PROCESS, 0, lowestPriority)
+	}
+}
+
+// hurry ends that for the kernel and all that it has started.
+func (k *Kernel) hurry() {
+	if k.oom.group != nil {
+		k.oom.group.Yield(false)
+	}
+	name := fmt.Sprintf("/proc/%d/autogroup", k.handle.ShimPID)
+	// Only root may set it at any time, others ten times a second on all of the machine.
+	for wait := 10 * time.Millisecond; wait < time.Second; wait *= 2 {
+		if err := os.WriteFile(name, []byte("0"), 0); !errors.Is(err, unix.EAGAIN) {
+			break
+		}
+		pause(k.ctx, wait)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	for range 3 { // a thread that was started meanwhile has the value of its starter
+		if raise(append(tree(k.handle.ShimPID), k.handle.ShimPID)) == 0 {
+			return
+		}
+	}
+}
+
+// raise sets threads that are not at the usual priority to it, and tells how many there were.
+func raise(pids []int) (found int) {
+	for _, pid := range pids {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(filepath.Base(task))
+			if err != nil {
+				continue
+			}
+			// The system call answers 20 minus the nice value.
+			if now, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && now < 20 {
+				unix.Setpriority(unix.PRIO_PROCESS, tid, 0)
+				found++
+			}
+		}
+	}
+	return found
+}
+
+// tree lists all that a process has started, directly or not.
+func tree(pid int) []int {
+	var all []int
+	for _, child := range children(pid) {
+		all = append(append(all, child), tree(child)...)
+	}
+	return all
+}

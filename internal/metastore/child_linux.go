@@ -1,0 +1,261 @@
+package metastore
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/sandbox"
+)
+
+const (
+	lockName = "lock"
+	logName  = "metastore.log"
+	maxLog   = 1 << 20
+	// endTimeout bounds the time in which a child may end by itself.
+	endTimeout = 5 * time.Second
+	// listening begins the line on the child's stdout that tells its port.
+	listening = "listening "
+)
+
+// Command is how a child is started.
+type Command struct {
+	Argv []string
+	Env  []string
+	// Sandbox is put around the child; nil: nothing is.
+	Sandbox *sandbox.Policy
+	// Started, if set, is called when the child runs, or will not.
+	Started func()
+}
+
+// A child is a metastore process. It ends when its stdin does, and is killed
+// when the server ends however that ends, so that none is ever left over.
+type child struct {
+	pid     int
+	process *os.Process
+	addr    string
+	stdin   io.Closer
+	exited  chan struct{} // closed when it has ended
+	state   *os.ProcessState
+}
+
+func (c *child) alive() bool {
+	if c == nil {
+		return false
+	}
+	select {
+	case <-c.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// how tells how a child ended that has.
+func (c *child) how() string { return c.state.String() }
+
+// end asks the child to end, kills it where it does not, and returns when it is gone.
+func (c *child) end() {
+	c.stdin.Close()
+	select {
+	case <-c.exited:
+	case <-time.After(endTimeout):
+		c.kill()
+	}
+}
+
+func (c *child) kill() {
+	_ = c.process.Kill()
+	<-c.exited
+}
+
+// startChild starts a child and returns when it answers. If that fails nothing is left of it.
+// It asks for the command when nobody works in the folder any more.
+func startChild(ctx context.Context, dir string, ask func(context.Context) (Command, error)) (_ *child, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the catalog's folder: %w", err)
+	}
+	// The child has the lock to its end: two on one database would destroy it.
+	lock, err := awaitLock(ctx, filepath.Join(dir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	defer lock.File().Close() // the child's copy keeps the lock
+	command, err := ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if command.Started != nil {
+		defer command.Started()
+	}
+	log, err := openLog(filepath.Join(dir, logName))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	stdin, feed, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer stdin.Close()
+	said, stdout, err := pipe()
+	if err != nil {
+		feed.Close()
+		return nil, err
+	}
+	defer stdout.Close()
+
+	cmd := &exec.Cmd{Path: command.Argv[0], Args: command.Argv, Env: command.Env, Dir: dir, Stdin: stdin, Stdout: stdout, Stderr: log}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.ExtraFiles = []*os.File{lock.File()}
+	if p := command.Sandbox; p != nil {
+		policy, err := policyFile(p)
+		if err != nil {
+			feed.Close()
+			said.Close()
+			return nil, err
+		}
+		defer policy.Close()
+		cmd.Args = p.Command(command.Argv)
+		cmd.Path, cmd.SysProcAttr = cmd.Args[0], p.Attr()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, stdin, policy) // at 5, where the stage looks for it
+	}
+	c := &child{stdin: feed, exited: make(chan struct{})}
+	if err := c.run(cmd); err != nil {
+		feed.Close()
+		said.Close()
+		return nil, fmt.Errorf("start the catalog: %w", err)
+	}
+	ready := make(chan string, 1)
+	stdout.Close() // so that the end of the child is that of what it says
+	go func() {
+		defer said.Close()
+		ready <- port(said)
+		_, _ = io.Copy(io.Discard, said)
+	}()
+	select {
+	case p := <-ready:
+		if p != "" {
+			c.addr = net.JoinHostPort("127.0.0.1", p)
+			return c, nil
+		}
+		c.stdin.Close()
+		c.kill()
+		return nil, fmt.Errorf("it ended before it answered (%s); see %s", c.how(), log.Name())
+	case <-ctx.Done():
+		c.stdin.Close()
+		c.kill()
+		return nil, fmt.Errorf("%w; see %s", context.Cause(ctx), log.Name())
+	}
+}
+
+// run starts the process, and has somebody wait for it. That one keeps its
+// thread, because the child is killed when the thread that started it ends.
+func (c *child) run(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		if err == nil {
+			c.process, c.pid = cmd.Process, cmd.Process.Pid
+		}
+		started <- err
+		if err != nil {
+			return
+		}
+		_ = cmd.Wait()
+		c.state = cmd.ProcessState
+		close(c.exited)
+	}()
+	return <-started
+}
+
+// awaitLock takes the lock as soon as the child of a server that was killed is gone.
+func awaitLock(ctx context.Context, path string) (*flock.Lock, error) {
+	for {
+		lock, err := flock.Acquire(path)
+		if !errors.Is(err, flock.ErrHeld) {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("another process has the catalog: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// port reads what the child says up to its port; empty if it ended without one.
+func port(r io.Reader) string {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if p, ok := strings.CutPrefix(lines.Text(), listening); ok {
+			return p
+		}
+	}
+	return ""
+}
+
+// pipe is one of which both ends block: Java cannot do with others.
+func pipe() (r, w *os.File, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	return os.NewFile(uintptr(ends[0]), "pipe"), os.NewFile(uintptr(ends[1]), "pipe"), nil
+}
+
+// policyFile has what the sandbox's stage reads. It is of memory: a pipe might not hold it all.
+func policyFile(p *sandbox.Policy) (*os.File, error) {
+	doc, err := p.Document(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("policy", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("hand over the sandbox: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "policy")
+	_, err = f.Write(doc)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("hand over the sandbox: %w", err)
+	}
+	return f, nil
+}
+
+// openLog is where a child writes what it has to say.
+func openLog(path string) (*os.File, error) {
+	if fi, err := os.Stat(path); err == nil && fi.Size() > maxLog {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+}
+
+// cutLog begins a log anew that has become too long: its child appends to what there is.
+func cutLog(path string) error {
+	fi, err := os.Stat(path)
+	if err != nil || fi.Size() <= maxLog {
+		return err
+	}
+	return os.Truncate(path, 0)
+}

@@ -1,0 +1,106 @@
+package metastore
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+//go:embed Metastore.java
+var source []byte
+
+const (
+	sourceName   = "Metastore.java"
+	settingsName = "metastore.properties"
+	databaseName = "derby"
+	// compiler is Janino's, of Spark's own jars: compiles a file and runs a class of it.
+	compiler = "org.codehaus.janino.SimpleCompiler"
+)
+
+// Options are of the JVM, over what the engine's are.
+var Options = []string{
+	"-Xss512k",                    // a thread for each connection
+	"-XX:TieredStopAtLevel=1",     // small rather than fast
+	"-XX:+ExitOnOutOfMemoryError", // one that lives on may answer nobody, and the next is there in seconds
+	"-Dderby.stream.error.field=java.lang.System.err",
+	"-Dderby.storage.pageCacheSize=400", // pages of 4 to 32 KB
+}
+
+// Prepare writes what a child needs into its folder, in which none works, and returns its main class with its arguments.
+// warehouse is the s3:// address below which the tables of the database default lie;
+// hadoop is how it reaches S3, without keys: those are in its environment.
+func Prepare(folder, warehouse string, hadoop map[string]string) ([]string, error) {
+	if strings.ContainsRune(folder, ';') {
+		return nil, fmt.Errorf("the catalog's folder %s has a semicolon in its name, with which the address of a database ends", folder)
+	}
+	if err := removeUnfinished(filepath.Join(folder, databaseName)); err != nil {
+		return nil, fmt.Errorf("prepare the catalog: %w", err)
+	}
+	settings := maps.Clone(hadoop)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	maps.Copy(settings, map[string]string{
+		"javax.jdo.option.ConnectionURL":        "jdbc:derby:;databaseName=" + filepath.Join(folder, databaseName) + ";create=true",
+		"javax.jdo.option.ConnectionDriverName": "org.apache.derby.jdbc.EmbeddedDriver",
+		"datanucleus.schema.autoCreateAll":      "true",
+		"hive.metastore.schema.verification":    "false",
+		"hive.metastore.warehouse.dir":          warehouse,
+		// Spark changes the columns that Hive sees, which are not those of the table.
+		"hive.metastore.disallow.incompatible.col.type.changes": "false",
+		"hive.stats.autogather":                                 "false", // Spark keeps its own, and listing S3 is slow
+	})
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&text, "%s=%s\n", name, propertyValue.Replace(settings[name]))
+	}
+	file, code := filepath.Join(folder, settingsName), filepath.Join(folder, sourceName)
+	for path, content := range map[string][]byte{file: []byte(text.String()), code: source} {
+		if err := replaceFile(path, content); err != nil {
+			return nil, fmt.Errorf("prepare the catalog: %w", err)
+		}
+	}
+	return []string{compiler, code, strings.TrimSuffix(sourceName, ".java"), file}, nil
+}
+
+// removeUnfinished removes a database whose making was broken off: Derby writes
+// this file last, makes nothing where there is a folder, and has acknowledged nothing yet.
+func removeUnfinished(database string) error {
+	if fi, err := os.Lstat(database); err != nil || !fi.IsDir() {
+		return nil // there is none; or something else, of which Derby says what it thinks
+	}
+	if _, err := os.Lstat(filepath.Join(database, "service.properties")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(database)
+}
+
+// propertyValue escapes a value of a file of Java properties.
+var propertyValue = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
+
+// replaceFile writes a file that others may read. The folder may be that of
+// another user, who cannot be trusted to have left a file there for us.
+func replaceFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Chmod(0o444)
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,264 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Group is the control group of one session: limits that hold for all of its
+// processes together, and a way to end them whatever they have become. It
+// belongs to nobody but the one who keeps its name, so that is to be written
+// down before Make.
+type Group struct {
+	// Dirs are its folders, one in each hierarchy. The folder above each is
+	// that of all sessions of the server; it comes and goes with them.
+	Dirs []string `json:"dirs"`
+	// Memory is how many bytes it may use, Total how many all beside it may together; 0 is any number.
+	Memory int64 `json:"memory,omitzero"`
+	Total  int64 `json:"total,omitzero"`
+	// Processes is how many processes and threads it may have; 0 is any number.
+	Processes int `json:"processes,omitzero"`
+}
+
+// group names a group; the folder above it is called after all, and nobody
+// else's groups may be.
+func (g Groups) group(all, name string) *Group {
+	group := new(Group)
+	for _, dir := range g.dirs {
+		group.Dirs = append(group.Dirs, filepath.Join(dir, all, name))
+	}
+	return group
+}
+
+// groupPrefix is how the folder of a server's groups begins.
+const groupPrefix = "ergane-"
+
+// Check refuses folders that cannot be a group's.
+func (g *Group) Check() error {
+	if len(g.Dirs) == 0 {
+		return errors.New("the group has no folder")
+	}
+	for _, dir := range g.Dirs {
+		above := filepath.Dir(dir)
+		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || !strings.HasPrefix(filepath.Base(above), groupPrefix) || filepath.Base(above) == serverLeaf {
+			return fmt.Errorf("%q is not a group of ours", dir)
+		}
+	}
+	return nil
+}
+
+// A limit is a file of a group, by its version and controller, and what to
+// write there. What has no such file is not limited by this folder.
+type limit struct {
+	file     string
+	value    int64
+	optional bool
+}
+
+// limits are those of the session's own folders. Both versions have the file
+// for processes. Swap would only make a session's end longer.
+func (g *Group) limits() []limit {
+	return []limit{
+		{"memory.max", g.Memory, false}, {"memory.swap.max", 0, true},
+		{"memory.limit_in_bytes", g.Memory, false}, {"memory.memsw.limit_in_bytes", g.Memory, true},
+		{"pids.max", int64(g.Processes), false},
+	}
+}
+
+// totals are those of the folders above. One that is exceeded already cannot
+// be set in version 1; it is by the next session.
+func (g *Group) totals() []limit {
+	return []limit{{"memory.max", g.Total, true}, {"memory.limit_in_bytes", g.Total, true}}
+}
+
+func setLimits(dir string, limits []limit) error {
+	for _, l := range limits {
+		if l.value == 0 && l.file != "memory.swap.max" {
+			continue
+		}
+		err := set(dir, l.file, strconv.FormatInt(l.value, 10))
+		if err != nil && !l.optional && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// limited tells whether the group has a limit of memory.
+func (g *Group) limited(bytes int64) bool {
+	return slices.ContainsFunc(g.Dirs, func(dir string) bool {
+		return count(filepath.Join(dir, "memory.max"), "") == bytes || count(filepath.Join(dir, "memory.limit_in_bytes"), "") == bytes
+	})
+}
+
+// Make makes the group, empty. After an error nothing of it is left.
+func (g *Group) Make() error {
+	if err := g.Check(); err != nil {
+		return err
+	}
+	for _, dir := range g.Dirs {
+		err := g.makeFolder(dir)
+		for range 100 { // the last other session may take the folder above with it just now
+			if !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			err = g.makeFolder(dir)
+		}
+		if err != nil {
+			return errors.Join(err, g.Remove())
+		}
+	}
+	return nil
+}
+
+func (g *Group) makeFolder(dir string) error {
+	above := filepath.Dir(dir)
+	if err := os.Mkdir(above, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := enable(above); err != nil {
+		return err
+	}
+	if err := setLimits(above, g.totals()); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return setLimits(dir, g.limits())
+}
+
+// Yield makes the group give way to those beside it, or be their equal again,
+// where it shares the processors by groups.
+func (g *Group) Yield(yes bool) {
+	weight := "100" // every group's, unless it is set
+	if yes {
+		weight = "1"
+	}
+	for _, dir := range g.Dirs {
+		set(dir, "cpu.weight", weight) // not everywhere there
+	}
+}
+
+// join makes this process a member. Its children are, too.
+func (g *Group) join() error {
+	for _, dir := range g.Dirs {
+		if err := set(dir, "cgroup.procs", "0"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kill kills every process in the group, whoever's child it is.
+func (g *Group) Kill() {
+	for _, dir := range g.Dirs {
+		if set(dir, "cgroup.kill", "1") == nil { // version 2, from Linux 5.14
+			return
+		}
+	}
+	for _, dir := range g.Dirs {
+		set(dir, "pids.max", "0") // so that none is added while they are killed one by one
+	}
+	for _, dir := range g.Dirs {
+		for _, sub := range folders(dir) {
+			for _, pid := range list(sub, "cgroup.procs") {
+				g.killMember(pid)
+			}
+		}
+	}
+}
+
+// killMember pins a process before it looks whether it is the one that was meant.
+func (g *Group) killMember(number string) {
+	pid, err := strconv.Atoi(number)
+	if err != nil || pid <= 1 {
+		return
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if g.has(pid) {
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
+func (g *Group) has(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	return err == nil && g.memberships(string(b)) > 0
+}
+
+// memberships counts the hierarchies in which what /proc/PID/cgroup says of a
+// process is in the group.
+func (g *Group) memberships(text string) (n int) {
+	if len(g.Dirs) == 0 {
+		return 0
+	}
+	above, name := filepath.Split(g.Dirs[0])
+	mark := "/" + filepath.Base(above) + "/" + name
+	for line := range strings.Lines(text) {
+		if strings.Contains(strings.TrimSuffix(line, "\n")+"/", mark+"/") {
+			n++
+		}
+	}
+	return n
+}
+
+// removeLimit is how long what is in a group may take to die.
+const removeLimit = 5 * time.Second
+
+// Remove kills what is in the group and removes it; one that is not there is no error.
+func (g *Group) Remove() error {
+	if err := g.Check(); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(removeLimit)
+	for wait := time.Millisecond / 2; ; wait = min(2*wait, 20*time.Millisecond) {
+		err := g.rmdir()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		g.Kill()
+		time.Sleep(wait)
+	}
+}
+
+func (g *Group) rmdir() error {
+	var failed error
+	for _, dir := range g.Dirs {
+		for _, sub := range folders(dir) {
+			if err := unix.Rmdir(sub); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				failed = &os.PathError{Op: "rmdir", Path: sub, Err: err}
+			}
+		}
+		unix.Rmdir(filepath.Dir(dir)) // fails while there are others
+	}
+	return failed
+}
+
+// folders lists a folder and those below it, which a session that may write
+// there can have made, the lowest first.
+func folders(dir string) (all []string) {
+	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			all = append(all, path)
+		}
+		return nil
+	})
+	slices.Reverse(all)
+	return all
+}
