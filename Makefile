@@ -9,16 +9,16 @@ ERGANE := $(BUILD)/ergane
 # set ERGANE_ENGINE_DIR to share one.
 export ERGANE_ENGINE_DIR ?= $(CURDIR)/$(BUILD)/engines
 BOOT := $(CURDIR)/$(BUILD)/boot.json
-# How the tests find the engine: its Python, and how it starts a kernel.
-WITH_ENGINE = ERGANE_TEST_JAVA_BOOT=$(BOOT) \
-  ERGANE_TEST_PYTHON=$$(sed -n 's/^  "python": "\(.*\)",*$$/\1/p' $(BOOT))
+# Runs tests in a box of namespaces, where they can harm nothing beside them.
+SUITE := $(BUILD)/suite
 
-.PHONY: help test lint unit fuzz kernel e2e clients clients-short formats chaos points chaos-short soak soak-short faults bench bench-short bench-peers bench-peers-short setup generate clean
+.PHONY: help test lint unit fuzz kernel e2e again race downloads clients clients-short formats chaos points chaos-short soak soak-short faults bench bench-short bench-peers setup generate clean
 
 help: ## list the targets
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
 
-test: lint unit fuzz kernel e2e clients-short chaos-short soak-short bench-short bench-peers-short ## everything: format, lint, unit, kernel and end-to-end tests
+test: $(SUITE) $(VENV)/.done ## every test: each part, whatever failed before, and one table at the end
+	$(SUITE) run
 
 lint: $(VENV)/.done ## gofmt, vet, staticcheck, ruff
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt these: $$out"; exit 1; fi
@@ -27,69 +27,54 @@ lint: $(VENV)/.done ## gofmt, vet, staticcheck, ruff
 	$(VENV)/bin/ruff check kernel e2e bench examples
 	$(VENV)/bin/ruff format --check kernel e2e bench
 
-unit: setup ## Go tests
-	$(WITH_ENGINE) go test ./...
+unit fuzz kernel e2e clients-short chaos-short soak-short bench-short: $(SUITE) downloads ## one part of it
+	$(SUITE) run $(patsubst %-short,%,$@)
 
-# One fuzz test takes one go test of its own; FUZZ_SECONDS is for each of them.
-FUZZ_SECONDS ?= 3
-fuzz: ## every fuzz test for a few seconds: codec, signatures, page tokens, kernel protocol
-	@mkdir -p $(BUILD)
-	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal | sed 's|/[^/]*_test.go:func | |' | sort | \
-	while read -r folder name; do \
-	  echo "$$folder $$name"; \
-	  go test "./$$folder" -run '^$$' -fuzz "^$$name\$$" -fuzztime "$(FUZZ_SECONDS)s" -fuzzminimizetime 10x >$(BUILD)/fuzz.log 2>&1 || { cat $(BUILD)/fuzz.log; exit 1; }; \
-	done
+TEST ?= e2e/test_cancel.py
+N ?= 50
+again: $(SUITE) downloads ## one test N times beside two busy loops: TEST=e2e/test_x.py::test_y, TEST=internal/kernel:TestY
+	$(SUITE) again $(N) '$(TEST)'
 
-kernel: setup ## the kernel's Python tests, with and without Spark
-	cd kernel && $(WITH_ENGINE) ../$(VENV)/bin/python -m pytest -q -n 3 tests
+race: $(SUITE) downloads ## the Go tests that share most, with the race detector
+	$(SUITE) run race
 
-e2e: setup $(ERGANE) ## boto3 and the aws CLI against the real server with real Spark
-	$(VENV)/bin/python -m pytest -q -n 4 --dist loadfile e2e
-
-clients: setup $(ERGANE) ## one scenario through every client there is, each installed for it
-	$(VENV)/bin/python e2e/clients/run.py
-
-clients-short: setup $(ERGANE) ## the same with the clients that install in seconds
-	$(VENV)/bin/python e2e/clients/run.py --only boto3,cli,go,pyathena
+clients: setup $(SUITE) ## one scenario through every client there is, each installed for it
+	$(VENV)/bin/python e2e/clients/run.py --install
+	$(SUITE) box $(VENV)/bin/python e2e/clients/run.py
 
 ROUNDS ?= 1000
-chaos: setup $(ERGANE) ## kill things at random moments, ROUNDS times, from SEED on, and see that nothing was lost
-	$(VENV)/bin/python e2e/chaos/run.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+chaos: $(SUITE) downloads ## kill things at random moments, ROUNDS times, from SEED on, and see that nothing was lost
+	$(SUITE) box $(VENV)/bin/python e2e/chaos/run.py --rounds $(ROUNDS) --kernels $(or $(KERNELS),standin) $(if $(SEED),--seed $(SEED))
 
-points: setup $(ERGANE) ## kill the server before and after every step of its way, and a shim at its
-	$(VENV)/bin/python e2e/chaos/points.py
-
-chaos-short: setup $(ERGANE) ## some of these points, a few rounds of chaos with stand-in kernels, and a few with Spark
-	$(VENV)/bin/python e2e/chaos/points.py --every 4
-	$(VENV)/bin/python e2e/chaos/run.py --rounds 30 --seed 100
-	$(VENV)/bin/python e2e/chaos/run.py --rounds 5 --kernels real --seed 60000
+points: $(SUITE) downloads ## kill the server before and after every step of its way, and a shim at its
+	$(SUITE) box $(VENV)/bin/python e2e/chaos/points.py
 
 MINUTES ?= 60
 REAL ?= 1
-soak: setup $(ERGANE) ## mixed traffic with kills for MINUTES, from SEED on, REAL sessions with Spark in it: nothing may grow
-	$(VENV)/bin/python e2e/soak/run.py --minutes $(MINUTES) --real $(REAL) $(if $(SEED),--seed $(SEED))
+soak: $(SUITE) downloads ## mixed traffic with kills for MINUTES, from SEED on, REAL sessions with Spark in it: nothing may grow
+	$(SUITE) box $(VENV)/bin/python e2e/soak/run.py --minutes $(MINUTES) --real $(REAL) $(if $(SEED),--seed $(SEED))
 
-soak-short: setup $(ERGANE) ## a minute of it with stand-in kernels
-	$(VENV)/bin/python e2e/soak/run.py --minutes 1 --every 2 --life 100 --seed 100
+faults: $(SUITE) downloads ## the faults that take minutes: S3 away for long, a clock that jumps
+	$(SUITE) box $(VENV)/bin/python -m pytest -q e2e/long_away.py e2e/long_clock.py
 
-faults: setup $(ERGANE) ## the faults that take minutes: S3 away for long, a clock that jumps
-	$(VENV)/bin/python -m pytest -q e2e/long_away.py e2e/long_clock.py
+formats: $(SUITE) downloads ## the table formats whose tests take minutes: Delta and Hudi
+	$(ERGANE) setup --formats iceberg,delta,hudi
+	$(SUITE) box $(VENV)/bin/python -m pytest -q e2e/long_formats.py
 
-formats: setup $(ERGANE) ## the table formats whose tests take minutes: Delta and Hudi
-	$(VENV)/bin/python -m pytest -q e2e/long_formats.py
-
-bench: setup $(ERGANE) ## print the figures of docs/performance.md anew
-	$(VENV)/bin/python bench/run.py
-
-bench-short: setup $(ERGANE) ## a few rounds of bench, to see that it works
-	$(VENV)/bin/python bench/run.py --short
+bench: $(SUITE) downloads ## print the figures of docs/performance.md anew
+	$(SUITE) box $(VENV)/bin/python bench/run.py
 
 REPS ?= 5
-bench-peers: setup $(ERGANE) ## Ergane beside its peers, each installed for it, REPS times in turn; writes docs/performance.md
-	$(VENV)/bin/python bench/peers/run.py --reps $(REPS) --write
+bench-peers: $(SUITE) downloads ## Ergane beside its peers, each installed for it, REPS times in turn; writes docs/performance.md
+	$(VENV)/bin/python bench/peers/run.py --install
+	$(SUITE) box $(VENV)/bin/python bench/peers/run.py --reps $(REPS) --write
 
-bench-peers-short: setup $(ERGANE) ## a few rows of it with the peers that install in seconds, to see that it works
-	$(VENV)/bin/python bench/peers/run.py --short
+# All that comes over the network; the box in which tests run has none.
+downloads: setup
+	$(ERGANE) setup --formats iceberg
+	go mod download
+	$(VENV)/bin/python e2e/clients/run.py --install --only boto3,cli,go,pyathena
+	$(VENV)/bin/python bench/peers/run.py --install --short
 
 setup: $(ERGANE) $(VENV)/.done ## the engine that the tests use
 	$(ERGANE) setup
@@ -105,6 +90,10 @@ clean: ## remove everything that make made
 $(ERGANE): FORCE
 	@mkdir -p $(BUILD)
 	go build -o $@ ./cmd/ergane
+
+$(SUITE): FORCE
+	@mkdir -p $(BUILD)
+	go build -o $@ ./internal/testkit/suite
 
 $(VENV)/.done: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Athena, Server, common_folder, end
+from conftest import Athena, Server, boxed, common_folder, end
 from faults import alive, await_nothing_left, folder, kernel_pid, shim_pid, store_pid
 from test_commands import ergane
 
@@ -183,6 +183,7 @@ print(len(children) < 600)
 """
 
 
+@boxed
 def test_a_fork_bomb_harms_its_own_session_alone(tmp_path: Path) -> None:
     assert os.geteuid() == 0, "only root can give sessions users of their own, whose processes are counted"
     server = Server(tmp_path / "data").start("--max-processes", "600")
@@ -253,6 +254,7 @@ print(len(attacks), done, ctypes.CDLL(None).ptrace(16, {pid}, 0, 0))
     assert athena.run(sessions[1], "print('unharmed')").stdout == b"unharmed\n"
 
 
+@boxed
 def test_what_kills_everything_kills_only_itself(athena: Athena, shared_server: Server) -> None:
     sid = athena.session()
     cid = athena.submit(sid, "import os; os.kill(-1, 9); os.kill(os.getpid(), 9)")

@@ -1,7 +1,7 @@
 """Measure Ergane beside its peers: on one machine, in turn, as their users see them.
 
     make bench-peers                               all of them, REPS repetitions, into docs/ and README.md
-    make bench-peers-short                         a few rows of three of them, to see that it works
+    python bench/peers/run.py --short              a few rows of two of them, to see that it works
     python bench/peers/run.py --only ergane,sail   these
     LIVY_HOME=/opt/livy make bench-peers           with Livy, which is on no package index
 
@@ -48,6 +48,7 @@ def main() -> int:
     )
     args.add_argument("--write", action="store_true", help="put the tables and charts into docs/ and README.md")
     args.add_argument("--cache", type=Path, default=ROOT / ".build" / "peers", help="folder of the installations")
+    args.add_argument("--install", action="store_true", help="install them, and measure nothing")
     args.add_argument("--keep", action="store_true", help="leave the servers' folders and logs of the last turns")
     args.add_argument("--report", action="store_true", help="measure nothing; write what was measured last")
     opts = args.parse_args()
@@ -73,6 +74,8 @@ def main() -> int:
             peer.install()
         if "ergane" in wanted and not opts.short:
             install_clients(opts.cache.resolve())
+        if opts.install:
+            return 0
         many = [int(n) for n in opts.at_once.split(",") if n]
         results = measure(peers, opts, many, file)
         if opts.keep:

@@ -10,17 +10,18 @@ import (
 )
 
 // A speaker tells a user how long things go. On a terminal one line is
-// rewritten; elsewhere a line comes every few seconds.
+// rewritten; elsewhere one comes when it has changed, every ten seconds at most.
 type speaker struct {
 	mu   sync.Mutex
 	w    io.Writer
 	tty  bool
 	open bool // an unfinished line is on the terminal
 	last time.Time
+	line string // that came last
 }
 
-// sayEvery is how often progress is repeated where there is no terminal.
-const sayEvery = 5 * time.Second
+// sayEvery is how often progress is told at most where there is no terminal.
+const sayEvery = 10 * time.Second
 
 func newSpeaker(f *os.File) *speaker {
 	st, err := f.Stat()
@@ -45,10 +46,10 @@ func (s *speaker) progress(what, detail string) {
 		s.open = true
 		return
 	}
-	if time.Since(s.last) < sayEvery {
+	if line == s.line || time.Since(s.last) < sayEvery {
 		return
 	}
-	s.last = time.Now()
+	s.last, s.line = time.Now(), line
 	fmt.Fprintln(s.w, line)
 }
 

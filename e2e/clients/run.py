@@ -62,6 +62,7 @@ def main() -> int:
     args.add_argument("--only", metavar="NAME,...", help="these clients, in this order")
     args.add_argument("--list", action="store_true", help="tell the clients, and what they leave out and why")
     args.add_argument("--cache", type=Path, default=ROOT / ".build" / "clients", help="folder of the installations")
+    args.add_argument("--install", action="store_true", help="install them, and run nothing")
     opts = args.parse_args()
     if opts.list:
         tell()
@@ -72,6 +73,10 @@ def main() -> int:
         if name not in known:
             args.error(f"there is no client {name!r}; there are {', '.join(known)}")
     try:
+        if opts.install:
+            for name in wanted:
+                installed(known[name], opts.cache)
+            return 0
         with tempfile.TemporaryDirectory(prefix="ergane-clients-") as tmp:
             run([known[n] for n in wanted], opts.cache, Path(tmp))
     except Failure as e:

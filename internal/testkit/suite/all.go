@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// all runs the named parts, or all of them, and concludes. What needs no engine
+// runs while that is installed, with all else that comes over the network.
+func (c *checkout) all(ctx context.Context, names []string) (int, error) {
+	wanted := c.parts()
+	for _, name := range names {
+		if !slices.ContainsFunc(wanted, func(p part) bool { return p.name == name }) {
+			return 0, fmt.Errorf("there is no part %q", name)
+		}
+	}
+	whole := len(names) == 0
+	wanted = slices.DeleteFunc(wanted, func(p part) bool {
+		return whole && p.asked || !whole && !slices.Contains(names, p.name)
+	})
+	var rows []row
+	var downloads row
+	var waiting sync.WaitGroup
+	var said bytes.Buffer
+	joined := !whole
+	if whole {
+		say(os.Stdout, "downloads, beside lint and fuzz")
+		waiting.Go(func() {
+			downloads = c.one(ctx, part{name: "downloads", run: commands{c: c, steps: []step{{"downloads", []string{"make", "--no-print-directory", "downloads"}}}}}, &said)
+		})
+	}
+	for _, p := range wanted {
+		if p.alone && !joined {
+			waiting.Wait()
+			joined = true
+			fmt.Print(said.String())
+			rows = append(rows, downloads)
+		}
+		say(os.Stdout, p.name)
+		r := c.one(ctx, p, os.Stdout)
+		say(os.Stdout, fmt.Sprintf("%s took %.0f s", p.name, r.took.Seconds()))
+		rows = append(rows, r)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	waiting.Wait()
+	return c.conclude(os.Stdout, rows)
+}
+
+// one runs a part. Its own failure is a test that failed.
+func (c *checkout) one(ctx context.Context, p part, out io.Writer) row {
+	begun := time.Now()
+	results, err := p.run.run(ctx, out)
+	if err != nil {
+		fmt.Fprintf(out, "FAILED %s: %v\n", p.name, err)
+		results = append(results, result{name: p.name, outcome: failed})
+	}
+	return row{name: p.name, results: results, took: time.Since(begun)}
+}
+
+// again runs one test n times in a box, beside two processes that only take
+// time, and says how often it failed.
+func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
+	busy, stop := context.WithCancel(ctx)
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	defer stop()
+	for range 2 {
+		loops.Go(func() { _, _ = command(busy, c.root, nil, io.Discard, "sh", "-c", "while :; do :; done") })
+	}
+	var run func(out io.Writer) ([]result, error)
+	file, name, _ := strings.Cut(test, ":")
+	switch {
+	case strings.HasPrefix(test, "kernel/"):
+		p := pytest{c: c, dir: "kernel", name: "again"}
+		run = func(out io.Writer) ([]result, error) {
+			return p.once(ctx, out, "", []string{"-q", strings.TrimPrefix(test, "kernel/")})
+		}
+	case strings.Contains(file, ".py"):
+		p := pytest{c: c, dir: ".", name: "again"}
+		run = func(out io.Writer) ([]result, error) { return p.once(ctx, out, "", []string{"-q", test}) }
+	default:
+		run = func(out io.Writer) ([]result, error) {
+			events := newGoEvents(out)
+			_, err := c.boxed(ctx, events, c.testEnv(), "go", "test", "-json", "-count=1", "-run", "^"+name+"$", "./"+file)
+			return events.results(), err
+		}
+	}
+	failures, ran := 0, 0
+	for i := range n {
+		var out bytes.Buffer
+		begun := time.Now()
+		results, err := run(&out)
+		if err != nil {
+			return 0, err
+		}
+		word := "passed"
+		if slices.ContainsFunc(results, func(r result) bool { return r.outcome == failed }) {
+			failures++
+			word = "FAILED\n" + out.String()
+		}
+		for _, r := range results {
+			if r.outcome != skipped {
+				ran++
+			}
+		}
+		fmt.Printf("%d of %d %s (%.1f s)\n", i+1, n, word, time.Since(begun).Seconds())
+	}
+	if ran == 0 {
+		return 0, fmt.Errorf("there is no test %q, or it is skipped", test)
+	}
+	fmt.Printf("%d passed, %d failed, 0 skipped\n", n-failures, failures)
+	return min(failures, 1), nil
+}
+
+func say(out io.Writer, words string) { fmt.Fprintf(out, "=== %s\n", words) }
