@@ -111,7 +111,7 @@ func (b Boot) document(dir, token string, ahead *Ahead) ([]byte, error) {
 
 // Start starts a kernel and returns when it is recorded and answers; whether
 // Spark starts is for Ready to tell. The kernel lives on after ctx and after
-// this process. After an error nothing of it runs.
+// this process. After an error nothing of it runs, and the folder's lock is free.
 func Start(ctx context.Context, s Spec) (*Kernel, error) {
 	k, err := start(ctx, s)
 	if err != nil {
@@ -150,7 +150,14 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer lock.File().Close()
+	defer func() {
+		if err == nil {
+			lock.File().Close() // the shim has it
+			return
+		}
+		// Not only closed: whatever this process starts has a copy until its exec.
+		lock.Release()
+	}()
 	e, err := takeEpochs(root)
 	if err != nil {
 		return nil, err
