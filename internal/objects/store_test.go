@@ -16,6 +16,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/objects"
+	"github.com/ergane-dev/ergane/internal/testkit"
 )
 
 // pattern is a body of any size that needs no memory and has no two equal parts.
@@ -158,7 +159,6 @@ func TestAStoreThatHangsEndsAPut(t *testing.T) {
 	if err := json.Unmarshal(raw, &h); err != nil {
 		t.Fatal(err)
 	}
-	s.SetPatience(300 * time.Millisecond)
 	if err := s.Put(t.Context(), "s3://bucket/key", pattern{10}, 10, "text/plain", ergane.Delivery{}); err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +166,8 @@ func TestAStoreThatHangsEndsAPut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Kill(h.PID, syscall.SIGCONT)
+	testkit.Await(t, time.Minute, func() bool { return testkit.Stopped(h.PID) })
+	s.SetPatience(300 * time.Millisecond) // from here on nothing is to succeed
 	for _, size := range []int64{10, 1 << 20, 20 << 20} {
 		err := s.Put(t.Context(), "s3://bucket/key", pattern{size}, size, "text/plain", ergane.Delivery{})
 		if err == nil || !strings.Contains(err.Error(), "S3 took longer than") || objects.Permanent(err) {

@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
+	"github.com/ergane-dev/ergane/internal/testkit"
 )
 
 // gone waits for the end of a process that this one may have to reap: to a
@@ -110,11 +110,15 @@ func TestAStoreOnANamedAddressIsAdoptedToo(t *testing.T) {
 	}
 }
 
+// probeTimeout is short, for a store that hangs, and long enough for one that
+// is there: what comes in its place has to answer within it, too.
+const probeTimeout = 2 * time.Second
+
 func TestAStoreThatHangsIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, func(c *gateway.SupervisorConfig) {
-		c.ProbeEvery, c.ProbeTimeout = 20*time.Millisecond, 100*time.Millisecond
+		c.ProbeEvery, c.ProbeTimeout = 20*time.Millisecond, probeTimeout
 	})
 	pid := s.handle(t).PID
 	s.signal(t, syscall.SIGSTOP)
@@ -123,19 +127,6 @@ func TestAStoreThatHangsIsReplaced(t *testing.T) {
 	if err := put(t, s.client(t, sup.Endpoint(), nil), "bucket", "key", "x"); err != nil {
 		t.Error(err)
 	}
-}
-
-// stopped reports whether every thread of a process is: a signal takes a while
-// to reach them all.
-func stopped(pid int) bool {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	for _, path := range threads {
-		stat, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(stat), ") T ") {
-			return false
-		}
-	}
-	return len(threads) > 0
 }
 
 // The store that a killed server had just started takes the lock after the next
@@ -170,8 +161,8 @@ func TestAHungStoreIsNotAdopted(t *testing.T) {
 	first.Detach()
 	pid := s.handle(t).PID
 	s.signal(t, syscall.SIGSTOP)
-	eventually(t, "all threads have stopped", func() bool { return stopped(pid) })
-	s.start(t, func(c *gateway.SupervisorConfig) { c.ProbeTimeout = 100 * time.Millisecond })
+	eventually(t, "all threads have stopped", func() bool { return testkit.Stopped(pid) })
+	s.start(t, func(c *gateway.SupervisorConfig) { c.ProbeTimeout = probeTimeout })
 	if s.handle(t).PID == pid {
 		t.Error("it was adopted")
 	}
