@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
@@ -109,11 +110,18 @@ func TestAKernelThatWaitsGivesWayAndAClaimedOneDoesNot(t *testing.T) {
 
 func TestAClaimSaysHowLongTheKernelLivesWithoutAServer(t *testing.T) {
 	t.Parallel()
-	short := func(s *kernel.Spec) { s.DeadMan = 6 * time.Second } // a kernel of a busy machine is there by then
+	var servers []*flock.Lock
+	short := func(s *kernel.Spec) {
+		s.DeadMan = time.Second
+		servers = append(servers, holdLock(t, s.ServerLock)) // until both are there
+	}
 	left, _ := startAhead(t, short)
 	claimed, _ := startAhead(t, short)
 	must(t, claimed.Claim(patience(t), kernel.Claim{DeadMan: time.Hour}))
-	select { // no server holds the lock in this test
+	for _, server := range servers {
+		must(t, server.Release())
+	}
+	select {
 	case <-left.Done():
 	case <-patience(t).Done():
 		t.Fatal("the kernel that nobody claimed lives on")

@@ -159,18 +159,18 @@ func TestShutdownEndsADeafKernel(t *testing.T) {
 func TestAKernelWithoutAServerEnds(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
-	s.DeadMan = time.Second // and six of them where a calculation runs
+	s.DeadMan = 2 * time.Second // and six of them where a calculation runs
 	server := holdLock(t, s.ServerLock)
 	k := startSpec(t, s)
 	marks := filepath.Join(s.Dir, "marks")
-	exec(t, k, "one", "append "+marks+" in\nsleep 2s\nappend "+marks+" out")
+	exec(t, k, "one", "append "+marks+" in\nsleep 3s\nappend "+marks+" out")
 	await(t, "the calculation runs", func() bool { return k.Spool() != nil && contains(marks, "in") })
 	server.Release()
 	<-k.Done()
 	if !contains(marks, "out") {
 		t.Error("the kernel was ended while a calculation ran")
 	}
-	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "no server came for it within 1s" {
+	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "no server came for it within 2s" {
 		t.Errorf("exit %+v", e)
 	}
 }
