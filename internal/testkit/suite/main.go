@@ -76,6 +76,9 @@ func newCheckout() (*checkout, error) {
 	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
 		return nil, fmt.Errorf("run it in the folder of go.mod: %w", err)
 	}
+	if os.Getenv("ERGANE_ENGINE_DIR") == "" { // as make has it
+		os.Setenv("ERGANE_ENGINE_DIR", filepath.Join(root, ".build", "engines"))
+	}
 	c := &checkout{root: root, build: filepath.Join(root, ".build")}
 	return c, os.MkdirAll(c.build, 0o755)
 }
