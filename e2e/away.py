@@ -31,7 +31,7 @@ class Away:
         return self.server.log.read_text().count("cannot store an object; trying again")
 
     def await_complaint(self, before: int) -> None:
-        wait_for("complaint of the server", 30, lambda: True if self.complaints() > before else None)
+        wait_for("complaint of the server", 600, lambda: True if self.complaints() > before else None)
 
 
 @contextlib.contextmanager

@@ -25,8 +25,9 @@ ERGANE = Path(os.environ.get("ERGANE_TEST_BINARY", ROOT / ".build" / "ergane"))
 
 # Sessions are polled as often as a test wants to; the server holds young reads anyway.
 POLL = 0.05
-SESSION_LIMIT = 120
-CALCULATION_LIMIT = 120
+# Ten times what a quiet machine needs, and more: a limit that is reached is a failure, and not a figure.
+SESSION_LIMIT = 600
+CALCULATION_LIMIT = 600
 
 
 # What sessions may write, and tests look at; all else of this machine they do not see.
@@ -43,12 +44,23 @@ T = TypeVar("T")
 def wait_for(what: str, limit: float, look: Callable[[], T | None]) -> T:
     """Return what look returns as soon as it is not None; fail after limit seconds."""
     end = time.monotonic() + limit
-    while time.monotonic() < end:
+    while True:
+        late = time.monotonic() >= end  # before the look, so that the last one is after the limit
         got = look()
         if got is not None:
             return got
+        if late:
+            raise AssertionError(f"no {what} within {limit} s")
         time.sleep(POLL)
-    raise AssertionError(f"no {what} within {limit} s")
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Every file and its size, as far as they stay there to be looked at."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.lstat().st_size
 
 
 def clean_env(home: Path) -> dict[str, str]:
@@ -122,7 +134,7 @@ class Server:
         """SIGTERM, and the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(SESSION_LIMIT)
 
     @property
     def env(self) -> dict[str, str]:
@@ -259,9 +271,9 @@ def end(server: Server) -> None:
     assert server.stop() == 0
     if "--pool" in server.args:  # kernels that wait are left to the next server, for a while
         server.start(*server.args, "--pool", "0")
-        wait_for("end of the pool", 60, lambda: None if waiting_kernels(server) else True)
+        wait_for("end of the pool", 600, lambda: None if waiting_kernels(server) else True)
         assert server.stop() == 0
-    wait_for("end of all processes", 60, lambda: True if not server.session_processes() else None)
+    wait_for("end of all processes", 600, lambda: True if not server.session_processes() else None)
 
 
 def waiting_kernels(server: Server) -> list[str]:

@@ -32,7 +32,7 @@ def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Serv
             world.server.kill()
             world.server.start()
             world.athena = Athena(world.server)
-        wait_for("late delivery", 90, lambda: world.athena.await_calculation(cid).get("Result"))
+        wait_for("late delivery", 600, lambda: world.athena.await_calculation(cid).get("Result"))
         late = Result(world.athena, world.athena.await_calculation(cid))
         assert (late.state, late.stdout) == ("FAILED", b"kept\n")
         assert world.ran("owed") == 1
@@ -53,7 +53,7 @@ def test_an_embedded_store_that_hangs_is_replaced_and_delays_nothing_else(own_se
     first = store_pid(own_server)
     os.kill(first, signal.SIGSTOP)
     cid = athena.submit(sid, "print('kept')")
-    wait_for("RUNNING", 10, lambda: True if state(athena, cid) == "RUNNING" else None)
+    wait_for("RUNNING", 600, lambda: True if state(athena, cid) == "RUNNING" else None)
     other = athena.session()  # Spark starts without its store
     athena.api.terminate_session(SessionId=other)
     athena.await_session(other, leave="TERMINATING")

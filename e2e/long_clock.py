@@ -106,7 +106,7 @@ def test_a_clock_that_jumps_ends_nothing_and_reorders_nothing(clock: Clock, tmp_
         waits = f"import pathlib, time\nwhile not pathlib.Path({str(go_on)!r}).exists():\n    time.sleep(0.1)"
         long = athena.submit(busy, waits)
         cids[busy].append(long)
-        wait_for("RUNNING", 20, lambda: True if state(athena, long) == "RUNNING" else None)
+        wait_for("RUNNING", 600, lambda: True if state(athena, long) == "RUNNING" else None)
         for n, ahead in enumerate((HOUR, 0, -HOUR)):
             clock.set(ahead)
             assert athena.status(idle)["State"] == "IDLE"

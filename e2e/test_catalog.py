@@ -256,9 +256,9 @@ while True:
         return pid or None
 
     for kills in range(2):
-        pid = wait_for("metastore", 60, running)
+        pid = wait_for("metastore", 600, running)
         before = count(athena, other)
-        wait_for("more tables", 60, lambda before=before: True if count(athena, other) > before else None)
+        wait_for("more tables", 600, lambda before=before: True if count(athena, other) > before else None)
         os.kill(pid, signal.SIGKILL)
         # What needs no catalog goes on.
         assert ok(athena, other, "print(spark.sql('select 1').first()[0])") == "1", kills
@@ -284,7 +284,7 @@ def test_everything_is_there_after_a_kill_and_restart_of_the_server(server: Serv
     sql(athena, one, "create database lasting", "create table lasting.t using parquet as select 7 as n")
     (pid,) = metastore(server)
     server.kill()
-    wait_for("end of the metastore", 60, lambda: True if pid not in metastore(server) else None)
+    wait_for("end of the metastore", 600, lambda: True if pid not in metastore(server) else None)
     server.start()
     athena = Athena(server)
     assert sql(athena, one, "select n from lasting.t") == "[(7,)]"

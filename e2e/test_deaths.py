@@ -26,7 +26,7 @@ def java_of(server: Server, sid: str) -> int | None:
 def test_a_driver_killed_during_the_start_is_the_reason(athena: Athena, shared_server: Server) -> None:
     for _ in range(ATTEMPTS):  # on a machine that does other things the start may be over before the kill
         sid = athena.start()
-        kill(wait_for("a JVM of the session", 60, lambda s=sid: java_of(shared_server, s)))
+        kill(wait_for("a JVM of the session", 600, lambda s=sid: java_of(shared_server, s)))
         status = athena.await_session(sid, leave="CREATING IDLE")
         if status["State"] == "FAILED":
             break

@@ -51,7 +51,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
         pytest.fail("a file system of its own is for root to mount: run this file as root")
     disk = Disk(tmp_path_factory.mktemp("disk") / "data")
     yield disk
-    wait_for("end of all users of the disk", 60, lambda: unmounted(disk.at))
+    wait_for("end of all users of the disk", 600, lambda: unmounted(disk.at))
 
 
 def unmounted(at: Path) -> bool | None:
@@ -110,8 +110,8 @@ def test_a_full_disk_is_told_and_outlived(
         f"with open({str(marks)!r}, 'a') as f:\n    f.write('x')\n"
         f"while not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.01)",
     )
-    wait_for("code that runs", 60, lambda: True if marks.exists() else None)
-    wait_for("RUNNING", 60, lambda: True if state(athena, busy) == "RUNNING" else None)
+    wait_for("code that runs", 600, lambda: True if marks.exists() else None)
+    wait_for("RUNNING", 600, lambda: True if state(athena, busy) == "RUNNING" else None)
     disk.fill_with(what)
     before = complaints(server)
     # What only reads is answered; what has to write says why it cannot, or fails for that.
@@ -121,8 +121,8 @@ def test_a_full_disk_is_told_and_outlived(
     assert FULL in refused or "no space left on device" in refused
     go.touch()
     outcome = disk.at / "sessions" / session / "work" / "calc" / busy / "outcome.json"
-    wait_for("outcome on disk", 60, lambda: True if outcome.exists() else None)
-    wait_for("complaint", 60, lambda: True if complaints(server) > before else None)
+    wait_for("outcome on disk", 600, lambda: True if outcome.exists() else None)
+    wait_for("complaint", 600, lambda: True if complaints(server) > before else None)
     assert state(athena, busy) == "RUNNING"
     disk.empty()
     got = Result(athena, athena.await_calculation(busy, limit=60))

@@ -455,7 +455,7 @@ def test_a_sessions_key_ends_with_it(shared_server: Server, ended: Ended) -> Non
             return error.response["Error"]["Code"]
         return None
 
-    assert wait_for("refusal of the key by S3", 60, look) == "InvalidAccessKeyId"
+    assert wait_for("refusal of the key by S3", 600, look) == "InvalidAccessKeyId"
 
 
 def test_live_output_is_signed_like_the_rest(wire: Wire, ended: Ended) -> None:

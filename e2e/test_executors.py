@@ -71,7 +71,7 @@ def await_workers(athena: Athena, sid: str, state: str, count: int) -> list[dict
         found = workers(athena, sid, state)
         return found if len(found) == count else None
 
-    return wait_for(f"{count} workers {state}", 60, look)
+    return wait_for(f"{count} workers {state}", 600, look)
 
 
 def executor_pids(server: Server, sid: str) -> list[int]:
@@ -180,7 +180,7 @@ sc.parallelize(range(4, 40), 36).map(task).collect()
         return seen[-1]
 
     def look_until(what: str, done: Callable[[int], bool]) -> None:
-        wait_for(what, 60, lambda: True if done(statistics()) else None)
+        wait_for(what, 600, lambda: True if done(statistics()) else None)
 
     for n in range(2):
         (common / str(n)).touch()
@@ -188,7 +188,7 @@ sc.parallelize(range(4, 40), 36).map(task).collect()
     for n in range(2, 5):
         (common / str(n)).touch()
     second = common / "second"  # a job of ten times as many tasks
-    wait_for("second job", 60, lambda: True if second.exists() else None)
+    wait_for("second job", 600, lambda: True if second.exists() else None)
     looks = len(seen)
     look_until("more looks", lambda _: len(seen) > looks + 20)
     for n in range(5, 40):
@@ -264,7 +264,7 @@ def test_no_executor_outlives_what_started_it(server: Server, athena: Athena, vi
     kill(victim(server, sid))
     if victim is driver_pid:
         assert athena.await_session(sid, leave="IDLE")["State"] == "DEGRADED"
-        wait_for("end of the executors", 60, lambda: None if executor_pids(server, sid) else True)
+        wait_for("end of the executors", 600, lambda: None if executor_pids(server, sid) else True)
         assert {e["ExecutorState"] for e in listed(athena, sid) if e["ExecutorType"] != "GATEWAY"} == {"FAILED"}
         athena.api.terminate_session(SessionId=sid)
         athena.await_session(sid, leave="TERMINATING DEGRADED")
@@ -285,7 +285,7 @@ def test_a_session_from_its_first_state_to_its_last(athena: Athena) -> None:
         seen.update(states)
         return True if states == {"REGISTERED"} else None
 
-    wait_for("registration", 60, registered)
+    wait_for("registration", 600, registered)
     assert "CREATED" in seen
     assert seen <= {"CREATING", "CREATED", "REGISTERED"}
     (gone,) = await_workers(athena, sid, "TERMINATED", 1)

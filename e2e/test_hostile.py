@@ -326,9 +326,9 @@ def test_a_session_whose_shim_was_killed_fails_and_leaves_nothing(
     sid = victim.session
     shim = shim_pid(shared_server, sid)
     there = common / "there"
-    code = f"import time; print('kept', flush=True); open({str(there)!r}, 'w').close(); time.sleep(60)"
+    code = f"import time; print('kept', flush=True); open({str(there)!r}, 'w').close(); time.sleep(3600)"
     cid = victim.athena.submit(sid, code)
-    wait_for("code that is there", 60, lambda: True if there.exists() else None)
+    wait_for("code that is there", 600, lambda: True if there.exists() else None)
     os.kill(shim, 9)
     got = Result(victim.athena, victim.athena.await_calculation(cid))
     reason = "the session's kernel ended without leaving a record: the process that watched over it is gone, too"
@@ -466,7 +466,7 @@ def test_a_stopped_kernel_is_not_taken_for_dead_and_can_be_terminated(victim: Vi
     sid = victim.session
     pid = kernel_pid(shared_server, sid)
     victim.athena.submit(sid, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
-    wait_for("stopped kernel", 60, lambda: True if state(pid) == "T" else None)
+    wait_for("stopped kernel", 600, lambda: True if state(pid) == "T" else None)
     assert victim.athena.status(sid)["State"] == "BUSY"
     victim.athena.api.terminate_session(SessionId=sid)
     assert victim.athena.await_session(sid, leave="TERMINATING")["State"] == "TERMINATED"

@@ -69,18 +69,22 @@ def test_memory_is_admitted_by_what_sessions_may_need(bounded: Server) -> None:
         athena.start()
 
 
-@pytest.mark.parametrize(
-    "bounded", [("--max-run-time", "2s", "--max-output", "1m", "--max-disk", "50m")], indirect=True
-)
+@pytest.mark.parametrize("bounded", [("--max-output", "1m")], indirect=True)
 def test_a_calculation_over_a_bound_is_stopped_and_the_session_goes_on(bounded: Server) -> None:
+    """One bound at a time: on a busy machine each could be the first."""
     athena = Athena(bounded)
     sid = athena.session()
-    for code, reason in (
-        ("kept = 7\nwhile True: pass", "it ran for more than 2s"),
-        ("while True: print('x' * 1000)", "it wrote more than 1048576 bytes to stdout"),
-    ):
-        result = athena.run(sid, code)
-        assert (result.state, result.reason) == ("FAILED", f"the calculation was stopped because {reason}")
+    assert athena.run(sid, "kept = 7").state == "COMPLETED"
+    result = athena.run(sid, "while True: print('x' * 1000)")
+    reason = "it wrote more than 1048576 bytes to stdout"
+    assert (result.state, result.reason) == ("FAILED", f"the calculation was stopped because {reason}")
+    assert athena.run(sid, "print(kept)").stdout == b"7\n"
+    assert bounded.stop() == 0
+    bounded.start("--max-run-time", "2s")
+    result = athena.run(sid, "while True: pass")
+    assert (result.state, result.reason) == ("FAILED", "the calculation was stopped because it ran for more than 2s")
+    assert bounded.stop() == 0
+    bounded.start("--max-run-time", "0")
     assert athena.run(sid, "print(kept)").stdout == b"7\n"
 
 

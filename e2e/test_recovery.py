@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ERGANE, Athena, Result, Server, clean_env, end, wait_for
+from conftest import ERGANE, Athena, Result, Server, clean_env, end, files_below, wait_for
 from faults import alive, await_nothing_left, errors, family, folder, kernel_pid, kill, shim_pid, store_pid
 
 ROUNDS = 15
@@ -74,7 +74,7 @@ while not pathlib.Path({str(self.open)!r}).exists():
 """
 
     def await_reached(self) -> None:
-        wait_for("code at the gate", 60, lambda: True if self.reached.exists() else None)
+        wait_for("code at the gate", 600, lambda: True if self.reached.exists() else None)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def gate(common: Path) -> Gate:
 def await_outcome(server: Server, sid: str, cid: str) -> None:
     """Seen without the server: the kernel's word on disk."""
     path = folder(server, sid) / "work" / "calc" / cid / "outcome.json"
-    wait_for("outcome on disk", 60, lambda: True if path.exists() else None)
+    wait_for("outcome on disk", 600, lambda: True if path.exists() else None)
 
 
 def test_an_idle_session_outlives_the_server(server: Server, athena: Athena, session: str) -> None:
@@ -161,7 +161,7 @@ def test_a_calculation_runs_exactly_once_wherever_the_server_dies(
         time.sleep(dice.uniform(0, LONGEST_DELAY))  # the fault's moment, not a wait for something
         server.kill()
         server.start()
-        caller.join(60)  # the SDK sends the call again
+        caller.join(600)  # the SDK sends the call again
         got = Result(athena, athena.await_calculation(cids[0]))
         assert (got.state, got.reason, got.stdout) == ("COMPLETED", None, f"round {n}\n".encode())
         assert athena.await_session(session, leave="BUSY")["State"] == "IDLE"
@@ -177,7 +177,7 @@ def test_an_order_to_stop_outlives_the_server(server: Server, athena: Athena, se
     assert athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"] == "CANCELING"
     server.kill()
     server.start()
-    got = Result(athena, athena.await_calculation(cid, limit=60))
+    got = Result(athena, athena.await_calculation(cid, limit=600))
     assert (got.state, got.reason) == ("CANCELED", "The calculation was stopped per request")
     assert_whole(server, athena, session)
 
@@ -193,14 +193,14 @@ def test_a_calculation_that_is_being_stopped_outlives_the_server(
         f"    print('tidy')\n{tidy}\n"
     )
     cid = athena.submit(session, code)
-    wait_for("code asleep", 60, lambda: True if asleep.exists() else None)
+    wait_for("code asleep", 600, lambda: True if asleep.exists() else None)
     athena.api.stop_calculation_execution(CalculationExecutionId=cid)
     gate.await_reached()
     server.kill()
     gate.open.touch()
     await_outcome(server, session, cid)
     server.start()
-    got = Result(athena, athena.await_calculation(cid, limit=60))
+    got = Result(athena, athena.await_calculation(cid, limit=600))
     assert (got.state, got.stdout) == ("CANCELED", b"tidy\n")
     assert_whole(server, athena, session)
 
@@ -220,10 +220,10 @@ def test_a_large_output_survives_the_death_of_the_store(server: Server, athena: 
     uploads = server.data_dir / "s3"
 
     def half_way() -> bool | None:
-        size = sum(f.stat().st_size for f in uploads.rglob("*") if f.is_file())
+        size = sum(size for _, size in files_below(uploads))
         return True if size > 20_000_000 else None
 
-    wait_for("upload on its way", 60, half_way)
+    wait_for("upload on its way", 600, half_way)
     kill(store_pid(server))
     got = Result(athena, athena.await_calculation(cid))
     assert got.state == "COMPLETED"
@@ -241,9 +241,10 @@ print("written")
     cid = athena.submit(session, code)
 
     def begun() -> bool | None:
-        return True if list((server.data_dir / "s3").rglob("e2e-recovery/numbers/_temporary/**/part-*")) else None
+        parts = (path for path, _ in files_below(server.data_dir / "s3") if path.name.startswith("part-"))
+        return True if any("e2e-recovery/numbers/_temporary/" in str(path) for path in parts) else None
 
-    wait_for("first file of the write", 60, begun)
+    wait_for("first file of the write", 600, begun)
     kill(store_pid(server))
     got = Result(athena, athena.await_calculation(cid))
     if got.state == "COMPLETED":

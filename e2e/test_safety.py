@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Result, Server
+from conftest import Athena, Result, Server, files_below
 
 
 def test_no_secret_is_where_others_can_read_it(shared_server: Server, athena: Athena, session: str) -> None:
@@ -20,16 +21,22 @@ def test_no_secret_is_where_others_can_read_it(shared_server: Server, athena: At
     assert all(len(s) >= 40 for s in secrets)
     # A signature and a kernel's token are 64 hexadecimal digits.
     leak = re.compile("|".join(map(re.escape, secrets)) + r"|(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-    logs = [shared_server.log, *shared_server.data_dir.glob("**/*.log")]
+    logs = [shared_server.log, *(p for p, _ in files_below(shared_server.data_dir) if p.suffix == ".log")]
     for log in logs:
-        assert not leak.search(log.read_text(errors="replace")), log
+        with contextlib.suppress(FileNotFoundError):  # its session may end meanwhile
+            assert not leak.search(log.read_text(errors="replace")), log
     seen, found = set(), False
     assert shared_server.process is not None
     for pid in [shared_server.process.pid, *shared_server.session_processes()]:
-        argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        try:
+            argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            environ = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        if not argv:
+            continue  # it is ending
         name, kind = kind_of(argv)
         assert not leak.search(argv.replace("\0", " ")), name
-        environ = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
         # Spark and its workers have the session's keys, as its code has.
         assert ("AWS_SECRET_ACCESS_KEY=" in environ) == (kind == "spark"), name
         if leak.search(environ):

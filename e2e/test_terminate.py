@@ -55,7 +55,7 @@ def test_while_it_is_created(athena: Athena, shared_server: Server) -> None:
 
 def test_while_its_kernel_starts(athena: Athena, shared_server: Server) -> None:
     sid = athena.start()
-    wait_for("a process of the session", 60, lambda: family(shared_server, sid) or None)
+    wait_for("a process of the session", 600, lambda: family(shared_server, sid) or None)
     assert set(terminate_at_once(athena, sid)) <= {"TERMINATING", "TERMINATED"}
     assert_ended_once(athena, shared_server, sid)
 

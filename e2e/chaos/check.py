@@ -16,7 +16,7 @@ ENDED = ("TERMINATED", "FAILED")
 # Where the harness has killed something of a session, its end names that.
 CAUSE = re.compile(r"signal 9|watched over it is gone|Spark driver|shim says nothing|ended without leaving a record")
 # What is truly gone may take this long to be gone.
-SETTLE = 20
+SETTLE = 20  # less than the 30 s after which what was left behind would end by itself
 
 
 def check(world: World, calculations: list[Calculation]) -> Counter[str]:
@@ -25,7 +25,7 @@ def check(world: World, calculations: list[Calculation]) -> Counter[str]:
     for calc in calculations:
         if not calc.id:
             continue
-        got = world.await_(f"end of calculation {calc.id}", 60, lambda c=calc: ended(world, c))
+        got = world.await_(f"end of calculation {calc.id}", 600, lambda c=calc: ended(world, c))
         tally[got["Status"]["State"]] += 1
         check_calculation(world, calc, got)
     for session in list(world.sessions.values()):
@@ -88,7 +88,7 @@ def check_session(world: World, session: Session) -> None:
             return status if (driver is None) == (status["State"] == "DEGRADED") else None
         return None
 
-    status = world.await_(f"true state of session {session.id}", 60, settled)
+    status = world.await_(f"true state of session {session.id}", 600, settled)
     what = f"session {session.id} is {status['State']} {status.get('StateChangeReason')!r}"
     hit = session.id in world.hit
     if status["State"] == "DEGRADED":

@@ -46,7 +46,7 @@ CALLS = {
 # Those of a session that takes a kernel which waits.
 POOLED = ("CreateSession", "Claim", "SaveExecutors", "MoveSession.IDLE", "Submit", "Settle")
 SHIM = {"shim.spawned": RUNS, "shim.recorded": RUNS, "shim.reaped": ENDS, "shim.exited": ENDS}
-REACHED = 20  # seconds
+REACHED = 200  # seconds
 
 
 def points() -> list[tuple[str, Work, bool]]:
@@ -132,7 +132,7 @@ def visit(world: World, point: str, work: Work, pool: bool, dice: random.Random)
             if not world.down():
                 world.server.kill()
         arm(world, "", pool)
-    client.join(90)
+    client.join(900)
     if errors:
         raise errors[0]
     if client.is_alive():

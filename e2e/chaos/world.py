@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 NO_ANSWER = (ConnectionError, HTTPClientError)
 # How long a client goes on asking a server that does not answer.
-PATIENCE = 60
+PATIENCE = 600
 
 
 class Violation(Exception):
@@ -133,7 +133,7 @@ class World:
                 raise Violation("stuck", f"no {what} within {limit} s")
             time.sleep(0.02)
 
-    def leave(self, sid: str, *states: str, limit: float = 120) -> dict[str, Any]:
+    def leave(self, sid: str, *states: str, limit: float = 600) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             status = self.status(sid)
             return None if status["State"] in states else status

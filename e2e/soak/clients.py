@@ -20,7 +20,7 @@ from world import Calculation, Session, Violation, World, kill
 
 TERMINAL = ("COMPLETED", "FAILED", "CANCELED")
 ENDED = ("TERMINATED", "FAILED")
-LIMIT = 120
+LIMIT = 600
 PAGES = 20
 REAL = "real"  # the workgroup whose sessions have Spark
 

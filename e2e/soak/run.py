@@ -34,7 +34,7 @@ from world import Violation, World, kill  # noqa: E402
 
 BUILD = conftest.ROOT / ".build" / "chaos"
 IDLE_MINUTES = 1  # the least that there is
-REST = 400  # seconds until every client has come to rest
+REST = 2000  # seconds until every client has come to rest
 SETTLE = 30  # and until all that ends by itself has ended
 
 
