@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conftest import Server, wait_for, waiting_kernels
 
-GONE_LIMIT = 600
+GONE_LIMIT = 60
 
 
 def folder(server: Server, sid: str) -> Path:

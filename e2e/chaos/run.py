@@ -149,9 +149,7 @@ class Run:
         left = [p for p in (world.server.data_dir / "s3").rglob(".sgwtmp/**/*") if p.is_file()]
         if left:
             raise Violation("orphan", f"of uploads are left: {left}")
-        world.await_(
-            "end of all processes", 200, lambda: None if conftest.processes_at(world.server.data_dir) else True
-        )
+        world.await_("end of all processes", 20, lambda: None if conftest.processes_at(world.server.data_dir) else True)
 
     def kill_all(self) -> None:
         for pid in conftest.processes_at(self.world.server.data_dir):
