@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	case command == "box" && len(args) > 0:
 		return c.boxed(ctx, os.Stdout, nil, args...)
 	}
-	return 0, fmt.Errorf("usage: suite run [PART...] | again N TEST | box COMMAND...")
+	return 0, errors.New("give it run [PART...], again N TEST, or box COMMAND [ARG...]")
 }
 
 // checkout is what is tested; build is its folder of what was made.
