@@ -207,10 +207,22 @@ class Kernel:
         return self.process.returncode
 
     def children(self) -> list[int]:
-        pids: list[int] = []
-        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-            pids += [int(pid) for pid in (thread / "children").read_text().split()]
-        return pids
+        return children(self.process.pid)
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, none of one that has ended; threads may end meanwhile."""
+    found: list[int] = []
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except FileNotFoundError:
+        return found
+    for thread in threads:
+        try:
+            found += [int(child) for child in (thread / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
 
 
 class Server:

@@ -115,3 +115,25 @@ def test_input_has_nobody_to_ask(shared: Kernel) -> None:
     assert calculation.state == "FAILED"
     assert calculation.outcome["error"]["name"] == "EOFError"
     assert calculation.stdout == "who? "
+
+
+# A file that may not grow takes nothing more, as on a full disk.
+FULL = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))\n"
+ROOM = "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+HELD = {
+    "Python": "print('held', end='')",
+    "C": "import ctypes; ctypes.CDLL(None).printf(b'held')",
+}
+
+
+@pytest.mark.parametrize("whose", HELD)
+def test_output_that_finds_no_room_is_a_failure_and_never_appears_in_another_block(kernel: Kernel, whose: str) -> None:
+    kernel.run("import os\nos.write(1, b'x' * 8192)")
+    calculation = kernel.run(FULL + HELD[whose] + ";")
+    assert calculation.state == "FAILED"
+    assert calculation.outcome["error"]["name"] == "OSError"
+    assert "File too large" in calculation.outcome["error"]["value"]
+    assert "OSError: " in calculation.stderr
+    assert calculation.stdout == ""
+    following = kernel.run(ROOM + "print('mine')")
+    assert (following.state, following.stdout, following.stderr) == ("COMPLETED", "mine\n", "")

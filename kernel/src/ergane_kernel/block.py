@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from . import logs, tracebacks
 from .calculation import Calculation
+from .handlers import UserHandlers
 from .interrupt import Interrupts
 from .outputs import Outputs
 from .process import SharedState
@@ -18,6 +19,9 @@ from .spool import Spool
 from .tracebacks import VALUE_BYTES
 
 CHILD_FAILED = 1
+
+# How many exceptions of user code's signal handlers in a row, at its end, find somebody to catch them.
+FENCES = 8
 
 
 class BlockRunner:
@@ -33,6 +37,7 @@ class BlockRunner:
         self._shell = shell
         self._spool = spool
         self._interrupts = interrupts
+        self._handlers = UserHandlers()
         self._state = state
         self._spark = spark
         self._loggers = loggers
@@ -50,37 +55,65 @@ class BlockRunner:
             self._shell.outputs = None
 
     def _run(self, calculation: Calculation, source: str) -> dict[str, str] | None:
-        """What an order to stop may interrupt at any point."""
+        """What an order to stop may interrupt until user code is through."""
         failure: BaseException | None = None
         try:
             self._interrupts.arm(calculation)
             logs.bind(self._loggers, self._shell.user_ns)
             if self._spark is not None:
                 self._spark.prepare(calculation, self._shell.user_ns)
-            self._shell.execute(source)
+            self._execute(source, FENCES)
         except BaseException as error:
             failure = error
         self._state.repair()
         if getpid() != self._pid:
             self._leave_child(failure)
+        return self._report(failure)
+
+    def _execute(self, source: str, fences: int) -> None:
+        """Runs source with the user's signal handlers, which are held when it comes back.
+
+        One of them may raise between any two steps until then, as if it were the block's last: what strikes past one
+        fence is caught by the next one, holds the rest, and is the block's failure.
+        """
         try:
-            _flush_user_streams()
-            return self._report(failure)
-        except BaseException as error:
-            return tracebacks.describe(error)
+            if fences:
+                self._execute(source, fences - 1)
+            else:
+                self._handlers.release()
+                self._shell.execute(source)
+        finally:
+            self._handlers.hold()
 
     def _report(self, failure: BaseException | None) -> dict[str, str] | None:
-        if failure is None:
+        """Tells of failure in stderr, and gives its name and text; output that cannot be written is one, too."""
+        try:
+            _flush_user_streams()
+            told = self._words(failure) if failure is not None else None
+        except BaseException as error:  # an order to stop, in an exception's text or a stream of user code
+            told = tracebacks.words(error)
+        self._interrupts.disarm()
+        unwritten = self._spool.flush()
+        if told is None and unwritten is not None:
+            told = tracebacks.words(unwritten)
+        if told is None:
             return None
-        error = tracebacks.describe(failure)  # first: an exception's text may be code that is to be stopped
-        death = self._spark.death(failure) if self._spark is not None else None
-        self._spool.flush()
-        self._spool.stderr.write(tracebacks.text(failure))
-        if death is not None:
-            # What Python met, mostly a refused connection, is but what followed of it.
-            self._spool.stderr.write(f"{death[0].upper()}{death[1:]}.\n")
-            return {"name": "", "value": tracebacks.bounded(f"{death}; {error['name']}: {error['value']}", VALUE_BYTES)}
+        error, text = told
+        try:
+            self._spool.stderr.write(text)
+        except OSError:
+            pass  # no room for it: the outcome has the error all the same
         return error
+
+    def _words(self, failure: BaseException) -> tuple[dict[str, str], str]:
+        error = tracebacks.describe(failure)  # first: an exception's text may be code that is to be stopped
+        text = tracebacks.text(failure)
+        death = self._spark.death(failure) if self._spark is not None else None
+        if death is None:
+            return error, text
+        # What Python met, mostly a refused connection, is but what followed of it.
+        value = tracebacks.bounded(f"{death}; {error['name']}: {error['value']}", VALUE_BYTES)
+        return {"name": "", "value": value}, f"{text}{death[0].upper()}{death[1:]}.\n"
 
     def _leave_child(self, failure: BaseException | None) -> NoReturn:
         """The block forked, and the child fell out of it: it ends here, as a script would, and is no second kernel."""

@@ -9,19 +9,7 @@ from __future__ import annotations
 import sys
 
 # The C functions: their wrappers in `signal` lean on names that user code may have broken.
-from _signal import (
-    ITIMER_REAL,
-    NSIG,
-    SIG_BLOCK,
-    SIG_UNBLOCK,
-    SIGINT,
-    default_int_handler,
-    getsignal,
-    pthread_kill,
-    pthread_sigmask,
-    setitimer,
-    signal,
-)
+from _signal import SIG_UNBLOCK, SIGINT, default_int_handler, pthread_kill, pthread_sigmask, signal
 from _thread import get_ident, start_new_thread
 from os import getpid, unlink
 from time import sleep
@@ -37,29 +25,28 @@ class Interrupts:
     def __init__(self) -> None:
         self._pid = getpid()
         self._armed: Calculation | None = None
-        self._held: set[int] = set()
         self._dropped = False  # an order was taken where Python drops exceptions
         self._thread = get_ident()
         sys.unraisablehook = self._on_unraisable  # once: user code may put its own there
 
     def enter(self) -> None:
-        """Before a block: the handler is ours, and signals come through."""
+        """Before a block: the handler is ours, and the signal comes through."""
         signal(SIGINT, self._on_signal)
-        pthread_sigmask(SIG_UNBLOCK, {SIGINT, *self._held})
-        self._held = set()
+        pthread_sigmask(SIG_UNBLOCK, {SIGINT})
 
     def arm(self, calculation: Calculation) -> None:
         """From here on signals count. Raises KeyboardInterrupt at once where the order came before."""
         self._armed = calculation
         self._take()
 
-    def leave(self) -> None:
-        """After a block: handlers of user code must not raise between blocks, nor its alarm in the next one."""
+    def disarm(self) -> None:
+        """Code of the user's is through: from here on signals are nothing."""
         self._armed, self._dropped = None, False
-        setitimer(ITIMER_REAL, 0)
+
+    def leave(self) -> None:
+        """After a block: a handler that it set for SIGINT must not be called between blocks."""
+        self.disarm()
         signal(SIGINT, self._on_signal)
-        self._held = {number for number in range(1, NSIG) if callable(getsignal(number))}
-        pthread_sigmask(SIG_BLOCK, self._held)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if getpid() != self._pid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from os import unlink
 from time import monotonic, time
 from typing import Any, NoReturn
@@ -62,6 +63,7 @@ class Keeper:
             "stderr": [0, 0],
             "outputs": 0,
         }
+        nowhere = verdict["stderr"]
         try:
             slot = Slot(calculation.folder, "outcome.json")
         except OSError as error:
@@ -70,7 +72,10 @@ class Keeper:
             self._run(calculation, verdict)
         except Exception as error:
             # Trouble around the block, not in it: a full disk, code that is no text, a spool that cannot be opened.
-            verdict["state"], verdict["error"] = "FAILED", tracebacks.describe(error)
+            verdict["state"], verdict["error"] = "FAILED", self._tell(error)
+            with suppress(OSError):
+                if verdict["stderr"] is not nowhere:
+                    verdict["stderr"][1] = max(verdict["stderr"][0], self._spool.stderr.size())
             calculation.ended.set()
         self._desk.finish(calculation)
         try:
@@ -85,21 +90,23 @@ class Keeper:
         """The whole way of a block. Fills verdict step by step, so that what is known survives an error."""
         begun = monotonic()
         stdout, stderr = self._spool.stdout, self._spool.stderr
-        source = _read(f"{calculation.folder}/code.py")
         self._spool.repair()
         out, err = stdout.size(), stderr.size()
         verdict["stdout"], verdict["stderr"] = [out, out], [err, err]
+        source = _read(f"{calculation.folder}/code.py")
         started = {"v": PROTOCOL, "id": calculation.id, "t": verdict["start"], "stdout": out, "stderr": err}
         outputs = Outputs(f"{calculation.folder}/outputs.ndjson")
         write_json(calculation.folder, "started.json", started)
         try:
             error = self._main.call(lambda: self._runner.run(calculation, source, outputs))
         except BaseException as escaped:
-            error = tracebacks.describe(escaped)
+            error = self._tell(escaped)
         calculation.ended.set()
         if self._desk.close(calculation):
             calculation.swept.wait()
-        self._spool.flush()
+        unwritten = self._spool.flush()  # of a thread, since the block's own end
+        if error is None and unwritten is not None:
+            error = self._tell(unwritten)
         verdict["state"], verdict["error"] = calculation.state(failed=error is not None), error
         verdict["stdout"][1], verdict["stderr"][1] = max(out, stdout.size()), max(err, stderr.size())
         verdict["outputs"] = outputs.close()
@@ -108,6 +115,15 @@ class Keeper:
             if end > start:
                 file.sync()
         _remove(calculation.marker)
+
+    def _tell(self, error: BaseException) -> dict[str, str]:
+        """Tells in stderr of what did not come out of the block itself, where there is room for it."""
+        told, text = tracebacks.words(error)
+        try:
+            self._spool.stderr.write(text)
+        except OSError:
+            pass  # the outcome has it all the same
+        return told
 
     def _unrecorded(self, verdict: dict[str, Any], error: OSError) -> NoReturn:
         """Nobody may wait for an outcome that never comes: the socket takes the verdict, the exit status the news."""

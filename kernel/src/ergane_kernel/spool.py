@@ -25,6 +25,7 @@ from os import (
     open,  # noqa: A004
     rename,
     stat,
+    strerror,
 )
 from stat import S_ISREG
 from time import time_ns
@@ -100,8 +101,8 @@ class Spool:
         self.stdout = SpoolFile(f"{directory}/stdout", STDOUT)
         self.stderr = SpoolFile(f"{directory}/stderr", STDERR)
         self._streams: dict[str, TextIOWrapper] = {}
-        libc = ctypes.CDLL(None)
-        self._fflush = libc.fflush
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fflush, self._fpurge = libc.fflush, libc["__fpurge"]
         self._c_stdout = ctypes.c_void_p.in_dll(libc, "stdout")
         # C's stdout is fully buffered on a file: by lines, it stays in order with Python's.
         libc.setvbuf(self._c_stdout, None, ctypes.c_int(LINE_BUFFERED), ctypes.c_size_t(0))
@@ -133,14 +134,37 @@ class Spool:
         if stdin is None or getattr(stdin, "closed", False):
             sys.stdin = TextIOWrapper(BufferedReader(FileIO(STDIN, "r", closefd=False)), encoding="utf-8")
 
-    def flush(self) -> None:
-        """Flushes our streams and C's. What user code put in their place, it flushes itself or not at all."""
+    def flush(self) -> OSError | None:
+        """Flushes our streams and C's, which are empty then. Returns the error where something could not be written.
+
+        What user code put in their place, it flushes itself or not at all.
+        """
+        unwritten: OSError | None = None
         for stream in self._streams.values():
             try:
                 stream.flush()
-            except (OSError, ValueError):
-                pass  # closed, or the disk is full: what got through is in the file
-        self._fflush(self._c_stdout)
+            except OSError as error:
+                unwritten = unwritten or error
+                _discard(stream)
+            except ValueError:
+                pass  # closed
+        if self._fflush(self._c_stdout):
+            number = ctypes.get_errno()
+            unwritten = unwritten or OSError(number, strerror(number))
+            self._fpurge(self._c_stdout)
+        return unwritten
+
+
+def _discard(stream: TextIOWrapper) -> None:
+    """Empties a stream whose file takes nothing: what it holds must not appear in another calculation's output."""
+    raw = stream.buffer.raw
+    raw.write = len  # type: ignore[attr-defined,method-assign] - "written" is as much as there is
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        pass
+    finally:
+        del raw.write  # type: ignore[attr-defined]
 
 
 def _writer(fd: int) -> TextIOWrapper:

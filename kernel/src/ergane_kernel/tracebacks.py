@@ -39,6 +39,16 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"name": bounded(name, NAME_BYTES), "value": bounded(value, VALUE_BYTES)}
 
 
+def words(error: BaseException, attempts: int = 3) -> tuple[dict[str, str], str]:
+    """What describe and text say of error; raises nothing, whatever strikes meanwhile."""
+    try:
+        return describe(error), text(error)
+    except BaseException as another:
+        if attempts:
+            return words(another, attempts - 1)
+        return {"name": bounded(type(error).__name__, NAME_BYTES), "value": ""}, f"{type(error).__name__}\n"
+
+
 def bounded(value: str, limit: int) -> str:
     """The beginning of value that takes at most limit bytes as a JSON string."""
     value = value[:limit]
