@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
@@ -62,6 +64,17 @@ func (f sandboxFlags) allowed() (read, write []string, err error) {
 	return read, write, nil
 }
 
+// view is that of all sessions: the system and what --allow-path names,
+// without what is hidden and where servers claim users.
+func (f sandboxFlags) view(hidden []string) (sandbox.View, error) {
+	read, write, err := f.allowed()
+	if err != nil {
+		return sandbox.View{}, err
+	}
+	hidden = append(hidden, sandbox.ClaimsDir, "/var"+sandbox.ClaimsDir) // /var/run is /run
+	return sandbox.System(hidden...).AndRead(read...).AndWrite(write...), nil
+}
+
 // args are the flags as another `ergane` takes them.
 func (f sandboxFlags) args() []string {
 	args := []string{"--sandbox", f.Sandbox, "--session-users", f.SessionUsers.String(), "--max-processes", fmt.Sprint(f.MaxProcesses)}
@@ -75,6 +88,7 @@ func (f sandboxFlags) args() []string {
 type confiner struct {
 	flags   sandboxFlags
 	dataDir string
+	claims  string       // where the servers of this machine claim users
 	view    sandbox.View // of all sessions
 	memory  int64        // that all sessions may have together; 0 is any
 	shared  bool         // the executors are elsewhere, and know the server's user
@@ -93,12 +107,11 @@ func openConfiner(ctx context.Context, f sandboxFlags, dataDir string, memory in
 	if f.Sandbox == sandboxOff {
 		return nil, nil
 	}
-	read, write, err := f.allowed()
-	if err != nil {
+	c := &confiner{flags: f, dataDir: dataDir, claims: sandbox.ClaimsDir, memory: memory, shared: !master.Here(), log: log}
+	var err error
+	if c.view, err = f.view(append(slices.Clip(hidden), dataDir)); err != nil {
 		return nil, err
 	}
-	c := &confiner{flags: f, dataDir: dataDir, memory: memory, shared: !master.Here(), log: log}
-	c.view = sandbox.System(append(hidden, dataDir)...).AndRead(read...).AndWrite(write...)
 	if c.shared {
 		c.view = c.view.AndRead(clusterFiles()...)
 	}
@@ -257,8 +270,12 @@ func (c *confiner) claim(work string, own bool) (number int, release func(), err
 			return 0, nil, fmt.Errorf("all users of --session-users %v are taken", c.flags.SessionUsers)
 		}
 		c.user, taken[number] = number, true
-		if release, err = sandbox.Claim(number); err != nil {
+		release, err = sandbox.Claim(c.claims, number)
+		if errors.Is(err, flock.ErrHeld) {
 			continue // another server is about to use it
+		}
+		if err != nil {
+			return 0, nil, err
 		}
 		if !sandbox.Busy(number) { // asked only now, when nobody else begins to use it
 			break

@@ -1,22 +1,64 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
-	"net"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-// Claim takes a user for this process alone, among all of the machine, until
+// ClaimsDir is where the servers of a machine claim users. It is root's alone:
+// who can open a file in it can take a user from everybody.
+const ClaimsDir = "/run/ergane/users"
+
+// Claim takes a user for this process alone, among all that claim in dir, until
 // release is called. It is for the time in which no process has the user yet.
-func Claim(user int) (release func(), err error) {
-	// A name that the kernel gives to one, and takes back when that one dies.
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: "@ergane-user-" + strconv.Itoa(user), Net: "unix"})
+// It makes dir and the folder above it if they are missing. The error is
+// flock.ErrHeld where somebody else has claimed the user, and only there.
+func Claim(dir string, user int) (release func(), err error) {
+	// Whose the upper folder is can replace the lower one. It is open so that
+	// servers of other users can look for what they hide.
+	err = ownFolder(filepath.Dir(dir), 0o755)
+	if err == nil {
+		err = ownFolder(dir, 0o700)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim user %d: %w", user, err)
 	}
-	return func() { l.Close() }, nil
+	lock, err := flock.Acquire(filepath.Join(dir, strconv.Itoa(user)))
+	if err != nil {
+		return nil, fmt.Errorf("claim user %d: %w", user, err)
+	}
+	return func() { lock.Release() }, nil
+}
+
+// ownFolder makes a folder, if it is missing, that nobody else can write to,
+// and refuses one that somebody can.
+func ownFolder(dir string, mode fs.FileMode) error {
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the folder of claims: %w; let the server write there, or start it with --sandbox off", err)
+	}
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	why := ""
+	switch me, owner := os.Geteuid(), int(st.Sys().(*syscall.Stat_t).Uid); {
+	case !st.IsDir():
+		why = "is not a folder"
+	case owner != me:
+		why = fmt.Sprintf("belongs to user %d and not to the server's, %d", owner, me)
+	case st.Mode().Perm()&0o022 != 0:
+		why = fmt.Sprintf("can be written by others (mode %04o)", st.Mode().Perm())
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s %s, so that others could take the users of sessions; remove it, and the server makes it anew", dir, why)
 }
 
 // Busy tells whether a process on this machine has the user.

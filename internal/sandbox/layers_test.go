@@ -100,6 +100,23 @@ func TestWhatIsHiddenInAReadableFolderIsNotThere(t *testing.T) {
 	}
 }
 
+// It can fail only where the tests are not run as root, who gets everywhere.
+func TestWhatIsHiddenMayBeOutOfReach(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	closed := filepath.Join(p.data, "closed")
+	if err := os.MkdirAll(filepath.Join(closed, "private"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Chmod(closed, 0o700) })
+	p.View.Hidden = append(p.View.Hidden, filepath.Join(closed, "private"))
+	p.Mounts = true
+	p.want([]string{"write " + filepath.Join(p.work, "file")}, "done")
+}
+
 func TestAUserOfItsOwnHasANameAndNothingElse(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
@@ -96,6 +97,17 @@ func try(deed string) string {
 	case "busy":
 		user, _ := strconv.Atoi(to)
 		return fmt.Sprint(sandbox.Busy(user))
+	case "claim": // and lets go of it
+		number, dir, _ := strings.Cut(to, " ")
+		user, _ := strconv.Atoi(number)
+		release, err := sandbox.Claim(dir, user)
+		if errors.Is(err, flock.ErrHeld) {
+			return "held"
+		}
+		if err == nil {
+			release()
+		}
+		return outcome(err)
 	case "core":
 		var most unix.Rlimit
 		unix.Getrlimit(unix.RLIMIT_CORE, &most)

@@ -85,7 +85,7 @@ func collect(v View) (c collected, err error) {
 			st, err = os.Stat(e.path)
 		}
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, fs.ErrNotExist), e.kind == hidden && errors.Is(err, fs.ErrPermission): // out of reach already
 			continue
 		case err != nil:
 			return c, err
