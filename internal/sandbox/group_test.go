@@ -82,6 +82,17 @@ func TestAGroupThatWantsMemoryLosesAProcessAndNobodyElseDoes(t *testing.T) {
 	}
 }
 
+func TestSharedMemoryHasRoomForAGroupsLimitAtMost(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, func(g *sandbox.Group) { g.Memory = 96 << 20 })
+	if g == nil {
+		return
+	}
+	p := newPlace(t)
+	p.Mounts, p.Group = true, g
+	p.want([]string{"size /dev/shm"}, fmt.Sprint(96<<20))
+}
+
 func TestAllGroupsOfAServerHaveALimitTogether(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, func(g *sandbox.Group) { g.Memory, g.Total = 1<<30, 96<<20 })

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
@@ -160,6 +162,31 @@ func TestAUserHasSoManyProcessesAndNoMore(t *testing.T) {
 	p.want([]string{"fork 40"}, "done")
 	p.Processes = 30
 	p.want([]string{"fork 40"}, "resource temporarily unavailable")
+}
+
+func TestWhenMemoryIsShortASessionGoesFirst(t *testing.T) {
+	t.Parallel()
+	for _, mounts := range []bool{false, true} {
+		for _, c := range []struct{ before, want string }{{"0", "500"}, {"700", "700"}} {
+			p := newPlace(t)
+			p.Mounts = mounts
+			p.Stage = []string{"/bin/sh", "-c", "echo " + c.before + ` > /proc/self/oom_score_adj; exec "$@"`, "sh", p.self, "confine"}
+			p.want([]string{"score "}, c.want)
+		}
+	}
+}
+
+func TestSharedMemoryHasASize(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.Mounts = true
+	var machine unix.Sysinfo_t
+	if err := unix.Sysinfo(&machine); err != nil {
+		t.Fatal(err)
+	}
+	most := min(1<<30, int64(machine.Totalram)*int64(machine.Unit)/4)
+	page := int64(os.Getpagesize())
+	p.want([]string{"size /dev/shm"}, fmt.Sprint((most+page-1)/page*page))
 }
 
 func TestDetectFindsALayerThatDoesNotHold(t *testing.T) {

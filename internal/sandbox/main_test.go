@@ -108,6 +108,18 @@ func try(deed string) string {
 			release()
 		}
 		return outcome(err)
+	case "score":
+		b, err := os.ReadFile("/proc/self/oom_score_adj")
+		if err != nil {
+			return outcome(err)
+		}
+		return strings.TrimSpace(string(b))
+	case "size": // of the file system there
+		var st unix.Statfs_t
+		if err := unix.Statfs(to, &st); err != nil {
+			return outcome(err)
+		}
+		return fmt.Sprint(int64(st.Blocks) * st.Bsize)
 	case "core":
 		var most unix.Rlimit
 		unix.Getrlimit(unix.RLIMIT_CORE, &most)
@@ -147,6 +159,7 @@ func fork(n int) string {
 type place struct {
 	sandbox.Policy
 	t      *testing.T
+	self   string
 	data   string
 	secret string
 	work   string
@@ -170,6 +183,7 @@ func newPlace(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.self = self
 	p.Policy = sandbox.Policy{
 		Stage: []string{self, "confine"}, Dir: filepath.Join(p.work, "tmp"), Home: p.work,
 		View: sandbox.System(data).AndRead(self).AndWrite(p.work),
@@ -218,7 +232,7 @@ func (p *place) run(deeds ...string) (string, error) {
 		p.t.Fatal(err)
 	}
 	defer policy.Close()
-	argv := p.Command(append([]string{p.Stage[0], "try"}, deeds...))
+	argv := p.Command(append([]string{p.self, "try"}, deeds...))
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = []string{}
 	cmd.ExtraFiles = []*os.File{policy, policy, policy} // 5 is the policy's; 3 and 4 are the kernel's

@@ -39,7 +39,7 @@ func mounts(p *Policy) error {
 	if err := view.place(); err != nil {
 		return err
 	}
-	if err := makeDev(view.devices); err != nil {
+	if err := makeDev(view.devices, p.shared()); err != nil {
 		return fmt.Errorf("make /dev: %w", err)
 	}
 	if err := nameUser(p); err != nil {
@@ -207,15 +207,34 @@ func protect(path string) error {
 	return nil
 }
 
-// makeDev makes a /dev with what programs need. Its memory is the session's own.
-func makeDev(devices []tree) error {
+// maxShared is the most that a session may keep in /dev/shm, in bytes: Spark
+// keeps nothing there, and Python's multiprocessing and Arrow little.
+const maxShared = 1 << 30
+
+// shared is how many bytes /dev/shm may hold: maxShared, or a quarter of the
+// machine's memory or the group's limit if that is less.
+func (p *Policy) shared() int64 {
+	size := int64(maxShared)
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		size = min(size, int64(info.Totalram)*int64(info.Unit)/4)
+	}
+	if p.Group != nil && p.Group.Memory > 0 {
+		size = min(size, p.Group.Memory)
+	}
+	return size
+}
+
+// makeDev makes a /dev with what programs need. Its memory is the session's
+// own, and /dev/shm has so many bytes.
+func makeDev(devices []tree, shared int64) error {
 	for _, t := range devices {
 		if err := t.place(); err != nil {
 			return err
 		}
 	}
 	for _, m := range []struct{ path, kind, options string }{
-		{"/dev/shm", "tmpfs", "mode=1777"},
+		{"/dev/shm", "tmpfs", fmt.Sprintf("mode=1777,size=%d", shared)},
 		{"/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620"},
 	} {
 		if err := os.MkdirAll(m.path, 0o755); err != nil {

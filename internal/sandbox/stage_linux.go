@@ -57,6 +57,7 @@ func (p *Policy) apply() error {
 	if err := limits(p.Processes); err != nil {
 		return err
 	}
+	dieFirst()
 	if p.Mounts {
 		if err := mounts(p); err != nil {
 			return fmt.Errorf("mounts: %w", err)
