@@ -19,24 +19,25 @@ const (
 	MaxBody = 4 << 20
 	// maxDiscard is how much of a refused body is read before it is answered.
 	// A client that is still sending would otherwise see a broken connection
-	// in place of the answer.
-	maxDiscard = 64 << 20
+	// in place of the answer. From those that name no key which there is, or
+	// whose signature is seen to be wrong, no more is read than a valid body has.
+	maxDiscard  = 64 << 20
+	maxStranger = 1 << 20
 	// bodyTimeout is how long a client may take to send its body.
 	bodyTimeout = 30 * time.Second
 )
 
 // readBody reads the request's body as it was sent.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > MaxBody {
-		return nil, tooLarge()
-	}
+func readBody(w http.ResponseWriter, r *http.Request, h *hold) ([]byte, error) {
 	defer limitBodyTime(w)()
 	var body bytes.Buffer
 	if r.ContentLength > 0 {
-		body.Grow(int(min(r.ContentLength, 64<<10)) + bytes.MinRead)
+		body.Grow(int(min(r.ContentLength, freeBody)) + bytes.MinRead)
 	}
-	_, err := body.ReadFrom(io.LimitReader(r.Body, MaxBody+1))
+	_, err := body.ReadFrom(h.reader(io.LimitReader(r.Body, MaxBody+1)))
 	switch {
+	case errors.Is(err, errNoRoom):
+		return nil, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &Error{Type: "RequestTimeoutException", Status: http.StatusRequestTimeout,
 			Message: "The request body did not arrive within " + bodyTimeout.String() + "."}
@@ -50,7 +51,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 }
 
 // decompress undoes the body's Content-Encoding.
-func decompress(encoding string, body []byte) ([]byte, error) {
+func decompress(encoding string, body []byte, h *hold) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
 		return body, nil
@@ -63,10 +64,13 @@ func decompress(encoding string, body []byte) ([]byte, error) {
 		return nil, malformedRequest("The body is not gzip, as its Content-Encoding says.")
 	}
 	var plain bytes.Buffer
-	if _, err := plain.ReadFrom(io.LimitReader(zr, MaxBody+1)); err != nil {
+	_, err = plain.ReadFrom(h.reader(io.LimitReader(zr, MaxBody+1)))
+	switch {
+	case errors.Is(err, errNoRoom):
+		return nil, err
+	case err != nil:
 		return nil, malformedRequest("The body is not gzip, as its Content-Encoding says.")
-	}
-	if plain.Len() > MaxBody {
+	case plain.Len() > MaxBody:
 		return nil, tooLarge()
 	}
 	return plain.Bytes(), nil
@@ -83,16 +87,22 @@ func limitBodyTime(w http.ResponseWriter) (lift func()) {
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 
-// discard reads what is left of a refused body. A client that waits to be told
-// whether to send a body that readBody has not begun is told by the answer; to
-// read would be to ask for it.
-func discard(w http.ResponseWriter, r *http.Request) {
+// discard reads what is left of a refused body, up to a limit. A client that
+// waits to be told whether to send a body that readBody has not begun is told by
+// the answer; to read would be to ask for it. Where something is left, the
+// connection is closed after the answer, and net/http, which reads some more,
+// keeps the limit of time.
+func discard(w http.ResponseWriter, r *http.Request, limit int64) {
 	waits := strings.EqualFold(r.Header.Get("Expect"), "100-continue") && r.ContentLength >= 0
 	if r.Body == nil || r.Body == http.NoBody || waits {
 		return
 	}
-	defer limitBodyTime(w)()
-	_, _ = io.CopyN(io.Discard, r.Body, maxDiscard)
+	lift := limitBodyTime(w)
+	if n, err := io.CopyN(io.Discard, r.Body, limit+1); n <= limit && err == io.EOF {
+		lift()
+		return
+	}
+	w.Header().Set("Connection", "close")
 }
 
 func tooLarge() *Error {

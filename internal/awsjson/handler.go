@@ -69,10 +69,15 @@ type Operation struct {
 }
 
 // A Handler serves the operations at POST /.
-type Handler struct{ cfg Config }
+type Handler struct {
+	cfg  Config
+	room room
+}
 
 // NewHandler returns a handler that serves cfg.
-func NewHandler(cfg Config) *Handler { return &Handler{cfg} }
+func NewHandler(cfg Config) *Handler {
+	return &Handler{cfg: cfg, room: room{holders: map[holder]int64{}}}
+}
 
 // A request is what becomes of one request; every part adds what it knows, for
 // the log line.
@@ -81,6 +86,7 @@ type request struct {
 	received                   time.Time
 	about                      slog.Attr
 	status                     int
+	known                      bool // the key is one, and nothing speaks against the signature yet
 	bodyRead                   bool
 	err                        *Error // as answered
 	cause                      error  // of a failure of ours
@@ -97,7 +103,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = h.serve(q, op, w, r)
 	}
 	if !q.bodyRead {
-		discard(w, r)
+		limit := int64(maxStranger)
+		if q.known {
+			limit = maxDiscard
+		}
+		discard(w, r, limit)
 	}
 	switch {
 	case q.err != nil:
@@ -138,20 +148,13 @@ func (h *Handler) serve(q *request, op Operation, w http.ResponseWriter, r *http
 			h.fail(q, fmt.Errorf("panic: %v", p))
 		}
 	}()
-	caller, body, err := h.receive(q, w, r)
+	caller, in, err := h.receive(q, op, w, r)
 	if err != nil {
 		h.fail(q, err)
 		return nil
 	}
-	var in any
-	if op.Input != nil {
-		if in, err = Decode(op.Input, body); err != nil {
-			h.fail(q, err)
-			return nil
-		}
-		if h.cfg.About != nil {
-			q.about = h.cfg.About(in)
-		}
+	if h.cfg.About != nil && in != nil {
+		q.about = h.cfg.About(in)
 	}
 	if h.cfg.Permit != nil {
 		if err := h.cfg.Permit(caller, in); err != nil {
@@ -175,32 +178,48 @@ func (h *Handler) serve(q *request, op Operation, w http.ResponseWriter, r *http
 	return answer
 }
 
-// receive verifies the request and returns who sent it and its body as plain JSON.
-func (h *Handler) receive(q *request, w http.ResponseWriter, r *http.Request) (Caller, []byte, error) {
+// receive verifies the request and returns who sent it and its input. Whatever
+// can be checked without the body is checked before it is read.
+func (h *Handler) receive(q *request, op Operation, w http.ResponseWriter, r *http.Request) (c Caller, in any, err error) {
 	v := h.cfg.Verifier
 	claim, secret, err := v.claim(r)
 	if err != nil {
-		return Caller{}, nil, err
+		return c, nil, err
 	}
 	q.accessKeyID = claim.accessKeyID
-	body, err := readBody(w, r)
+	if r.ContentLength > MaxBody {
+		q.known = true
+		return c, nil, tooLarge()
+	}
+	verified, err := v.checkAhead(r, claim, secret)
 	if err != nil {
-		return Caller{}, nil, err
+		return c, nil, err
+	}
+	q.known = true
+	hold := h.room.enter(claim.accessKeyID, verified)
+	defer hold.leave()
+	body, err := readBody(w, r, hold)
+	if err != nil {
+		return c, nil, err
 	}
 	q.bodyRead = true
 	if err := v.check(r, claim, secret, body); err != nil {
-		return Caller{}, nil, err
+		return c, nil, err
 	}
-	body, err = decompress(r.Header.Get("Content-Encoding"), body)
-	if err != nil {
-		return Caller{}, nil, err
+	if body, err = decompress(r.Header.Get("Content-Encoding"), body, hold); err != nil {
+		return c, nil, err
 	}
-	caller := claim.caller(r, q.id)
-	caller.ReceivedAt = q.received
+	c = claim.caller(r, q.id)
+	c.ReceivedAt = q.received
 	if h.cfg.Admit != nil {
-		err = h.cfg.Admit(caller)
+		if err := h.cfg.Admit(c); err != nil {
+			return c, nil, err
+		}
 	}
-	return caller, body, err
+	if op.Input != nil {
+		in, err = Decode(op.Input, body)
+	}
+	return c, in, err
 }
 
 // fail settles how the request is answered: an *Error as it is, every other

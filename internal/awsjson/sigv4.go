@@ -93,13 +93,42 @@ func (v *Verifier) claim(r *http.Request) (*claim, string, error) {
 	return c, secret, nil
 }
 
-// check is the other half of claim: the signature itself.
-func (v *Verifier) check(r *http.Request, c *claim, secret string, body []byte) error {
-	canonical, err := canonicalRequest(r, c, body)
-	if err != nil {
-		return err
+// checkAhead checks the signature before the body is there, if the client says
+// what the body's hash is; the claim has seen to it that this is signed. If the
+// client does not say, there is no error, and verified is false.
+func (v *Verifier) checkAhead(r *http.Request, c *claim, secret string) (verified bool, err error) {
+	claimed := r.Header.Get(contentHash)
+	if claimed == "" {
+		return false, nil
 	}
-	hash := sha256.Sum256(canonical)
+	if hash, err := hex.DecodeString(claimed); err != nil || len(hash) != sha256.Size || strings.ToLower(claimed) != claimed {
+		return false, errContentHash
+	}
+	if err := v.checkSignature(r, c, secret, claimed); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// check is the other half of claim: the signature itself, over the body. The
+// payload's hash is always our own, whatever the client claims it to be.
+func (v *Verifier) check(r *http.Request, c *claim, secret string, body []byte) error {
+	hash := sha256.Sum256(body)
+	payload := hex.EncodeToString(hash[:])
+	if claimed := r.Header.Get(contentHash); claimed != "" && claimed != payload {
+		return errContentHash
+	}
+	return v.checkSignature(r, c, secret, payload)
+}
+
+// contentHash is the header in which a client may say what its body's hash is.
+const contentHash = "X-Amz-Content-Sha256"
+
+var errContentHash = invalidSignature(contentHash + " must be the SHA-256 of the body; unsigned and chunk-signed payloads are not accepted.")
+
+// checkSignature checks the signature of a request whose body has the hash payload.
+func (v *Verifier) checkSignature(r *http.Request, c *claim, secret, payload string) error {
+	hash := sha256.Sum256(canonicalRequest(r, c, payload))
 	toSign := algorithm + "\n" + c.stamp + "\n" + c.scope() + "\n" + hex.EncodeToString(hash[:])
 
 	id := derivedKey{secret, c.date, c.region}
