@@ -101,7 +101,7 @@ func (h *host) metastoreCommand(ctx context.Context) (_ metastore.Command, err e
 // metastoreS3 is the store that the catalog makes and removes folders in, and its key there.
 func (h *host) metastoreS3() engine.S3 {
 	if h.external != nil {
-		return engine.S3(*h.external)
+		return h.external.engine()
 	}
 	key, info := h.keys.Catalog(), h.info()
 	return engine.S3{Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret}

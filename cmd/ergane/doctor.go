@@ -140,11 +140,25 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 
 // safety tells which layers stand between user code and this machine.
 func (c *doctorCmd) safety(ctx context.Context) []finding {
-	return append([]finding{
+	all := []finding{
 		{Name: "loopback", OK: true, Detail: "the API and S3 listen on this machine alone, unless serve is told otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
-		{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it and is good for no other session; until then it reaches every bucket of the embedded S3"},
-	}, c.sandbox(ctx)...)
+	}
+	info, _, _ := readServerInfo(c.DataDir) // of none: what a server has that is told nothing
+	return append(append(all, sessionKeys(info)...), c.sandbox(ctx)...)
+}
+
+// sessionKeys tells what the keys that sessions have are good for.
+func sessionKeys(info serverInfo) []finding {
+	own := finding{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it and is good for no other session; until then it reaches every bucket of the embedded S3"}
+	if info.ExternalS3 {
+		own.Detail = "sessions have a key of the external store that the API does not take"
+	}
+	wide := info.WideKeys.findings()
+	if info.WideKeys.Results {
+		return wide
+	}
+	return append([]finding{own}, wide...)
 }
 
 // sandbox tries the layers that serve would put around sessions with the same flags.

@@ -2,14 +2,23 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/engine"
 )
 
 // externalS3 is a result store that is not ours. AWS clients take one key pair
 // for all services, so the store's pair is good for the API, too.
-type externalS3 struct{ Endpoint, Region, AccessKeyID, Secret string }
+type externalS3 struct {
+	Endpoint, Region, AccessKeyID, Secret string
+	// Session is the pair that the code of sessions gets in place of the
+	// other; the API does not take it. Empty: they get the other.
+	Session credentials.Key
+}
 
 // externalFromEnv reads ERGANE_S3_*. The AWS_* names are not used: `ergane env`
 // sets those, for clients.
@@ -24,7 +33,80 @@ func externalFromEnv() (externalS3, error) {
 	if x.Endpoint == "" || x.AccessKeyID == "" || x.Secret == "" {
 		return x, errors.New("the external result store needs ERGANE_S3_ENDPOINT, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY")
 	}
-	return x, nil
+	x.Session = credentials.Key{AccessKeyID: os.Getenv("ERGANE_S3_SESSION_ACCESS_KEY_ID"), Secret: os.Getenv("ERGANE_S3_SESSION_SECRET_ACCESS_KEY")}
+	if halfPair(x.Session) {
+		return x, errors.New("ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY go together; set both, or neither")
+	}
+	return x, checkSessionKeys(x, nil, "")
+}
+
+// halfPair tells whether one half of a pair is there without the other.
+func halfPair(k credentials.Key) bool { return (k.AccessKeyID == "") != (k.Secret == "") }
+
+// checkSessionKeys refuses a pair for sessions with which the API would take
+// their code for somebody else's. root may be empty, where it is not known.
+func checkSessionKeys(results externalS3, all roles, root string) error {
+	good := map[string]bool{results.AccessKeyID: true, root: true}
+	for _, x := range all {
+		good[x.AccessKeyID] = true
+	}
+	if id := results.Session.AccessKeyID; id != "" && good[id] {
+		return fmt.Errorf("ERGANE_S3_SESSION_ACCESS_KEY_ID %s is a key that may call the whole API; sessions need one of their own", id)
+	}
+	for arn, x := range all {
+		if id := x.Session.AccessKeyID; id != "" && good[id] {
+			return fmt.Errorf("--roles: %s: session_access_key_id %s is a key that may call the whole API; sessions need one of their own", arn, id)
+		}
+	}
+	return nil
+}
+
+// inSession is the store with the pair that the code of sessions has.
+func (x externalS3) inSession() engine.S3 {
+	s3 := x.engine()
+	if x.Session.AccessKeyID != "" {
+		s3.AccessKeyID, s3.Secret = x.Session.AccessKeyID, x.Session.Secret
+	}
+	return s3
+}
+
+// engine is the store with the server's pair.
+func (x externalS3) engine() engine.S3 {
+	return engine.S3{Endpoint: x.Endpoint, Region: x.Region, AccessKeyID: x.AccessKeyID, Secret: x.Secret}
+}
+
+// A wideKeys tells which sessions hold a key that may call the whole API.
+type wideKeys struct {
+	Results bool     `json:"results,omitzero"` // those without a role
+	Roles   []string `json:"roles,omitempty"`  // those of these roles
+}
+
+// wideKeys looks for the sessions that have no pair of their own for a store
+// that is not ours.
+func (cfg serverConfig) wideKeys() (w wideKeys) {
+	w.Results = cfg.Results != "" && cfg.External.Session.AccessKeyID == ""
+	for arn, x := range cfg.Roles {
+		if x.Session.AccessKeyID == "" {
+			w.Roles = append(w.Roles, arn)
+		}
+	}
+	slices.Sort(w.Roles)
+	return w
+}
+
+// findings are the keys' dangers, each with what to do.
+func (w wideKeys) findings() (all []finding) {
+	if w.Results {
+		all = append(all, finding{Name: "session keys",
+			Detail: "session code holds the server's key of the external store and may call the whole API",
+			Advice: "set ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY to another pair of the store"})
+	}
+	if len(w.Roles) > 0 {
+		all = append(all, finding{Name: "session keys",
+			Detail: "session code holds its role's key and may call the whole API: " + strings.Join(w.Roles, ", "),
+			Advice: "set session_access_key_id and session_secret_access_key in the file of --roles to another pair of the store"})
+	}
+	return all
 }
 
 func (x externalS3) key() credentials.Key {

@@ -37,7 +37,7 @@ type host struct {
 	confiner *confiner
 	log      *slog.Logger
 	// external is the store that sessions use in place of the embedded one;
-	// its key is not ours to narrow down, so every session gets it as it is.
+	// its keys are not ours to narrow down, so every session gets the same.
 	external *externalS3
 	roles    roles
 	// catalog is the address of the catalog that sessions share; empty: there is none.
@@ -49,15 +49,15 @@ type host struct {
 }
 
 // s3 is the store that a session's code has, and its key pair there.
-func (h *host) s3(s ergane.Session) externalS3 {
+func (h *host) s3(s ergane.Session) engine.S3 {
 	if x, ok := h.roles[s.ExecutionRole]; ok {
-		return x
+		return x.inSession()
 	}
 	if h.external != nil {
-		return *h.external
+		return h.external.inSession()
 	}
 	key, info := h.keys.Session(s.ID), h.info()
-	return externalS3{Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret}
+	return engine.S3{Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret}
 }
 
 func (h *host) dir(sessionID string) string { return filepath.Join(sessionsPath(h.dataDir), sessionID) }
@@ -151,7 +151,7 @@ func (h *host) environment(s ergane.Session) map[string]string {
 	s3, info := h.s3(s), h.info()
 	info.S3, info.Region = s3.Endpoint, s3.Region
 	env := map[string]string{}
-	for _, v := range clientEnv(info, s3.key()) {
+	for _, v := range clientEnv(info, credentials.Key{AccessKeyID: s3.AccessKeyID, Secret: s3.Secret}) {
 		name, value := cutEnv(v)
 		env[name] = value
 	}
@@ -172,7 +172,7 @@ func (h *host) launch(e *engine.Engine, s ergane.Session, policy *sandbox.Policy
 		Home:        home,
 		User:        user,
 		WorkDir:     filepath.Join(h.dir(s.ID), "work"),
-		S3:          engine.S3(h.s3(s)),
+		S3:          h.s3(s),
 		Environment: h.environment(s),
 		Properties:  s.Engine.Properties(),
 		Master:      h.cluster.master,

@@ -102,6 +102,8 @@ type serverInfo struct {
 	// on where a server was started, so doctor cannot try that for it.
 	Group   sandbox.Layer `json:"group,omitzero"`
 	Version string        `json:"version"`
+	// WideKeys are keys that sessions hold and should not, for doctor to show.
+	WideKeys wideKeys `json:"wide_keys,omitzero"`
 }
 
 func serverInfoPath(dataDir string) string { return filepath.Join(dataDir, "server.json") }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/credentials"
 )
 
 // roles are the execution roles that an operator has configured: what a
@@ -37,6 +38,8 @@ func readRoles(path string, results externalS3) (roles, error) {
 		Region      string `json:"region"`
 		AccessKeyID string `json:"access_key_id"`
 		Secret      string `json:"secret_access_key"`
+		SessionID   string `json:"session_access_key_id"`
+		SessionKey  string `json:"session_secret_access_key"`
 	}
 	in := json.NewDecoder(f)
 	in.DisallowUnknownFields()
@@ -49,7 +52,8 @@ func readRoles(path string, results externalS3) (roles, error) {
 	all := roles{}
 	secrets := map[string]string{results.AccessKeyID: results.Secret}
 	for arn, e := range entries {
-		x := externalS3{Endpoint: e.Endpoint, Region: e.Region, AccessKeyID: e.AccessKeyID, Secret: e.Secret}
+		x := externalS3{Endpoint: e.Endpoint, Region: e.Region, AccessKeyID: e.AccessKeyID, Secret: e.Secret,
+			Session: credentials.Key{AccessKeyID: e.SessionID, Secret: e.SessionKey}}
 		if x.Endpoint == "" {
 			x.Endpoint = results.Endpoint
 		}
@@ -69,7 +73,7 @@ func readRoles(path string, results externalS3) (roles, error) {
 		secrets[x.AccessKeyID] = x.Secret
 		all[arn] = x
 	}
-	return all, nil
+	return all, checkSessionKeys(results, all, "")
 }
 
 func (x externalS3) check(arn string) error {
@@ -78,6 +82,8 @@ func (x externalS3) check(arn string) error {
 		return errors.New("not the ARN of a role, for instance arn:aws:iam::000000000000:role/analysts")
 	case x.AccessKeyID == "" || x.Secret == "":
 		return errors.New("access_key_id and secret_access_key are needed")
+	case halfPair(x.Session):
+		return errors.New("session_access_key_id and session_secret_access_key go together; set both, or neither")
 	case x.Endpoint == "":
 		return errors.New("endpoint is needed: the embedded store knows no keys but its own")
 	case !strings.HasPrefix(x.Endpoint, "http://") && !strings.HasPrefix(x.Endpoint, "https://"):
@@ -95,8 +101,8 @@ func (r roles) refuse(arn string) error {
 		"ExecutionRole %s is not configured on this server; its operator names the roles that are with serve --roles.", arn)
 }
 
-// secret finds the secret of a role's key: code in a session has no other key
-// to sign its calls of the API with.
+// secret finds the secret of a role's key, which is good for the API; the pair
+// of its sessions is not.
 func (r roles) secret(accessKeyID string) (string, bool) {
 	for _, x := range r {
 		if x.AccessKeyID == accessKeyID {

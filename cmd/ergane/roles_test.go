@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/credentials"
 )
 
 const analysts = "arn:aws:iam::000000000000:role/analysts"
@@ -25,17 +26,20 @@ func rolesFile(t *testing.T, text string, mode os.FileMode) string {
 func TestRolesAreReadWithTheStoresDefaults(t *testing.T) {
 	t.Parallel()
 	path := rolesFile(t, `{"`+analysts+`": {"access_key_id": "A", "secret_access_key": "S"},
-		"arn:aws:iam::1:role/x": {"endpoint": "https://s3", "region": "eu-1", "access_key_id": "B", "secret_access_key": "T"}}`, 0o600)
+		"arn:aws:iam::1:role/x": {"endpoint": "https://s3", "region": "eu-1", "access_key_id": "B", "secret_access_key": "T",
+			"session_access_key_id": "C", "session_secret_access_key": "U"}}`, 0o600)
 	got, err := readRoles(path, externalS3{Endpoint: "http://store", Region: "r", AccessKeyID: "K", Secret: "L"})
-	want := roles{analysts: {"http://store", "r", "A", "S"}, "arn:aws:iam::1:role/x": {"https://s3", "eu-1", "B", "T"}}
+	want := roles{analysts: {Endpoint: "http://store", Region: "r", AccessKeyID: "A", Secret: "S"}, "arn:aws:iam::1:role/x": {Endpoint: "https://s3", Region: "eu-1", AccessKeyID: "B", Secret: "T", Session: credentials.Key{AccessKeyID: "C", Secret: "U"}}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	if secret, ok := got.secret("B"); secret != "T" || !ok {
 		t.Errorf("secret %q, %v", secret, ok)
 	}
-	if _, ok := got.secret("K"); ok {
-		t.Error("a key of no role has a secret")
+	for _, id := range []string{"K", "C"} {
+		if _, ok := got.secret(id); ok {
+			t.Errorf("%s, which is no role's key, has a secret", id)
+		}
 	}
 }
 
@@ -52,6 +56,8 @@ func TestRolesThatCannotWorkAreRefusedAtStart(t *testing.T) {
 		{`{"analysts": {"endpoint": "http://x", "access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "not the ARN of a role"},
 		{`{"` + analysts + `": {"endpoint": "http://x", "access_key_id": "A"}}`, 0o600, "secret_access_key are needed"},
 		{`{"` + analysts + `": {"access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "endpoint is needed"},
+		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S", "session_access_key_id": "B"}}`, 0o600, "go together"},
+		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S", "session_access_key_id": "A", "session_secret_access_key": "S"}}`, 0o600, "session_access_key_id A is a key that may call"},
 		{`{} x`, 0o600, "has text after the JSON object"},
 		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S"}, "arn:b": {"endpoint": "http://b", "access_key_id": "A", "secret_access_key": "T"}}`, 0o600, "has another secret elsewhere"},
 		{`{"` + analysts + `": {"endpoint": "s3", "access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "not an http:// or https:// URL"},

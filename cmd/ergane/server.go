@@ -92,12 +92,20 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSessionKeys(cfg.External, cfg.Roles, keys.Root().AccessKeyID); err != nil {
+		return nil, err
+	}
+	wide := cfg.wideKeys()
+	for _, f := range wide.findings() {
+		log.Warn(f.Detail, "advice", f.Advice)
+	}
 	if s.socket, err = listen(cfg.Listen, filepath.Join(cfg.DataDir, "listen")); err != nil {
 		return nil, err
 	}
 	s.info = serverInfo{
 		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion, Files: "s3://ergane-files",
 		ExitsIdle: cfg.ExitIdle > 0, CertFile: cfg.SelfSigned, Master: cfg.Cluster.master.String(), Version: build(),
+		WideKeys: wide,
 	}
 	results, err := s.openResults(ctx, keys)
 	if err != nil {
@@ -156,7 +164,8 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	return s, writeJSON(serverInfoPath(cfg.DataDir), s.info)
 }
 
-// callers finds the keys that sign calls of the API; that of a session ends with it.
+// callers finds the keys that sign calls of the API; that of a session ends
+// with it, and those of sessions for an external store are never found.
 func (s *server) callers(keys *credentials.Keyring) awsjson.KeyLookup {
 	return func(id string) (string, error) {
 		if s.cfg.Results != "" && id == s.cfg.External.AccessKeyID {
