@@ -95,8 +95,10 @@ type Store interface {
 	// WriteOff gives up a calculation's objects for good; the reason, which
 	// says so, becomes the calculation's. Of one that owes nothing it does nothing.
 	WriteOff(ctx context.Context, id, reason string) error
-	// SetProgress updates the statistics of a calculation that is not terminal.
-	SetProgress(ctx context.Context, id string, s CalculationStatistics) error
+	// SetProgress updates the statistics of calculations, by their ids, in one
+	// write. What is terminal or unknown stays as it is. After a power failure
+	// the statistics may be older ones; nothing else may.
+	SetProgress(ctx context.Context, s map[string]CalculationStatistics) error
 
 	// SaveExecutors inserts by ID, or updates state, size and end where an
 	// edge allows the state, and otherwise leaves the executor as it is: a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ ENDED = "The calculation was canceled because its session was terminated"
 STOP_LIMIT = 600
 EARLY_ROUNDS = 5
 WRITE_ROUNDS = 3
+# So many that the interrupts which come without being asked for would not do within the grace.
+SWALLOWED = 6
+# Longer than an interrupt has before the next one.
+AGAIN = 0.3
 # Its 30 s go by while the other tests run.
 pytestmark = pytest.mark.usefixtures("deaf", "stuck")
 
@@ -106,6 +111,34 @@ def stop(athena: Athena, cid: str) -> Result:
     """Stops a calculation and returns its end."""
     assert athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"] in ("CANCELING", "CANCELED")
     return Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
+
+
+def test_code_that_swallows_interrupts_gets_one_for_each_stop(athena: Athena, session: str, begin: Begin) -> None:
+    caught = common_folder() / "caught"
+    cid = begin(
+        session,
+        f"""
+import time
+caught = 0
+going()
+while caught < {SWALLOWED}:
+    try:
+        time.sleep(3600)
+    except KeyboardInterrupt:
+        caught += 1
+        open({str(caught)!r}, "w").write(str(caught))
+raise KeyboardInterrupt
+""",
+    )
+    for n in range(1, SWALLOWED + 1):
+        athena.api.stop_calculation_execution(CalculationExecutionId=cid)
+        wait_for(
+            f"interrupt {n}", STOP_LIMIT, lambda n=n: True if caught.exists() and caught.read_text() == str(n) else None
+        )
+        time.sleep(AGAIN)
+    end = Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
+    assert (end.state, end.reason) == ("CANCELED", STOPPED)  # without the repeated orders, the grace would be over
+    assert athena.run(session, "print(caught)").stdout == b"%d\n" % SWALLOWED
 
 
 SLOW_SQL = "spark.range(10**12).selectExpr('sum(hash(id))').collect()"

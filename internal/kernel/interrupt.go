@@ -23,8 +23,8 @@ const (
 // whatever it is. Until ctx ends it orders the kernel to cancel what the
 // calculation has Spark and child processes do, and signals the kernel while
 // the calculation has not taken the interrupt (its marker exists). Code that has
-// taken it and goes on gets the next one after strikeAgain. A calculation that
-// has not started yet is stopped at its start.
+// taken it and goes on gets the next one after strikeAgain, or at once by another
+// call. A calculation that has not started yet is stopped at its start.
 func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	if err := validID(id); err != nil {
 		return err

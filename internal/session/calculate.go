@@ -28,6 +28,8 @@ type run struct {
 	killed   string           // why we killed the kernel
 	grace    <-chan time.Time // fires when the interrupt has had its time
 	deadline time.Time        // when that is
+	struck   time.Time        // when the last interrupt was ordered
+	withdraw func()           // ends that order
 	short    int64            // how many processes Linux had killed for want of memory before
 	orders   sync.WaitGroup   // interrupt and kill on their way
 }
@@ -39,6 +41,7 @@ const byTermination = "The calculation was canceled because its session was term
 // nobody looked. It returns early only when the server stops.
 func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c ergane.Calculation) {
 	x := &run{runner: r, k: k, c: c}
+	defer r.m.figures.forget(c.ID)
 	x.short, _ = k.Killed()
 	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating
 	if unwanted && !k.Has(c.ID) {
@@ -151,19 +154,30 @@ func (x *run) consider(ctx, work context.Context) {
 	}
 }
 
-// stop orders the interrupt, once, and sets the time it has, which later
-// orders only shorten.
+// strikeAgain is how long an interrupt has at least before the next one: a
+// client that asks in a loop does not hit what the first one left.
+const strikeAgain = 250 * time.Millisecond
+
+// stop orders the interrupt and sets the time it has, which later orders only
+// shorten. Whoever asks again gets another interrupt at once, for code that
+// took the first one and went on.
 func (x *run) stop(work context.Context, grace time.Duration) {
 	if end := time.Now().Add(grace); !x.stopping || end.Before(x.deadline) {
 		x.deadline, x.grace = end, time.After(grace)
 	}
-	if x.stopping {
+	switch {
+	case !x.stopping:
+		x.stopping, x.withdraw = true, func() {}
+		x.m.cfg.Meter.Count(CountStops, stopInterrupt)
+	case time.Since(x.struck) < strikeAgain:
 		return
 	}
-	x.stopping = true
-	x.m.cfg.Meter.Count(CountStops, stopInterrupt)
+	x.withdraw()
+	x.struck = time.Now()
+	var order context.Context
+	order, x.withdraw = context.WithCancel(work)
 	x.orders.Go(func() {
-		if err := x.k.Interrupt(work, x.c.ID); err != nil && work.Err() == nil {
+		if err := x.k.Interrupt(order, x.c.ID); err != nil && order.Err() == nil {
 			x.log.Warn("interrupt failed", "calculation", x.c.ID, "error", err)
 		}
 	})

@@ -68,9 +68,18 @@ func (r *runner) saveDriverLost(ctx context.Context, at time.Time) error {
 	return r.m.store.SaveExecutors(ctx, lost)
 }
 
-// maxExecutors is how many executors are recorded of a session. No honest one
-// comes near: the model allows 5,000 DPUs at once.
-const maxExecutors = 10_000
+// User code can make executors up. So a session may have only so many: what is
+// live at once follows from the DPUs that it asked for, with room for executors
+// that come before those that they replace are known to be gone.
+const (
+	spareExecutors = 8
+	everExecutors  = 1000 // beyond those that live at once
+	// maxExecutors is more than any session may have: the model allows 5,000 DPUs.
+	maxExecutors = 20_000
+)
+
+// maxLive is how many executors of a session are recorded that live at once.
+func maxLive(s ergane.Session) int { return 2*s.Dpus + spareExecutors }
 
 // refreshExecutors records what Spark knows of the workers. Spark forgets them
 // when it stops, so they are kept in the store.
@@ -88,9 +97,13 @@ func (r *runner) refreshExecutors(ctx context.Context, k Kernel) {
 	if err != nil {
 		return // starting, dying, or without Spark: what is recorded stands
 	}
-	recorded, err := r.m.store.Executors(ctx, r.id, nil, ergane.Page{Limit: maxExecutors})
+	s, err := r.m.store.Session(ctx, r.id)
+	var recorded []ergane.Executor
 	if err == nil {
-		if es := r.observed(recorded, known, time.Now()); len(es) > 0 {
+		recorded, err = r.m.store.Executors(ctx, r.id, nil, ergane.Page{Limit: maxExecutors})
+	}
+	if err == nil {
+		if es := r.observed(recorded, known, maxLive(s), time.Now()); len(es) > 0 {
 			err = r.m.store.SaveExecutors(ctx, es)
 		}
 	}
@@ -100,10 +113,15 @@ func (r *runner) refreshExecutors(ctx context.Context, k Kernel) {
 }
 
 // observed is what the driver's word changes in the records of the workers.
-func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecutor, now time.Time) []ergane.Executor {
+// No more than most may live at once.
+func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecutor, most int, now time.Time) []ergane.Executor {
 	was := make(map[string]ergane.Executor, len(recorded))
+	live := 0
 	for _, e := range recorded {
 		was[e.ID] = e
+		if !e.State.Ended() {
+			live++
+		}
 	}
 	var changed []ergane.Executor
 	listed := map[string]bool{}
@@ -119,8 +137,14 @@ func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecut
 		old, recordedBefore := was[e.ID]
 		switch {
 		case recordedBefore && (old.State.Ended() || old.State == e.State):
-		case !recordedBefore && len(was) >= maxExecutors: // user code is making them up
+		case !recordedBefore && (len(was) >= most+everExecutors || !e.State.Ended() && live >= most): // user code is making them up
 		default:
+			switch {
+			case e.State.Ended() && recordedBefore:
+				live--
+			case !e.State.Ended() && !recordedBefore:
+				live++
+			}
 			was[e.ID] = e
 			changed = append(changed, e)
 		}

@@ -197,8 +197,20 @@ func TestAKernelThatMakesExecutorsUpDoesNotFillTheDatabase(t *testing.T) {
 		}
 		h.machine.Executors(sid, many...)
 		h.recorded(sid)
-		if n := len(h.recorded(sid)); n != 10_000 {
-			h.Errorf("%d executors are recorded", n)
+		most := 2*h.session(sid).Dpus + 8
+		if n := len(h.recorded(sid)); n != most {
+			h.Errorf("%d executors are recorded, want %d", n, most)
+		}
+		for round := range 80 { // those go, others come
+			var next []ergane.SparkExecutor
+			for i := range most {
+				next = append(next, worker(strconv.Itoa(round)+"/"+strconv.Itoa(i)))
+			}
+			h.machine.Executors(sid, next...)
+			h.recorded(sid)
+		}
+		if n := len(h.recorded(sid)); n != most+1000 {
+			h.Errorf("%d executors are recorded in the end, want %d", n, most+1000)
 		}
 	})
 }
@@ -238,7 +250,7 @@ func TestExecutorsOfARunningCalculationAreSeenWithoutAsking(t *testing.T) {
 		h.machine.Executors(sid, ergane.SparkExecutor{Name: "1", Active: true, AddedAt: time.Now()}, ergane.SparkExecutor{Name: "2", Active: true, AddedAt: time.Now()})
 		cid := h.submit(sid, "sleep 10s\nexit 1")
 		time.Sleep(5 * time.Second)
-		if n := h.calculation(cid).Statistics.DpuMillis; n < 3*4000 {
+		if n := h.figures(cid).DpuMillis; n < 3*4000 {
 			h.Errorf("%d DPU ms after 5 s with two workers", n)
 		}
 		h.awaitSession(sid, ergane.SessionFailed)
@@ -280,7 +292,7 @@ func TestProgressRisesOnly(t *testing.T) {
 			h.Helper()
 			h.machine.Tasks(sid, done, total)
 			time.Sleep(2 * time.Second)
-			if got := h.calculation(cid).Statistics.Progress; got != want {
+			if got := h.figures(cid).Progress; got != want {
 				h.Errorf("%d of %d shows as %s, want %s", done, total, got, want)
 			}
 		}
@@ -288,6 +300,7 @@ func TestProgressRisesOnly(t *testing.T) {
 		shows(1, 10, "10%")
 		shows(10, 10, "99%") // it has not ended
 		shows(10, 1000, "99%")
+		time.Sleep(5 * time.Second) // until the store knows
 		h.kill()
 		h.serve()
 		shows(11, 1000, "99%")

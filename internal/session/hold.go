@@ -52,7 +52,10 @@ func (h *holds) leave(key string) {
 // key is the caller's access key id.
 func (m *Manager) Calculation(ctx context.Context, key, id string) (ergane.Calculation, error) {
 	return hold(ctx, m, key, id, m.hub.held(id),
-		func() (ergane.Calculation, error) { return m.store.Calculation(ctx, id) },
+		func() (ergane.Calculation, error) {
+			c, err := m.store.Calculation(ctx, id)
+			return m.figures.shown(c), err
+		},
 		func(c ergane.Calculation) bool { return c.Status.State.Terminal() })
 }
 

@@ -163,6 +163,14 @@ func (h *house) calculation(id string) ergane.Calculation {
 	return c
 }
 
+// figures are a calculation's statistics as a client sees them.
+func (h *house) figures(id string) ergane.CalculationStatistics {
+	h.Helper()
+	c, err := h.m.Calculation(h.ctx, "key", id)
+	h.must(err)
+	return c.Statistics
+}
+
 // patience is longer than anything takes that a test does not wait for by the clock.
 const patience = 20 * time.Minute
 

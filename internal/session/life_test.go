@@ -87,6 +87,40 @@ func TestAnEndIsNeverSeenBeforeTheObjectsOrWithABusySession(t *testing.T) {
 	}
 }
 
+func TestRunningCalculationsHardlyWrite(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		var running []string
+		for range 10 {
+			running = append(running, h.at(h.idle(), "gate", ""))
+		}
+		time.Sleep(showsRunning)
+		before := len(h.power.Calls())
+		time.Sleep(time.Minute)
+		writes := 0
+		for _, call := range h.power.Calls()[before:] {
+			switch call {
+			case "SetProgress", "MoveCalculation", "MoveSession", "SaveExecutors", "Settle":
+				writes++
+			}
+		}
+		if writes > 12 {
+			h.Errorf("%d writes in a minute", writes)
+		}
+		for _, id := range running {
+			if got := h.calculation(id).Statistics; got.Progress != "25%" || got.DpuMillis < 50_000 {
+				h.Errorf("the store knows %+v", got)
+			}
+		}
+		h.machine.Let("gate")
+		for _, id := range running {
+			h.awaitCalculation(id, ergane.CalculationCompleted)
+		}
+	})
+}
+
+// showsRunning is longer than it takes until a calculation is shown RUNNING.
+const showsRunning = 10 * time.Second
+
 func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
@@ -106,8 +140,8 @@ func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
 		long := h.at(sid, "gate", "")
 		time.Sleep(3 * time.Second)
 		c := h.calculation(long)
-		if c.Status.State != ergane.CalculationRunning || c.Statistics.Progress != "25%" || c.Statistics.DpuMillis < 2000 {
-			h.Errorf("long one: %s, %+v", c.Status.State, c.Statistics)
+		if c.Status.State != ergane.CalculationRunning || h.figures(long).Progress != "25%" || h.figures(long).DpuMillis < 2000 {
+			h.Errorf("long one: %s, %+v", c.Status.State, h.figures(long))
 		}
 		h.machine.Let("gate")
 		h.awaitCalculation(long, ergane.CalculationCompleted)

@@ -108,6 +108,7 @@ type Manager struct {
 	holds   holds
 	starts  chan struct{} // a slot per kernel start
 	pool    *pool
+	figures *figures
 
 	closing chan struct{} // closed first when the server stops
 	ctx     context.Context
@@ -129,6 +130,7 @@ func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.L
 		hub: newHub(), holds: holds{byKey: map[string]int{}},
 		starts: make(chan struct{}, cfg.Starts), closing: make(chan struct{}),
 		ctx: ctx, stop: stop, runners: map[string]*runner{}, logs: map[string]string{},
+		figures: newFigures(),
 	}
 	m.pool = newPool(m, cfg.Pool)
 	return m
@@ -163,6 +165,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	}
 	m.running.Go(func() { m.reap(owned) })
 	m.running.Go(m.payDebts)
+	m.running.Go(m.keepFigures)
 	return nil
 }
 

@@ -74,7 +74,7 @@ func (r *runner) overLimit(spool Spool, id string) breach {
 	return breach{}
 }
 
-// progress records how much of the work that Spark knows is done, and returns
+// progress shows how much of the work that Spark knows is done, and returns
 // it in percent. A job that Spark hears of later makes the work grow; what was
 // shown, percent, does not fall for that.
 func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string, percent int, began *clock) int {
@@ -95,8 +95,8 @@ func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string,
 		Progress:  fmt.Sprintf("%d%%", percent),
 		DpuMillis: r.dpuMillis(ctx, ending{started: at, ended: at.Add(began.since(at, time.Now()))}),
 	}
-	if err := r.m.store.SetProgress(ctx, id, stats); err != nil && ctx.Err() == nil {
-		r.log.Warn("cannot record progress", "calculation", id, "error", err)
+	if ctx.Err() == nil {
+		r.m.figures.set(id, stats)
 	}
 	return percent
 }

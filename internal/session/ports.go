@@ -26,7 +26,8 @@ type Kernel interface {
 	// Has reports whether the kernel has taken the calculation already.
 	Has(id string) bool
 	// Interrupt stops the calculation as far as it can be stopped; it goes on
-	// trying until the outcome is there or ctx ends.
+	// trying until the outcome is there or ctx ends. Calling it again interrupts
+	// at once what has taken an interrupt and gone on.
 	Interrupt(ctx context.Context, id string) error
 	Executors(ctx context.Context) ([]ergane.SparkExecutor, error)
 	// Progress counts the finished and all known tasks of a calculation.

@@ -98,6 +98,24 @@ func TestStopThatIsIgnoredKillsTheKernelAfterTheGrace(t *testing.T) {
 	})
 }
 
+func TestStopAgainInterruptsAgainAtOnce(t *testing.T) {
+	inHouse(t, session.Config{InterruptGrace: 30 * time.Second}, func(h *house) {
+		sid := h.idle()
+		cid := h.submit(sid, "hang")
+		time.Sleep(time.Second)
+		for want := range 3 {
+			h.stopCalculation(cid)
+			h.stopCalculation(cid) // in one breath: one interrupt
+			h.settled()
+			if got := h.machine.Orders(cid); got != want+1 {
+				h.Errorf("%d interrupts, want %d", got, want+1)
+			}
+			time.Sleep(time.Second)
+		}
+		h.awaitCalculation(cid, ergane.CalculationCanceled)
+	})
+}
+
 func TestStopOfAnEndedCalculationChangesNothing(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()

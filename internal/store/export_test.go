@@ -6,14 +6,15 @@ import (
 	"slices"
 )
 
-// Writer and Readers are the handles behind a store, for tests that look beneath it.
-func (s *Store) Writer() *sql.DB  { return s.writer.db }
-func (s *Store) Readers() *sql.DB { return s.readers.db }
+// Writer, Unsynced and Readers are the handles behind a store, for tests that look beneath it.
+func (s *Store) Writer() *sql.DB   { return s.writer.db }
+func (s *Store) Unsynced() *sql.DB { return s.unsynced.db }
+func (s *Store) Readers() *sql.DB  { return s.readers.db }
 
 // Texts are the statements that the store has used so far.
 func (s *Store) Texts() []string {
 	var texts []string
-	for _, p := range []*pool{s.writer, s.readers} {
+	for _, p := range []*pool{s.writer, s.unsynced, s.readers} {
 		p.mu.RLock()
 		texts = slices.AppendSeq(texts, maps.Keys(p.stmts))
 		p.mu.RUnlock()

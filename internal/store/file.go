@@ -35,13 +35,12 @@ func create(path string) error {
 }
 
 // dataSource is the driver's address of the file at path, which is absolute.
-func dataSource(path, option string) string {
-	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join([]string{
+func dataSource(path string, options ...string) string {
+	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(append([]string{
 		"_pragma=busy_timeout(10000)",
 		"_pragma=journal_mode(WAL)",
 		"_pragma=synchronous(FULL)",
 		"_pragma=foreign_keys(1)",
-		option,
-	}, "&")}
+	}, options...), "&")}
 	return u.String()
 }

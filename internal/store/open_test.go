@@ -178,13 +178,14 @@ func TestEveryConnectionKeepsItsPromises(t *testing.T) {
 		db          *sql.DB
 		connections int
 		readOnly    string
-	}{"writer": {s.Writer(), 1, "0"}, "readers": {s.Readers(), 4, "1"}} {
+		synced      string
+	}{"writer": {s.Writer(), 1, "0", "2"}, "unsynced": {s.Unsynced(), 1, "0", "1"}, "readers": {s.Readers(), 4, "1", "2"}} {
 		for range pool.connections {
 			c, err := pool.db.Conn(t.Context()) // held, so that the next one is another
 			must(t, err)
 			defer c.Close()
 			for pragma, want := range map[string]string{
-				"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000", "query_only": pool.readOnly,
+				"journal_mode": "wal", "synchronous": pool.synced, "foreign_keys": "1", "busy_timeout": "10000", "query_only": pool.readOnly,
 			} {
 				var got string
 				must(t, c.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))

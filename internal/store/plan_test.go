@@ -92,7 +92,7 @@ func useEverything(t *testing.T, s *store.Store) {
 		must(t, err)
 		_, err = s.OpenCalculations(ctx, n.ID)
 		must(t, err)
-		must(t, s.SetProgress(ctx, c.ID, ergane.CalculationStatistics{}))
+		must(t, s.SetProgress(ctx, map[string]ergane.CalculationStatistics{c.ID: {}}))
 		end := ergane.Ending{At: dawn}
 		_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, end), ergane.SessionFreed(n.ID, dawn))
 		must(t, err)

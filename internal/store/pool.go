@@ -17,8 +17,8 @@ type pool struct {
 	stmts map[string]*sql.Stmt // guarded by mu
 }
 
-func openPool(path string, connections int, option string) (*pool, error) {
-	db, err := sql.Open("sqlite", dataSource(path, option))
+func openPool(path string, connections int, options ...string) (*pool, error) {
+	db, err := sql.Open("sqlite", dataSource(path, options...))
 	if err != nil {
 		return nil, err
 	}

@@ -112,10 +112,16 @@ func (s *Store) WriteOff(ctx context.Context, id, reason string) error {
 }
 
 // SetProgress implements ergane.Store.
-func (s *Store) SetProgress(ctx context.Context, id string, p ergane.CalculationStatistics) error {
-	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		return t.amend(ctx, id, `UPDATE calculations SET progress = $2, dpu_ms = CASE WHEN $3 < dpu_ms THEN dpu_ms ELSE $3 END
-			WHERE id = $1 AND state NOT IN ('COMPLETED', 'FAILED', 'CANCELED')`, p.Progress, p.DpuMillis)
+func (s *Store) SetProgress(ctx context.Context, all map[string]ergane.CalculationStatistics) error {
+	return s.writeOn(ctx, s.unsynced, func(ctx context.Context, t *tx) error {
+		for id, p := range all {
+			_, err := run(ctx, t, `UPDATE calculations SET progress = $2, dpu_ms = CASE WHEN $3 < dpu_ms THEN dpu_ms ELSE $3 END
+				WHERE id = $1 AND state NOT IN ('COMPLETED', 'FAILED', 'CANCELED')`, id, p.Progress, p.DpuMillis)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -20,8 +20,11 @@ var _ ergane.Store = (*Store)(nil)
 
 // Store implements ergane.Store. It is safe for concurrent use.
 type Store struct {
-	writer  *pool // one connection: SQLite has one writer
-	readers *pool
+	writer *pool // one connection: SQLite has one writer
+	// unsynced is one more connection of a writer's, whose commits are in the
+	// file but may be undone by a power failure: for what nobody would miss.
+	unsynced *pool
+	readers  *pool
 	// turn holds one token while a transaction runs. Waiters get it in the
 	// order of their coming; database/sql would pick one at random.
 	turn chan struct{}
@@ -56,11 +59,15 @@ func open(ctx context.Context, path string) (*Store, error) {
 	if err := migrate(ctx, writer.db); err != nil {
 		return nil, errors.Join(err, writer.close())
 	}
-	readers, err := openPool(path, 4, "_pragma=query_only(1)")
+	unsynced, err := openPool(path, 1, "_txlock=immediate", "_pragma=synchronous(NORMAL)")
 	if err != nil {
 		return nil, errors.Join(err, writer.close())
 	}
-	return &Store{writer: writer, readers: readers, turn: make(chan struct{}, 1)}, nil
+	readers, err := openPool(path, 4, "_pragma=query_only(1)")
+	if err != nil {
+		return nil, errors.Join(err, unsynced.close(), writer.close())
+	}
+	return &Store{writer: writer, unsynced: unsynced, readers: readers, turn: make(chan struct{}, 1)}, nil
 }
 
 // Close waits for what is running and closes the database. The readers go
@@ -68,13 +75,17 @@ func open(ctx context.Context, path string) (*Store, error) {
 func (s *Store) Close() error {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
-	return translate(errors.Join(s.readers.close(), s.writer.close()))
+	return translate(errors.Join(s.readers.close(), s.unsynced.close(), s.writer.close()))
 }
 
 // write runs do in one transaction. The context bounds the wait for the turn
 // and not the transaction: a client that goes away must not undo half-way
 // what takes a millisecond, or leave it open whether it happened.
 func (s *Store) write(ctx context.Context, do func(context.Context, *tx) error) error {
+	return s.writeOn(ctx, s.writer, do)
+}
+
+func (s *Store) writeOn(ctx context.Context, p *pool, do func(context.Context, *tx) error) error {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -85,5 +96,5 @@ func (s *Store) write(ctx context.Context, do func(context.Context, *tx) error) 
 		return context.Cause(ctx)
 	}
 	ctx = context.WithoutCancel(ctx)
-	return translate(s.writer.transact(ctx, do))
+	return translate(p.transact(ctx, do))
 }

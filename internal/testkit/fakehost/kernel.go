@@ -158,6 +158,7 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 		p := k.p
 		p.mu.Lock()
 		b := p.block(id)
+		b.orders++
 		p.mu.Unlock()
 		b.ordered.Do(func() { close(b.interrupt) })
 		return p.await(ctx, func() bool { return b.outcome != nil || closed(p.gone) })

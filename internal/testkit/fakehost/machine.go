@@ -105,15 +105,20 @@ func (m *Machine) fault() Faults {
 func (m *Machine) Reboot() { m.endAll(ergane.Exit{Detail: "the machine was restarted"}) }
 
 func (m *Machine) endAll(e ergane.Exit) {
+	for _, p := range m.all() {
+		p.end(e)
+	}
+}
+
+// all are the kernels of all sessions, also those that have ended.
+func (m *Machine) all() []*process {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	var all []*process
 	for _, of := range m.history {
 		all = append(all, of...)
 	}
-	m.mu.Unlock()
-	for _, p := range all {
-		p.end(e)
-	}
+	return all
 }
 
 // Kill ends the kernel of a session; false where there is none.
@@ -216,6 +221,19 @@ func (m *Machine) Runs(calculation string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.runs[calculation]
+}
+
+// Orders is how often a calculation's interrupt was ordered.
+func (m *Machine) Orders(calculation string) int {
+	n := 0
+	for _, p := range m.all() {
+		p.mu.Lock()
+		if b := p.blocks[calculation]; b != nil {
+			n += b.orders
+		}
+		p.mu.Unlock()
+	}
+	return n
 }
 
 // Wrongs says what servers have done that none may: two kernels for one

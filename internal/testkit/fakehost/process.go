@@ -44,6 +44,7 @@ type block struct {
 	id, code  string
 	interrupt chan struct{} // closed by the order to stop
 	ordered   sync.Once
+	orders    int // guarded by the process's mu
 
 	// The files, guarded by the process's mu.
 	started        time.Time

@@ -182,8 +182,8 @@ func (s *Store) SetResult(ctx context.Context, id string, r ergane.CalculationRe
 	return s.exec(ctx, "SetResult", func(ctx context.Context) error { return s.Store.SetResult(ctx, id, r) })
 }
 
-func (s *Store) SetProgress(ctx context.Context, id string, p ergane.CalculationStatistics) error {
-	return s.exec(ctx, "SetProgress", func(ctx context.Context) error { return s.Store.SetProgress(ctx, id, p) })
+func (s *Store) SetProgress(ctx context.Context, all map[string]ergane.CalculationStatistics) error {
+	return s.exec(ctx, "SetProgress", func(ctx context.Context) error { return s.Store.SetProgress(ctx, all) })
 }
 
 func (s *Store) SaveExecutors(ctx context.Context, es []ergane.Executor) error {

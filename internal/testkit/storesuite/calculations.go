@@ -92,7 +92,6 @@ var calculations = map[string]func(*testing.T, *house){
 		_, _, _, err = h.Settle(h.ctx, ergane.CalculationCompletes(id, ergane.Ending{At: dawn}), ergane.SessionFreed(s.ID, dawn))
 		h.fails(err, ergane.CodeUnknown, sentence)
 		h.fails(h.SetResult(h.ctx, id, ergane.CalculationResult{}), ergane.CodeUnknown, sentence)
-		h.fails(h.SetProgress(h.ctx, id, ergane.CalculationStatistics{}), ergane.CodeUnknown, sentence)
 	},
 	"open calculations are those that have not ended, oldest first": func(t *testing.T, h *house) {
 		s := h.idle()
@@ -129,15 +128,21 @@ var calculations = map[string]func(*testing.T, *house){
 		h.same("before the start", c.Statistics, ergane.CalculationStatistics{})
 		c = h.moveC(ergane.CalculationStarts(c.ID, after(3*time.Second)))
 		h.same("started", c.Statistics, ergane.CalculationStatistics{Progress: "0%"})
-		h.must(h.SetProgress(h.ctx, c.ID, ergane.CalculationStatistics{DpuMillis: 500, Progress: "40%"}))
+		h.setProgress(c.ID, ergane.CalculationStatistics{DpuMillis: 500, Progress: "40%"})
 		h.same("running", h.calculation(c.ID).Statistics, ergane.CalculationStatistics{DpuMillis: 500, Progress: "40%"})
-		h.must(h.SetProgress(h.ctx, c.ID, ergane.CalculationStatistics{DpuMillis: 400, Progress: "30%"}))
+		h.setProgress(c.ID, ergane.CalculationStatistics{DpuMillis: 400, Progress: "30%"})
 		h.same("DPU ms do not shrink", h.calculation(c.ID).Statistics, ergane.CalculationStatistics{DpuMillis: 500, Progress: "30%"})
 		c = h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
 		h.same("canceling", c.Statistics, ergane.CalculationStatistics{DpuMillis: 500, Progress: "30%"})
 		c = h.moveC(ergane.CalculationCompletes(c.ID, ergane.Ending{At: after(5 * time.Second), DpuMillis: 900}))
-		h.must(h.SetProgress(h.ctx, c.ID, ergane.CalculationStatistics{DpuMillis: 2000, Progress: "50%"}))
+		h.setProgress(c.ID, ergane.CalculationStatistics{DpuMillis: 2000, Progress: "50%"})
 		h.same("ended", h.calculation(c.ID).Statistics, ergane.CalculationStatistics{DpuMillis: 900, Progress: "100%"})
+	},
+	"progress of many is one write": func(t *testing.T, h *house) {
+		one, other := h.submit(h.idle().ID, after(2*time.Second)), h.submit(h.idle().ID, after(2*time.Second))
+		h.must(h.SetProgress(h.ctx, map[string]ergane.CalculationStatistics{one.ID: {Progress: "1%"}, newID(): {Progress: "3%"}, other.ID: {Progress: "2%"}}))
+		h.same("one", h.calculation(one.ID).Statistics.Progress, "1%")
+		h.same("other", h.calculation(other.ID).Statistics.Progress, "2%")
 	},
 	"a result appears once, after the end": func(t *testing.T, h *house) {
 		c := h.submit(h.idle().ID, after(2*time.Second))

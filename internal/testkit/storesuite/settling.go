@@ -72,7 +72,7 @@ var settling = map[string]func(*testing.T, *house){
 		s := h.idle()
 		for _, ms := range []int64{5, 0, 70} {
 			c := h.submit(s.ID, after(2*time.Second))
-			h.must(h.SetProgress(h.ctx, c.ID, ergane.CalculationStatistics{DpuMillis: 1}))
+			h.setProgress(c.ID, ergane.CalculationStatistics{DpuMillis: 1})
 			m := ergane.CalculationFails(c.ID, ergane.Ending{At: after(3 * time.Second), DpuMillis: ms})
 			h.moveC(m)
 			h.move(ergane.SessionFreed(s.ID, after(3*time.Second)))

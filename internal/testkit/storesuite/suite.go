@@ -132,6 +132,11 @@ func (h *house) moveC(m ergane.CalculationMove) ergane.Calculation {
 	return c
 }
 
+func (h *house) setProgress(id string, s ergane.CalculationStatistics) {
+	h.Helper()
+	h.must(h.SetProgress(h.ctx, map[string]ergane.CalculationStatistics{id: s}))
+}
+
 // finish completes a calculation and frees its session.
 func (h *house) finish(c ergane.Calculation, at time.Time) {
 	h.Helper()
