@@ -90,17 +90,30 @@ func (h *host) memoryLimit(s ergane.Session) int64 {
 	return engine.MemoryLimit(s.Memory, h.cluster.master)
 }
 
+func (h *host) Prepare(ctx context.Context, s ergane.Session) error {
+	_, err := h.prepare(ctx, s)
+	return err
+}
+
+// prepare waits for the engine, and installs the table formats that the session needs.
+func (h *host) prepare(ctx context.Context, s ergane.Session) (*engine.Engine, error) {
+	e, err := h.engines.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return e, h.engines.addFormats(ctx, e, s)
+}
+
+func (h *host) Downloads(s ergane.Session) bool { return engine.Downloads(s.Engine.Properties()) }
+
 func (h *host) Start(ctx context.Context, s ergane.Session) (session.Kernel, error) {
 	return h.start(ctx, s, min(s.IdleTimeout, h.deadMan), nil)
 }
 
 // start starts the kernel of a session, or one ahead of the session.
 func (h *host) start(ctx context.Context, s ergane.Session, deadMan time.Duration, ahead *kernel.Ahead) (session.Kernel, error) {
-	e, err := h.engines.wait(ctx)
+	e, err := h.prepare(ctx, s)
 	if err != nil {
-		return nil, err
-	}
-	if err := h.engines.addFormats(ctx, e, s); err != nil {
 		return nil, err
 	}
 	dir := h.dir(s.ID)

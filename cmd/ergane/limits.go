@@ -15,8 +15,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/engine"
 )
 
-// limitFlags are what an operator allows; 0 is no limit, but for the memory
-// and the output, where it is the default.
+// limitFlags are what an operator allows; 0 is no limit, but for the memory,
+// the time to start and the output, where it is the default.
 type limitFlags struct {
 	MaxSessions          int           `help:"How many sessions may be live at once; 0: any number." env:"ERGANE_MAX_SESSIONS" placeholder:"N"`
 	MaxWorkgroupSessions int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_SESSIONS" placeholder:"N"`
@@ -24,6 +24,7 @@ type limitFlags struct {
 	MaxWorkgroupDpus     int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_DPUS" placeholder:"N"`
 	MaxMemory            byteSize      `help:"Memory that the live sessions may need together, each its driver's heap and 400 MiB (or spark.driver.memoryOverhead), and the executors of a local cluster: 16g, 900m. Default: nine tenths of the machine's." env:"ERGANE_MAX_MEMORY" placeholder:"SIZE"`
 	MaxRunTime           time.Duration `help:"How long a calculation may take before it is stopped; 0: for ever." env:"ERGANE_MAX_RUN_TIME" placeholder:"DURATION"`
+	MaxStartTime         time.Duration `help:"How long a session's kernel may take to be ready, from its turn to start; after that the session is FAILED; 0: 5m." default:"5m" env:"ERGANE_MAX_START_TIME" placeholder:"DURATION"`
 	MaxOutput            byteSize      `help:"How much a calculation may print to stdout, or to stderr, before it is stopped." default:"1g" env:"ERGANE_MAX_OUTPUT" placeholder:"SIZE"`
 	MaxDisk              byteSize      `help:"How large a session's folder may grow before its calculation is stopped; 0: as large as the disk." env:"ERGANE_MAX_DISK" placeholder:"SIZE"`
 	MaxOwed              byteSize      `help:"How much output may wait for a result store that is away; beyond it the oldest is given up. Default: a tenth of the disk of the data folder." env:"ERGANE_MAX_OWED" placeholder:"SIZE"`
@@ -38,7 +39,7 @@ func (l limitFlags) check() error {
 	}{
 		{"max-sessions", int64(l.MaxSessions)}, {"max-workgroup-sessions", int64(l.MaxWorkgroupSessions)},
 		{"max-dpus", int64(l.MaxDpus)}, {"max-workgroup-dpus", int64(l.MaxWorkgroupDpus)},
-		{"max-run-time", int64(l.MaxRunTime)}, {"api-rate", int64(l.APIRate)},
+		{"max-run-time", int64(l.MaxRunTime)}, {"max-start-time", int64(l.MaxStartTime)}, {"api-rate", int64(l.APIRate)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("--%s is negative; 0 is no limit", f.flag)

@@ -142,7 +142,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	s.manager = session.New(session.Config{
 		Meter: s.metrics, Pool: cfg.Pool,
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
-		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxDisk: int64(cfg.Limits.MaxDisk),
+		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxStart: cfg.Limits.MaxStartTime, MaxDisk: int64(cfg.Limits.MaxDisk),
 		OweBytes: cfg.Limits.owed(cfg.DataDir),
 	}, states, kernels, bucket, log)
 	if err := s.manager.Start(ctx); err != nil {

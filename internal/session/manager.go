@@ -48,8 +48,12 @@ type Config struct {
 	OweCalculations int
 	OweBytes        int64
 	// Starts is how many kernels may start at once; more wait in CREATING.
+	// Those that download jars at their start take turns among themselves.
 	// Default: the number of processors.
 	Starts int
+	// MaxStart is how long a kernel may take to be ready, from its turn to start
+	// on; after that its session is FAILED. Default 5 min.
+	MaxStart time.Duration
 	// Limits bound what is live at once. Default: none.
 	Limits ergane.Limits
 	// MaxRunTime is how long a calculation may take before it is stopped.
@@ -73,6 +77,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	def(&c.InterruptGrace, 30*time.Second)
+	def(&c.MaxStart, 5*time.Minute)
 	def(&c.DeliverFor, 15*time.Minute)
 	def(&c.OweFor, 7*24*time.Hour)
 	def(&c.LogsFor, 7*24*time.Hour)
@@ -106,7 +111,7 @@ type Manager struct {
 	log     *slog.Logger
 	hub     *hub
 	holds   holds
-	starts  chan struct{} // a slot per kernel start
+	starts  starts
 	pool    *pool
 	figures *figures
 
@@ -128,7 +133,7 @@ func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.L
 	m := &Manager{
 		cfg: cfg, store: store, host: host, objects: objects, log: log,
 		hub: newHub(), holds: holds{byKey: map[string]int{}},
-		starts: make(chan struct{}, cfg.Starts), closing: make(chan struct{}),
+		starts: newStarts(cfg.Starts), closing: make(chan struct{}),
 		ctx: ctx, stop: stop, runners: map[string]*runner{}, logs: map[string]string{},
 		figures: newFigures(),
 	}

@@ -71,13 +71,21 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	case s.Status.State != ergane.SessionCreating:
 		return nil, errors.New("nothing is left of the session's kernel on this machine")
 	default:
-		select {
-		case r.m.starts <- struct{}{}:
-			defer func() { <-r.m.starts }() // once it is ready: Spark's start is most of the work
-		case <-starting.Done():
-			return nil, context.Cause(starting)
+		if err := r.prepare(starting, s); err != nil {
+			return nil, fmt.Errorf("the session's kernel did not start: %w", err)
 		}
+		done, err := r.m.starts.turn(starting, r.m.host.Downloads(s))
+		if err != nil {
+			return nil, err
+		}
+		defer done() // once it is ready: Spark's start is most of the work
+		var cancel context.CancelFunc
+		starting, cancel = r.m.inTime(starting)
+		defer cancel()
 		if k, err = r.m.host.Start(starting, s); err != nil {
+			if starting.Err() != nil {
+				return nil, context.Cause(starting)
+			}
 			return nil, fmt.Errorf("the session's kernel did not start: %w", err)
 		}
 		r.m.cfg.Meter.Count(CountKernels, kernelStarted)
@@ -85,6 +93,11 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	r.kernel.Store(&k)
 	if s.Status.State != ergane.SessionCreating {
 		return k, nil
+	}
+	if r.adopt { // the time before the restart is not known, and does not count
+		var cancel context.CancelFunc
+		starting, cancel = r.m.inTime(starting)
+		defer cancel()
 	}
 	r.persist(ctx, "record that the kernel runs", func() error { return r.saveOwn(ctx, ergane.ExecutorCreated) })
 	if err = k.Ready(starting); err == nil {

@@ -258,9 +258,11 @@ func (p *pool) recover(ctx context.Context) {
 // adopt takes up a kernel of an earlier server. Only one that is known to be
 // gone is forgotten: what cannot be reached may live, and the reaper looks again.
 func (p *pool) adopt(w *waiting) {
+	ctx, cancel := p.m.inTime(p.m.ctx)
+	defer cancel()
 	var err error
-	if w.k, err = p.m.host.Adopt(p.m.ctx, w.id); err == nil {
-		err = p.await(w)
+	if w.k, err = p.m.host.Adopt(ctx, w.id); err == nil {
+		err = p.await(ctx, w)
 	} else if _, dead := errors.AsType[*ExitError](err); dead || errors.Is(err, ErrNoKernel) {
 		p.forget(w)
 	} else {
@@ -272,9 +274,11 @@ func (p *pool) adopt(w *waiting) {
 // start starts a kernel. After one that could not be, the pool rests a while.
 func (p *pool) start(w *waiting) {
 	var err error
-	if w.k, err = p.m.host.StartAhead(p.m.ctx, w.like, w.shape); err == nil {
+	ctx, cancel := p.m.inTime(p.m.ctx)
+	defer cancel()
+	if w.k, err = p.m.host.StartAhead(ctx, w.like, w.shape); err == nil {
 		p.m.cfg.Meter.Count(CountKernels, kernelAhead)
-		err = p.await(w)
+		err = p.await(ctx, w)
 	} else {
 		p.forget(w) // nothing of it runs
 	}
@@ -299,9 +303,10 @@ func (p *pool) warmed(w *waiting, err error) {
 	p.nudge()
 }
 
-// await waits until a kernel is ready; one that will not be is ended.
-func (p *pool) await(w *waiting) error {
-	err := w.k.Ready(p.m.ctx)
+// await waits until a kernel is ready; one that will not be, or not until ctx
+// ends, is ended.
+func (p *pool) await(ctx context.Context, w *waiting) error {
+	err := w.k.Ready(ctx)
 	if p.m.ctx.Err() != nil {
 		w.k.Detach() // the next server may have a use for it
 		return context.Cause(p.m.ctx)

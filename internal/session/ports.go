@@ -80,8 +80,12 @@ type Host interface {
 	// Check refuses a session that could never start, with a sentence that
 	// says why, and tells how many bytes of memory one that can may need.
 	Check(s ergane.Session) (memory int64, err error)
-	// Start starts the kernel of a session. It waits for what must be
-	// installed first; if ctx ends, nothing is left of the kernel.
+	// Prepare waits until what the kernel of a session needs is installed.
+	Prepare(ctx context.Context, s ergane.Session) error
+	// Downloads reports whether the kernel of a session fetches something from
+	// elsewhere before it is ready.
+	Downloads(s ergane.Session) bool
+	// Start starts the kernel of a session. If ctx ends, nothing is left of it.
 	Start(ctx context.Context, s ergane.Session) (Kernel, error)
 	// Shape names what a kernel cannot change once it is started: one that was
 	// started ahead is good for any session of its shape. like is a session of

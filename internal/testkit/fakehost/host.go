@@ -74,16 +74,33 @@ type logPart struct{ *strings.Reader }
 func (p logPart) Len() int64   { return p.Size() }
 func (p logPart) Close() error { return nil }
 
+// Prepare implements session.Host.
+func (h *Host) Prepare(ctx context.Context, _ ergane.Session) error {
+	return h.power.call(ctx, "Prepare", func(ctx context.Context) error { return sleep(ctx, h.m.fault().PrepareTakes) })
+}
+
+// Downloads implements session.Host.
+func (h *Host) Downloads(s ergane.Session) bool {
+	return s.Engine.Properties()["spark.jars.packages"] != ""
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Start implements session.Host.
 func (h *Host) Start(ctx context.Context, s ergane.Session) (k session.Kernel, err error) {
 	err = h.power.call(ctx, "Start", func(ctx context.Context) error {
 		f := h.m.fault()
-		t := time.NewTimer(f.StartTakes)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := sleep(ctx, f.StartTakes); err != nil {
+			return err
 		}
 		if f.Start != nil {
 			return f.Start

@@ -28,8 +28,8 @@ type Faults struct {
 	Logs []string
 	// Start is the answer of Host.Start, for the reason given.
 	Start error
-	// StartTakes is how long Host.Start needs, ReadyTakes a kernel after that.
-	StartTakes, ReadyTakes time.Duration
+	// PrepareTakes is how long Host.Prepare needs, StartTakes Host.Start, ReadyTakes a kernel after that.
+	PrepareTakes, StartTakes, ReadyTakes time.Duration
 	// Refusal is Spark's sentence with which kernels end instead of being ready.
 	Refusal string
 	// Unready ends kernels in this way instead of their being ready.
