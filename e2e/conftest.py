@@ -72,18 +72,35 @@ def clean_env(home: Path) -> dict[str, str]:
     return env
 
 
+def command_line(pid: int) -> bytes:
+    """The arguments of a process, each with a NUL at its end; nothing if it has ended or is ending."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def descriptors(pid: int) -> list[str]:
+    """What a process has open, as far as it stays open to be looked at."""
+    found = []
+    with contextlib.suppress(OSError):
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(fd))
+    return found
+
+
 def processes_at(folder: Path) -> set[int]:
     """Every process that has the folder on its command line, or works or has a file open in it."""
     found = set()
     for proc in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if proc.name.isdigit() and int(proc.name) != os.getpid():
-                text = (proc / "cmdline").read_bytes().decode(errors="replace") + os.readlink(proc / "cwd")
-                for fd in (proc / "fd").iterdir():
-                    with contextlib.suppress(OSError):  # it may be closed meanwhile
-                        text += os.readlink(fd)
-                if str(folder) in text:
-                    found.add(int(proc.name))
+        if not proc.name.isdigit() or int(proc.name) == os.getpid():
+            continue
+        pid = int(proc.name)
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            text = [command_line(pid).decode(errors="replace"), os.readlink(proc / "cwd"), *descriptors(pid)]
+            if any(str(folder) in t for t in text):
+                found.add(pid)
     return found
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import ERGANE, Athena, Server, clean_env, common_folder, processes_at, wait_for
+from conftest import ERGANE, Athena, Server, clean_env, command_line, common_folder, processes_at, wait_for
 
 # How long processes may take to be gone: after 30 s a store that was left behind would end by itself.
 GONE = 30
@@ -164,7 +164,7 @@ def test_two_runs_at_once_share_a_server_that_ends_by_itself(data_dir: Path, com
     for run in runs:
         assert run.stdout is not None
         assert run.stdout.readline() == "begun\n"
-    servers = [pid for pid in processes_at(data_dir) if b"\0serve\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    servers = [pid for pid in processes_at(data_dir) if b"\0serve\0" in command_line(pid)]
     assert len(servers) == 1
     go.touch()
     for run in runs:

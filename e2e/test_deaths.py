@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from conftest import Athena, Server, wait_for
+from conftest import Athena, Server, command_line, wait_for
 from faults import await_nothing_left, family, kill
 
 ATTEMPTS = 5
@@ -14,11 +12,7 @@ ATTEMPTS = 5
 def java_of(server: Server, sid: str) -> int | None:
     """The session's JVM, if it is there."""
     for pid in family(server, sid):
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
-        except OSError:
-            continue
-        if command.endswith(b"/java"):
+        if command_line(pid).split(b"\0")[0].endswith(b"/java"):
             return pid
     return None
 

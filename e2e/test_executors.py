@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Athena, Result, Server, end, wait_for
+from conftest import Athena, Result, Server, command_line, descriptors, end, wait_for
 from faults import await_nothing_left, errors, family, kernel_pid, kill, shim_pid
 
 MASTER = "local-cluster[2,1,1024]"
@@ -76,18 +76,11 @@ def await_workers(athena: Athena, sid: str, state: str, count: int) -> list[dict
 
 def executor_pids(server: Server, sid: str) -> list[int]:
     """The JVMs of the workers."""
-    return [pid for pid in family(server, sid) if b"CoarseGrainedExecutorBackend" in command(pid)]
-
-
-def command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return [pid for pid in family(server, sid) if b"CoarseGrainedExecutorBackend" in command_line(pid)]
 
 
 def driver_pid(server: Server, sid: str) -> int:
-    (pid,) = [p for p in family(server, sid) if b"org.apache.spark.deploy.SparkSubmit" in command(p)]
+    (pid,) = [p for p in family(server, sid) if b"org.apache.spark.deploy.SparkSubmit" in command_line(p)]
     return pid
 
 
@@ -130,7 +123,7 @@ print(sorted(set(sc.parallelize(range(8), 8).map(lambda _: os.getcwd()).collect(
     secrets = [line for line in athena.run(session, SECRETS).stdout.decode().splitlines() if line]
     assert len(secrets) == 2
     for pid in family(server, session):
-        assert not [s for s in secrets if s.encode() in command(pid)]
+        assert not [s for s in secrets if s.encode() in command_line(pid)]
 
 
 SECRETS = """
@@ -149,15 +142,7 @@ def test_only_this_machine_reaches_the_executors(server: Server, session: str) -
 
 
 def sockets(pid: int) -> set[str]:
-    found = set()
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            target = str(fd.readlink())
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            found.add(target[8:-1])
-    return found
+    return {target[8:-1] for target in descriptors(pid) if target.startswith("socket:[")}
 
 
 def test_progress_rises_with_the_tasks_and_workers_cost(athena: Athena, session: str, common: Path) -> None:

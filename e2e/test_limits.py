@@ -99,7 +99,7 @@ def test_a_session_that_fills_its_folder_is_stopped_and_can_clean_up(bounded: Se
     assert athena.run(sid, "import os; os.remove('large'); print('clean')").stdout == b"clean\n"
 
 
-@pytest.mark.parametrize("bounded", [("--api-rate", "20")], indirect=True)
+@pytest.mark.parametrize("bounded", [("--api-rate", "5")], indirect=True)
 def test_a_key_that_calls_too_often_is_throttled_and_sdks_get_through(bounded: Server) -> None:
     plain = Athena(bounded, **PLAIN)
     seen: dict[str, int] = {}
@@ -112,7 +112,7 @@ def test_a_key_that_calls_too_often_is_throttled_and_sdks_get_through(bounded: S
             code = f"{status} {error.response['Error']['Code']}: {error.response['Error']['Message']}"
         seen[code] = seen.get(code, 0) + 1
     assert set(seen) == {"answered", "400 ThrottlingException: Rate exceeded"}
-    assert seen["answered"] >= 20
+    assert seen["answered"] >= 5
     patient = Athena(bounded, retries={"total_max_attempts": 10, "mode": "standard"})
     end_at = time.monotonic() + 3
     while time.monotonic() < end_at:

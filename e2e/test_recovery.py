@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ERGANE, Athena, Result, Server, clean_env, end, files_below, wait_for
+from conftest import ERGANE, Athena, Result, Server, clean_env, command_line, end, files_below, wait_for
 from faults import alive, await_nothing_left, errors, family, folder, kernel_pid, kill, shim_pid, store_pid
 
 ROUNDS = 15
@@ -272,11 +272,7 @@ def test_a_session_that_is_being_created_outlives_the_server(server: Server, ath
     for sid in born:
         assert athena.await_session(sid)["State"] == "IDLE"
         assert athena.run(sid, "print(spark.range(3).count())").stdout == b"3\n"
-        assert len([pid for pid in family(server, sid) if "SparkSubmit" in command(pid)]) == 1
-
-
-def command(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        assert len([pid for pid in family(server, sid) if b"SparkSubmit" in command_line(pid)]) == 1
 
 
 def test_a_kernel_that_dies_without_a_server_is_reported_exactly(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-from conftest import Athena, Server, common_folder, processes_at, waiting_kernels
+from conftest import Athena, Server, command_line, common_folder, processes_at, waiting_kernels
 from faults import alive, family, folder
 from plan import SLOTS, Plan, Work
 
@@ -311,9 +311,8 @@ _ = sys.stdout.write(whole[{half}:])
 
     def driver(self, sid: str) -> int | None:
         for pid in family(self.server, sid):
-            with contextlib.suppress(OSError):
-                if b"SparkSubmit" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return pid
+            if b"SparkSubmit" in command_line(pid):
+                return pid
         return None
 
     def handle(self, path: Path, pid: str, start: str) -> int | None:

@@ -58,7 +58,8 @@ func newServer(t *testing.T) *server {
 func (s *server) supervisor(t *testing.T, change func(*gateway.SupervisorConfig)) *gateway.Supervisor {
 	t.Helper()
 	cfg := gateway.SupervisorConfig{
-		DataDir: s.dir, Listen: "127.0.0.1:0",
+		// An address at which no client's port is: it must be free again after a restart.
+		DataDir: s.dir, Listen: "127.0.0.2:0",
 		Command: []string{os.Args[0], "s3"},
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
