@@ -67,6 +67,8 @@ type CalculationResult struct {
 type Owed struct {
 	Stdout, Stderr Range
 	Outputs        int64 // bytes of the rich outputs; -1: all there are
+	// Unread says that how much it is could not be read when the calculation ended.
+	Unread bool
 }
 
 // Bytes is how much that is, as far as it is known.

@@ -235,7 +235,7 @@ func (h *host) ended(sessionID string, exit ergane.Exit) error {
 func (h *host) Spool(sessionID string) (session.Spool, error) {
 	s, err := kernel.OpenSpool(h.dir(sessionID))
 	if err != nil {
-		return nil, err
+		return nil, damaged(err)
 	}
 	return sessionSpool{s}, nil
 }
@@ -360,17 +360,37 @@ func (k sessionKernel) Executors(ctx context.Context) ([]ergane.SparkExecutor, e
 // sessionSpool is a spool as the session manager wants it.
 type sessionSpool struct{ *kernel.Spool }
 
-func (s sessionSpool) Outcome(id string) (ergane.Outcome, bool) {
+func (s sessionSpool) Outcome(id string) (ergane.Outcome, bool, error) {
 	out, ok, err := s.Spool.Outcome(id)
-	return out, ok && err == nil
+	return out, ok && err == nil, unread(err)
 }
 
-func (s sessionSpool) Started(id string) (at time.Time, stdout, stderr int64, ok bool) {
+func (s sessionSpool) Started(id string) (at time.Time, stdout, stderr int64, ok bool, err error) {
 	st, ok, err := s.Spool.Started(id)
-	return st.At, st.Stdout, st.Stderr, ok && err == nil
+	return st.At, st.Stdout, st.Stderr, ok && err == nil, unread(err)
 }
 
-func (s sessionSpool) Size(stream string) (int64, error) { return s.Spool.Size(kernel.Stream(stream)) }
+func (s sessionSpool) Size(stream string) (int64, error) {
+	n, err := s.Spool.Size(kernel.Stream(stream))
+	return n, damaged(err)
+}
+
+// unread is an error that may pass, or nil: a document that is there and
+// cannot be believed is like none.
+func unread(err error) error {
+	if kernel.Unread(err) {
+		return err
+	}
+	return nil
+}
+
+// damaged tells an error that stays, by session.ErrSpool, from one that may pass.
+func damaged(err error) error {
+	if err == nil || kernel.Unread(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", session.ErrSpool, err)
+}
 
 func (s sessionSpool) Release(stream string, r ergane.Range) error {
 	return s.Spool.Release(kernel.Stream(stream), r)
@@ -386,7 +406,10 @@ func (s sessionSpool) Outputs(id string, n int64) (session.Section, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return session.Nothing, nil
 		}
-		return section{sec}, err
+		if err != nil {
+			return nil, damaged(err)
+		}
+		return section{sec}, nil
 	}
 	if n == 0 {
 		return session.Nothing, nil
@@ -402,7 +425,7 @@ func (s section) Len() int64 { return s.Size() }
 // whole refuses a section of which a part is missing.
 func whole(s *kernel.Section, err error) (session.Section, error) {
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", session.ErrSpool, err)
+		return nil, damaged(err)
 	}
 	if s.Missing > 0 {
 		s.Close()

@@ -142,8 +142,9 @@ func (k *Kernel) Wait(ctx context.Context, id string) (ergane.Outcome, error) {
 			return o, nil
 		case gone:
 			return k.lastWord(id)
+		case Unread(err): // it is there, or is not: the next look tells
 		case err != nil && !k.Runs(ctx, id):
-			if o, ok, err := k.spool.Outcome(id); ok || err != nil {
+			if o, ok, err := k.spool.Outcome(id); ok || err != nil && !Unread(err) {
 				return o, err
 			}
 		}

@@ -2,6 +2,8 @@ package kernel
 
 import (
 	"errors"
+	"os"
+	"syscall"
 
 	"github.com/ergane-dev/ergane"
 )
@@ -55,3 +57,18 @@ type DocumentError struct {
 
 func (e *DocumentError) Error() string { return "unusable " + e.File + ": " + e.Cause.Error() }
 func (e *DocumentError) Unwrap() error { return e.Cause }
+
+// Unread reports whether an error of reading says nothing of what is there:
+// descriptors or memory had run out, the disk or its driver did not answer. It
+// may be read later. Any other error of reading is final.
+func Unread(err error) bool {
+	for _, passing := range []error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EIO, syscall.ENOSPC,
+		syscall.EINTR, syscall.EAGAIN, syscall.ETIMEDOUT, syscall.ESTALE, os.ErrDeadlineExceeded,
+	} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}

@@ -64,7 +64,8 @@ func (s *Spool) Trim() error {
 func (s *Spool) Close() error { return s.root.Close() }
 
 // Outcome reads a calculation's outcome. It is false without an error while
-// there is none, and a DocumentError when there is one that cannot be believed.
+// there is none, and a DocumentError when there is one that cannot be believed,
+// or, as Unread tells, cannot be read now.
 func (s *Spool) Outcome(id string) (ergane.Outcome, bool, error) {
 	return calcDocument(s, id, "outcome.json", parseOutcome)
 }

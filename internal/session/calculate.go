@@ -198,7 +198,7 @@ func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err er
 			x.refreshExecutors(ctx, x.k)
 		}
 	case taken:
-		e = x.posthumous(x.c, "the outcome of the code cannot be read: "+err.Error(), false)
+		e = x.posthumous(ctx, x.c, "the outcome of the code cannot be read: "+err.Error(), false)
 	default:
 		e = ending{state: ergane.CalculationFailed, reason: "the code could not be handed to the session's kernel: " + err.Error()}
 	}
@@ -219,7 +219,7 @@ func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
 	case err == nil:
 		e = x.because(endingOf(out))
 	case x.limit != "":
-		e = x.posthumous(x.c, x.limit+"; "+reason, false)
+		e = x.posthumous(ctx, x.c, x.limit+"; "+reason, false)
 	default:
 		x.end(ctx, reason)
 		return

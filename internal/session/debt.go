@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/ergane-dev/ergane"
 )
@@ -39,13 +38,16 @@ func (m *Manager) withinBounds(ctx context.Context, debts []ergane.Debt) []ergan
 // lost. An error says that it is owed still.
 func (m *Manager) pay(ctx context.Context, d ergane.Debt) error {
 	log := m.log.With("session", d.SessionID, "calculation", d.ID)
-	e := ending{stdout: d.Owed.Stdout, stderr: d.Owed.Stderr, outputs: d.Owed.Outputs}
-	spool, err := m.owedSpool(d.SessionID, e)
+	r := &runner{m: m, id: d.SessionID, late: true, log: log}
+	e, err := r.owed(d)
+	var spool Spool
+	if err == nil && !e.empty() {
+		spool, err = m.host.Spool(d.SessionID)
+	}
 	if spool != nil {
 		defer spool.Close()
 	}
 	if err == nil {
-		r := &runner{m: m, id: d.SessionID, late: true, log: log}
 		err = r.deliver(ctx, spool, d.Calculation, e)
 	}
 	switch {
@@ -102,17 +104,22 @@ func (m *Manager) cleared(ctx context.Context, d ergane.Debt) {
 	}
 }
 
-// owedSpool opens the spool that has what is owed, if that is more than
-// nothing. Only a spool that is gone is damaged; what else is wrong may pass.
-func (m *Manager) owedSpool(sessionID string, e ending) (Spool, error) {
-	if e.empty() {
-		return nil, nil
+// owed is what there is to deliver of a debt; it is looked for where that could
+// not be read when the calculation ended.
+func (r *runner) owed(d ergane.Debt) (ending, error) {
+	if !d.Owed.Unread {
+		return ending{stdout: d.Owed.Stdout, stderr: d.Owed.Stderr, outputs: d.Owed.Outputs}, nil
 	}
-	spool, err := m.host.Spool(sessionID)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.Join(ErrSpool, err)
+	left, err := r.remains(d.Calculation)
+	switch {
+	case err != nil:
+		return ending{}, err
+	case left.outcome != nil:
+		return endingOf(*left.outcome), nil
+	case left.started.IsZero():
+		return ending{}, nil
 	}
-	return spool, err
+	return ending{stdout: left.stdout, stderr: left.stderr, outputs: allOutputs}, nil
 }
 
 // discard removes the files of a session that has ended. While something in

@@ -72,21 +72,45 @@ func (nothing) Len() int64                        { return 0 }
 func (nothing) Close() error                      { return nil }
 
 // put stores one object, no more of it than Config.MaxOutput, and retries while
-// that can help. What is wrong with the spool itself is never retried.
+// that can help.
 func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Delivery, open func() (Section, error)) error {
-	body, err := open()
-	if err != nil {
-		return fmt.Errorf("read the spool: %w", err)
+	var body Section
+	defer func() {
+		if body != nil {
+			body.Close()
+		}
+	}()
+	tried := false
+	err := r.patiently(ctx, "store an object", func() (err error) {
+		if tried {
+			r.m.cfg.Meter.Count(CountPuts, putRetried)
+		}
+		tried = true
+		if body == nil {
+			if body, err = open(); err != nil {
+				body = nil
+				return fmt.Errorf("read the spool: %w", err)
+			}
+		}
+		return r.m.objects.Put(ctx, uri, body, min(body.Len(), r.m.cfg.MaxOutput), contentType, d)
+	}, "uri", uri)
+	switch {
+	case err == nil:
+		r.m.cfg.Meter.Count(CountPuts, putStored)
+	case ctx.Err() == nil && !errors.Is(err, ErrSpool):
+		r.m.cfg.Meter.Count(CountPuts, putFailed)
 	}
-	defer body.Close()
-	size := min(body.Len(), r.m.cfg.MaxOutput)
+	return err
+}
+
+// patiently repeats a step of a delivery while that can help and for as long as
+// a delivery may take, and returns its last error. What is wrong with the spool
+// itself is final.
+func (r *runner) patiently(ctx context.Context, what string, try func() error, about ...any) error {
 	begun := time.Now()
 	var seen time.Duration // until the session was seen to be on its way out
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxRetryWait) {
-		err := r.m.objects.Put(ctx, uri, body, size, contentType, d)
-		if err == nil {
-			r.m.cfg.Meter.Count(CountPuts, putStored)
-		}
+		err := try()
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrSpool) {
 			return err
 		}
@@ -102,17 +126,15 @@ func (r *runner) put(ctx context.Context, uri, contentType string, d ergane.Deli
 			limit = min(limit, min(seen, max(0, s.Status.ModifiedAt.Sub(begun)))+terminatedFor)
 		}
 		if r.late || time.Since(begun)+wait > limit {
-			r.m.cfg.Meter.Count(CountPuts, putFailed)
 			return err
 		}
-		r.m.cfg.Meter.Count(CountPuts, putRetried)
-		r.log.Warn("cannot store an object; trying again", "uri", uri, "error", err, "wait", wait)
+		r.log.Warn("cannot "+what+"; trying again", append(about, "error", err, "wait", wait)...)
 		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// ErrSpool is in the chain of errors that come from reading a spool and not
-// from the result store.
+// ErrSpool is in the chain of an error of a spool that stays: what is asked
+// for is not there, or is not what was recorded.
 var ErrSpool = errors.New("the spool is damaged")

@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,12 +125,12 @@ func TestSpoolThatIsShorterThanItsOutcomeSaysFails(t *testing.T) {
 func TestSpoolThatCannotBeOpenedFails(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		h.machine.Set(faults{Spool: errors.New("the folder is gone")})
+		h.machine.Set(faults{Spool: fmt.Errorf("%w: the folder is gone", session.ErrSpool)})
 		cid := h.submit(sid, "print lost")
 		if c := h.awaitCalculation(cid, ergane.CalculationFailed); c.Result != nil {
 			h.Errorf("result %v", c.Result)
 		}
-		h.calculationIs(cid, ergane.CalculationFailed, "the output could not be stored: the folder is gone")
+		h.calculationIs(cid, ergane.CalculationFailed, "the output could not be stored: the spool is damaged: the folder is gone")
 		silent := h.submit(sid, "sleep 1ms") // which needs no spool
 		h.awaitCalculation(silent, ergane.CalculationCompleted)
 		h.delivered(silent, "", "", "")

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -41,7 +42,11 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 	}
 	terminating := s.Status.State == ergane.SessionTerminating
 	for _, c := range open {
-		r.settle(ctx, c, r.posthumous(c, reason, terminating), func(at time.Time) ergane.SessionMove {
+		e := r.posthumous(ctx, c, reason, terminating)
+		if ctx.Err() != nil {
+			return false
+		}
+		r.settle(ctx, c, e, func(at time.Time) ergane.SessionMove {
 			return ergane.SessionLost(r.id, at, reason)
 		})
 		if ctx.Err() != nil {
@@ -69,7 +74,7 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 
 // posthumous is the end of a calculation whose kernel is dead: what the
 // kernel recorded, or else what its death means for it.
-func (r *runner) posthumous(c ergane.Calculation, reason string, terminating bool) ending {
+func (r *runner) posthumous(ctx context.Context, c ergane.Calculation, reason string, terminating bool) ending {
 	canceled := terminating || c.Status.State == ergane.CalculationCanceling
 	e := ending{state: ergane.CalculationFailed, reason: reason}
 	if canceled {
@@ -81,36 +86,78 @@ func (r *runner) posthumous(c ergane.Calculation, reason string, terminating boo
 			e.reason += " (" + reason + ")"
 		}
 	}
-	spool, err := r.m.host.Spool(r.id)
-	if err != nil {
-		return e
-	}
-	defer spool.Close()
-	if out, ok := spool.Outcome(c.ID); ok {
-		return endingOf(out)
-	}
-	at, stdout, stderr, ok := spool.Started(c.ID)
-	if !ok {
+	var left remains
+	e.unread = r.patiently(ctx, "read what a calculation left", func() (err error) {
+		left, err = r.remains(c)
+		if errors.Is(err, ErrSpool) {
+			return nil // the kernel left nothing
+		}
+		return err
+	})
+	switch {
+	case e.unread != nil:
+	case left.outcome != nil:
+		return endingOf(*left.outcome)
+	case left.started.IsZero():
 		if !canceled {
 			e.reason = "the calculation never started: " + reason
 		}
-		return e
+	default:
+		e.started, e.ended = left.started, time.Now()
+		e.stdout, e.stderr, e.outputs = left.stdout, left.stderr, allOutputs
 	}
-	e.started, e.ended = at, time.Now()
-	e.stdout = rest(spool, "stdout", stdout)
-	e.stderr = rest(spool, "stderr", stderr)
-	e.outputs = allOutputs
 	return e
+}
+
+// remains are what is on disk of a calculation whose kernel is through with it.
+type remains struct {
+	outcome *ergane.Outcome // nil: none was recorded
+	// What there is without an outcome: when it began, zero if it never did, and what it printed.
+	started        time.Time
+	stdout, stderr ergane.Range
+}
+
+// remains reads what a calculation left. ErrSpool says that the spool is gone.
+func (r *runner) remains(c ergane.Calculation) (left remains, err error) {
+	spool, err := r.m.host.Spool(r.id)
+	if err != nil {
+		return left, err
+	}
+	defer spool.Close()
+	out, ok, err := spool.Outcome(c.ID)
+	if err != nil {
+		return left, err
+	}
+	if ok {
+		left.outcome = &out
+		return left, nil
+	}
+	at, stdout, stderr, ok, err := spool.Started(c.ID)
+	if err != nil || !ok {
+		return left, err
+	}
+	left.started = at
+	if left.stdout, err = rest(spool, "stdout", stdout); err == nil {
+		left.stderr, err = rest(spool, "stderr", stderr)
+	}
+	return left, err
 }
 
 // allOutputs delivers whatever there is of the rich outputs.
 const allOutputs = -1
 
-// rest is the range from an offset to the present end of a stream.
-func rest(s Spool, stream string, from int64) ergane.Range {
+// rest is the range from an offset to the present end of a stream; an error
+// says that where that is cannot be read now.
+func rest(s Spool, stream string, from int64) (ergane.Range, error) {
+	none := ergane.Range{Start: from, End: from}
 	size, err := s.Size(stream)
-	if err != nil || size < from {
-		return ergane.Range{Start: from, End: from}
+	switch {
+	case errors.Is(err, ErrSpool):
+		return none, nil
+	case err != nil:
+		return none, err
+	case size < from:
+		return none, nil
 	}
-	return ergane.Range{Start: from, End: size}
+	return ergane.Range{Start: from, End: size}, nil
 }

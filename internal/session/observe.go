@@ -62,12 +62,12 @@ func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, li
 
 // overLimit says which stream of the calculation has become too large.
 func (r *runner) overLimit(spool Spool, id string) breach {
-	_, stdout, stderr, ok := spool.Started(id)
-	if !ok {
+	_, stdout, stderr, ok, err := spool.Started(id)
+	if !ok || err != nil {
 		return breach{}
 	}
 	for stream, from := range map[string]int64{"stdout": stdout, "stderr": stderr} {
-		if rest(spool, stream, from).Len() > r.m.cfg.MaxOutput {
+		if rg, err := rest(spool, stream, from); err == nil && rg.Len() > r.m.cfg.MaxOutput {
 			return overLimit(stream, r.m.cfg.MaxOutput)
 		}
 	}
@@ -78,8 +78,8 @@ func (r *runner) overLimit(spool Spool, id string) breach {
 // it in percent. A job that Spark hears of later makes the work grow; what was
 // shown, percent, does not fall for that.
 func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string, percent int, began *clock) int {
-	at, _, _, ok := spool.Started(id)
-	if !ok {
+	at, _, _, ok, err := spool.Started(id)
+	if !ok || err != nil {
 		return percent
 	}
 	ask, cancel := context.WithTimeout(ctx, askFor)

@@ -70,13 +70,17 @@ func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) 
 		return false, nil // no kernel yet, or none any more: the state will tell
 	}
 	defer spool.Close()
-	_, stdout, stderr, ok := spool.Started(t.id)
-	if !ok {
-		return false, nil
+	_, stdout, stderr, ok, err := spool.Started(t.id)
+	if !ok || err != nil {
+		return false, nil // the next look tells
 	}
 	at := map[string]int64{"stdout": stdout, "stderr": stderr}[t.stream]
-	r := rest(spool, t.stream, at)
-	if out, ok := spool.Outcome(t.id); ok { // what comes after it is not this calculation's
+	r, err := rest(spool, t.stream, at)
+	out, ended, unread := spool.Outcome(t.id)
+	if err != nil || unread != nil {
+		return false, nil
+	}
+	if ended { // what comes after it is not this calculation's
 		r = map[string]ergane.Range{"stdout": out.Stdout, "stderr": out.Stderr}[t.stream]
 	}
 	r.Start += t.from

@@ -49,12 +49,16 @@ type Kernel interface {
 	Detach()
 }
 
-// A Spool is what a kernel wrote, living or dead. Everything in it comes from user code.
+// A Spool is what a kernel wrote, living or dead. Everything in it comes from
+// user code. ErrSpool is in the chain of an error that stays; any other means
+// that something cannot be read now, which says nothing of what is there.
 type Spool interface {
-	// Outcome returns the recorded outcome of a calculation, if there is one.
-	Outcome(id string) (ergane.Outcome, bool)
-	// Started returns when a calculation began and where its output begins.
-	Started(id string) (at time.Time, stdout, stderr int64, ok bool)
+	// Outcome returns the recorded outcome of a calculation, if there is one
+	// that can be believed. An error is never ErrSpool.
+	Outcome(id string) (ergane.Outcome, bool, error)
+	// Started returns when a calculation began and where its output begins. An
+	// error is never ErrSpool.
+	Started(id string) (at time.Time, stdout, stderr int64, ok bool, err error)
 	// Size is the present length of the stream "stdout" or "stderr".
 	Size(stream string) (int64, error)
 	// Section opens a range of a stream.
@@ -100,6 +104,7 @@ type Host interface {
 	// Adopt finds the kernel that an earlier server started. ErrNoKernel
 	// where none was ever started; an *ExitError where it has ended.
 	Adopt(ctx context.Context, sessionID string) (Kernel, error)
+	// Spool opens what a session's kernel wrote; its errors are as a Spool's.
 	Spool(sessionID string) (Spool, error)
 	// DiskUse is how many bytes the files of a session's kernel take up, or
 	// more than limit if it is more than that.

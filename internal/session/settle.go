@@ -22,10 +22,14 @@ type ending struct {
 	stdout  ergane.Range
 	stderr  ergane.Range
 	outputs int64
+	// unread says why none of this could be read from the spool, where that may pass.
+	unread error
 }
 
 // empty reports whether there is nothing to deliver but empty objects.
-func (e ending) empty() bool { return e.stdout.Len() == 0 && e.stderr.Len() == 0 && e.outputs == 0 }
+func (e ending) empty() bool {
+	return e.unread == nil && e.stdout.Len() == 0 && e.stderr.Len() == 0 && e.outputs == 0
+}
 
 func endingOf(o ergane.Outcome) ending {
 	e := ending{state: o.State, started: o.StartedAt, ended: o.EndedAt, stdout: o.Stdout, stderr: o.Stderr, outputs: o.Outputs}
@@ -42,22 +46,24 @@ func endingOf(o ergane.Outcome) ending {
 // end and its session's move one commit.
 func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, move func(time.Time) ergane.SessionMove) {
 	var spool Spool
-	var err error
-	if !e.empty() {
-		spool, err = r.m.host.Spool(r.id)
-	}
-	meter := r.m.cfg.Meter
-	if err == nil {
-		begun := time.Now()
-		shown := r.showDelivery(ctx, c, e)
-		err = r.deliver(ctx, spool, c, e)
-		shown()
-		if err == nil {
-			meter.Took(StepDeliver, time.Since(begun))
-		}
+	meter, begun := r.m.cfg.Meter, time.Now()
+	shown := r.showDelivery(ctx, c, e)
+	err := e.unread
+	if !e.empty() && err == nil {
+		err = r.patiently(ctx, "open the spool", func() (err error) {
+			spool, err = r.m.host.Spool(r.id)
+			return err
+		})
 	}
 	if spool != nil {
 		defer spool.Close()
+	}
+	if err == nil {
+		err = r.deliver(ctx, spool, c, e)
+	}
+	shown()
+	if err == nil {
+		meter.Took(StepDeliver, time.Since(begun))
 	}
 	if ctx.Err() != nil {
 		return // the server stops; the next one delivers
@@ -69,7 +75,7 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 		record.Result = nil
 		record.Reason = "the output could not be stored: " + err.Error()
 		if !errors.Is(err, ErrSpool) {
-			record.Owed = &ergane.Owed{Stdout: e.stdout, Stderr: e.stderr, Outputs: e.outputs}
+			record.Owed = &ergane.Owed{Stdout: e.stdout, Stderr: e.stderr, Outputs: e.outputs, Unread: e.unread != nil}
 		}
 		if e.reason != "" {
 			record.Reason += "; the calculation had ended with: " + e.reason

@@ -8,7 +8,6 @@
 package fakehost
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -48,8 +47,9 @@ type Faults struct {
 	Deaf bool
 	// Untaken ends a kernel in this way when it gets code, before the code starts.
 	Untaken *ergane.Exit
-	// Section is what Spool.Section answers for every range that is not empty.
-	Section error
+	// Section is what Spool.Section answers for every range that is not empty,
+	// Unread what Spool.Outcome and Spool.Started do, Unsized what Spool.Size does.
+	Section, Unread, Unsized error
 }
 
 // A Machine runs kernels. Its methods may be called from any goroutine.
@@ -307,7 +307,7 @@ func closed(ch <-chan struct{}) bool {
 	}
 }
 
-var errNoFolder = fmt.Errorf("open spool: %w", errors.New("no such file or directory"))
+var errNoFolder = fmt.Errorf("%w: open spool: no such file or directory", session.ErrSpool)
 
 var _ session.Host = (*Host)(nil)
 

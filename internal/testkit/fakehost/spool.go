@@ -20,29 +20,38 @@ type Spool struct {
 }
 
 // Outcome implements session.Spool.
-func (s *Spool) Outcome(id string) (ergane.Outcome, bool) {
+func (s *Spool) Outcome(id string) (ergane.Outcome, bool, error) {
+	if err := s.p.m.fault().Unread; err != nil {
+		return ergane.Outcome{}, false, err
+	}
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	b := s.p.blocks[id]
 	if b == nil || b.outcome == nil {
-		return ergane.Outcome{}, false
+		return ergane.Outcome{}, false, nil
 	}
-	return *b.outcome, true
+	return *b.outcome, true, nil
 }
 
 // Started implements session.Spool.
-func (s *Spool) Started(id string) (at time.Time, stdout, stderr int64, ok bool) {
+func (s *Spool) Started(id string) (at time.Time, stdout, stderr int64, ok bool, err error) {
+	if err := s.p.m.fault().Unread; err != nil {
+		return time.Time{}, 0, 0, false, err
+	}
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	b := s.p.blocks[id]
 	if b == nil || b.started.IsZero() {
-		return time.Time{}, 0, 0, false
+		return time.Time{}, 0, 0, false, nil
 	}
-	return b.started, b.stdout, b.stderr, true
+	return b.started, b.stdout, b.stderr, true, nil
 }
 
 // Size implements session.Spool.
 func (s *Spool) Size(stream string) (int64, error) {
+	if err := s.p.m.fault().Unsized; err != nil {
+		return 0, err
+	}
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	return int64(len(s.p.streams[stream])), nil
