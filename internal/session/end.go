@@ -87,15 +87,14 @@ func (r *runner) posthumous(ctx context.Context, c ergane.Calculation, reason st
 		}
 	}
 	var left remains
-	e.unread = r.patiently(ctx, "read what a calculation left", func() (err error) {
+	err := r.patiently(ctx, "read what a calculation left", func() (err error) {
 		left, err = r.remains(c)
-		if errors.Is(err, ErrSpool) {
-			return nil // the kernel left nothing
-		}
 		return err
 	})
 	switch {
-	case e.unread != nil:
+	case errors.Is(err, ErrSpool): // nothing is left
+	case err != nil:
+		e.unread = err
 	case left.outcome != nil:
 		return endingOf(*left.outcome)
 	case left.started.IsZero():
