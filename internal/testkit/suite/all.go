@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -85,8 +86,10 @@ func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 			return p.once(ctx, out, "", []string{"-q", strings.TrimPrefix(test, "kernel/")})
 		}
 	case strings.Contains(file, ".py"):
+		// All in one process: what its tests share is started once.
 		p := pytest{c: c, dir: ".", name: "again"}
-		run = func(out io.Writer) ([]result, error) { return p.once(ctx, out, "", []string{"-q", test}) }
+		repeat := []string{"-q", "--repeat", strconv.Itoa(n), test}
+		run, n = func(out io.Writer) ([]result, error) { return p.once(ctx, out, "", repeat) }, 1
 	default:
 		run = func(out io.Writer) ([]result, error) {
 			events := newGoEvents(out)
@@ -94,7 +97,7 @@ func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 			return events.results(), err
 		}
 	}
-	failures, ran := 0, 0
+	failures, passes := 0, 0
 	for i := range n {
 		var out bytes.Buffer
 		begun := time.Now()
@@ -104,20 +107,23 @@ func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 		}
 		word := "passed"
 		if slices.ContainsFunc(results, func(r result) bool { return r.outcome == failed }) {
-			failures++
 			word = "FAILED\n" + out.String()
 		}
 		for _, r := range results {
-			if r.outcome != skipped {
-				ran++
+			switch r.outcome {
+			case failed:
+				failures++
+			case skipped:
+			default:
+				passes++
 			}
 		}
 		fmt.Printf("%d of %d %s (%.1f s)\n", i+1, n, word, time.Since(begun).Seconds())
 	}
-	if ran == 0 {
+	if failures+passes == 0 {
 		return 0, fmt.Errorf("there is no test %q, or it is skipped", test)
 	}
-	fmt.Printf("%d passed, %d failed, 0 skipped\n", n-failures, failures)
+	fmt.Printf("%d passed, %d failed, 0 skipped\n", passes, failures)
 	return min(failures, 1), nil
 }
 
