@@ -23,7 +23,7 @@ const aheadDeadMan = time.Minute
 // environments: all that is fixed when it is started, but for what follows
 // from its id. Where executors run elsewhere, nothing is started ahead.
 func (h *host) Shape(s ergane.Session) (string, ergane.Session) {
-	e := h.engines.installed()
+	e := h.engines.installed(s.EngineVersion)
 	if e == nil || !h.cluster.master.Local() {
 		return "", ergane.Session{}
 	}
@@ -90,7 +90,7 @@ func (h *host) Ahead(sessionID string) (shape string, at time.Time, ok bool) {
 
 // claim is what a kernel that was started ahead has to know of its session.
 func (h *host) claim(ctx context.Context, s ergane.Session) (kernel.Claim, error) {
-	e, err := h.engines.wait(ctx)
+	e, err := h.engines.wait(ctx, s.EngineVersion)
 	if err != nil {
 		return kernel.Claim{}, err
 	}

@@ -77,7 +77,7 @@ func (h *host) warmUpCatalog(like ergane.Session) bool {
 
 // metastoreCommand is how the catalog's process is started.
 func (h *host) metastoreCommand(ctx context.Context) (_ metastore.Command, err error) {
-	e, err := h.engines.wait(ctx)
+	e, err := h.engines.wait(ctx, h.engines.usual())
 	if err != nil {
 		return metastore.Command{}, err
 	}

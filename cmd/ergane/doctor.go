@@ -87,7 +87,7 @@ func (c *doctorCmd) folders() []finding {
 }
 
 func (c *doctorCmd) engine(ctx context.Context) []finding {
-	e, err := newEngines(c.EngineDir, nil)
+	e, err := newEngines(context.Background(), c.EngineDir, nil)
 	if err != nil {
 		return []finding{{Name: "engine", Detail: err.Error()}}
 	}
@@ -211,7 +211,7 @@ func (c *doctorCmd) groupDetail() string {
 
 // installed is the engine that sessions get; nil where there is none.
 func (c *doctorCmd) installed() *engine.Engine {
-	e, err := newEngines(c.EngineDir, nil)
+	e, err := newEngines(context.Background(), c.EngineDir, nil)
 	if err != nil {
 		return nil
 	}

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -14,24 +14,50 @@ import (
 	kernelsrc "github.com/ergane-dev/ergane/kernel"
 )
 
-// engines is the engine of a server: being installed, installed, or why not.
+// engines are the engines of a server, each by the engine version that a
+// session names: a session never runs on another one. The default is installed
+// when the server starts, any other when a session first needs it.
 type engines struct {
 	dir    string
 	table  engine.Table
 	kernel fs.FS
 	log    *slog.Logger
+	// install is engine.Install, but for tests.
+	install func(context.Context, engine.Options) (*engine.Engine, error)
 
-	mu       sync.Mutex
-	engine   *engine.Engine
-	err      error           // of the last attempt; guarded by mu
-	progress engine.Progress // of the attempt that is under way; guarded by mu
-	changed  chan struct{}   // closed when an attempt ends; guarded by mu
+	mu      sync.Mutex
+	attempt map[string]*attempt // the present or last one, by engine.Spec.ID; guarded by mu
+	// ctx ends with the server, and all installing with it.
+	ctx     context.Context
+	running sync.WaitGroup
+}
+
+// An attempt is an engine on its way: being installed, installed, or why not.
+type attempt struct {
+	over     chan struct{}   // closed when it has ended
+	progress engine.Progress // guarded by engines.mu
+	// Either, once it is over.
+	engine *engine.Engine
+	err    error
+	ended  time.Time
+}
+
+// again tells whether another attempt is due.
+func (a *attempt) again() bool {
+	select {
+	case <-a.over:
+		return a.engine == nil && time.Since(a.ended) >= installAgain
+	default:
+		return false
+	}
 }
 
 // installAgain is the pause between attempts to install.
 const installAgain = 30 * time.Second
 
-func newEngines(dir string, log *slog.Logger) (*engines, error) {
+// newEngines knows the engines of a folder; those that are missing are installed
+// until ctx ends.
+func newEngines(ctx context.Context, dir string, log *slog.Logger) (*engines, error) {
 	table, err := engine.DefaultTable()
 	if err != nil {
 		return nil, err
@@ -40,7 +66,7 @@ func newEngines(dir string, log *slog.Logger) (*engines, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the kernel's source: %w", err)
 	}
-	return &engines{dir: dir, table: table, kernel: source, log: log, changed: make(chan struct{})}, nil
+	return &engines{ctx: ctx, dir: dir, table: table, kernel: source, log: log, install: engine.Install, attempt: map[string]*attempt{}}, nil
 }
 
 func (e *engines) resolve(selected string) (string, error) {
@@ -48,10 +74,19 @@ func (e *engines) resolve(selected string) (string, error) {
 	return effective, err
 }
 
+// spec is the engine of a session's engine version: the one that it says it runs on.
+func (e *engines) spec(v ergane.EngineVersion) (engine.Spec, error) {
+	spec, _, err := e.table.Resolve(cmp.Or(v.Effective, v.Selected))
+	return spec, err
+}
+
+// usual is the version of sessions that ask for none.
+func (e *engines) usual() ergane.EngineVersion { return ergane.EngineVersion{Selected: engine.Auto} }
+
 // check refuses a session that could never start.
 // What it returns are the properties that the session gets, under their normalised keys.
 func (e *engines) check(s ergane.Session) (map[string]string, error) {
-	if _, _, err := e.table.Resolve(s.EngineVersion.Selected); err != nil {
+	if _, err := e.spec(s.EngineVersion); err != nil {
 		return nil, err
 	}
 	properties, _, err := engine.CheckProperties(s.Engine.Properties())
@@ -59,71 +94,73 @@ func (e *engines) check(s ergane.Session) (map[string]string, error) {
 }
 
 // run installs the default engine unless it is there, and tries again until
-// that succeeds or ctx ends.
-func (e *engines) run(ctx context.Context) {
-	spec, _, err := e.table.Resolve(engine.Auto)
-	for err == nil {
-		e.begin()
-		var got *engine.Engine
-		got, err = engine.Install(ctx, engine.Options{Dir: e.dir, Spec: spec, KernelFS: e.kernel, Progress: e.report, Log: e.log})
-		if ctx.Err() != nil {
+// that succeeds or the server stops. It returns when nothing is installed any more.
+func (e *engines) run() {
+	defer e.running.Wait()
+	for {
+		if _, err := e.wait(e.ctx, e.usual()); err == nil {
+			<-e.ctx.Done()
+		}
+		if sleep(e.ctx, installAgain) != nil {
 			return
 		}
-		e.finish(got, err)
-		if err == nil {
-			e.log.Info("engine ready", "engine", spec.ID())
-			return
-		}
-		e.log.Error("engine not installed; trying again", "error", err, "wait", installAgain)
-		if sleep(ctx, installAgain) != nil {
-			return
-		}
-		err = nil
 	}
-	e.finish(nil, err)
 }
 
-func (e *engines) report(p engine.Progress) {
+// begin returns the attempt to install an engine: the one that is under way or
+// has succeeded, or a new one after one that failed some time ago.
+func (e *engines) begin(spec engine.Spec) (*attempt, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.progress = p
+	a := e.attempt[spec.ID()]
+	if a != nil && !a.again() {
+		return a, nil
+	}
+	if e.ctx.Err() != nil {
+		return nil, context.Cause(e.ctx)
+	}
+	a = &attempt{over: make(chan struct{})}
+	e.attempt[spec.ID()] = a
+	e.running.Go(func() { e.try(spec, a) })
+	return a, nil
 }
 
-// begin starts an attempt: until it ends, sessions wait for it.
-func (e *engines) begin() {
+// try installs an engine.
+func (e *engines) try(spec engine.Spec, a *attempt) {
+	got, err := e.install(e.ctx, engine.Options{Dir: e.dir, Spec: spec, KernelFS: e.kernel, Log: e.log, Progress: func(p engine.Progress) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		a.progress = p
+	}})
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.err, e.progress = nil, engine.Progress{}
-}
-
-func (e *engines) finish(got *engine.Engine, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.engine, e.err = got, err
-	close(e.changed)
-	e.changed = make(chan struct{})
-}
-
-// wait returns the engine, after the attempt that is under way, if one is. The
-// error of a failed attempt says what to do.
-func (e *engines) wait(ctx context.Context) (*engine.Engine, error) {
-	e.mu.Lock()
-	got, err, changed := e.engine, e.err, e.changed
+	a.engine, a.err, a.ended = got, err, time.Now()
+	close(a.over)
 	e.mu.Unlock()
-	if got != nil || err != nil {
-		return got, err
+	switch {
+	case err == nil:
+		e.log.Info("engine ready", "engine", spec.ID())
+	case e.ctx.Err() == nil:
+		e.log.Error("engine not installed", "engine", spec.ID(), "error", err)
+	}
+}
+
+// wait returns the engine of a version, which it installs if it is not there.
+// The error of a failed attempt says what to do.
+func (e *engines) wait(ctx context.Context, v ergane.EngineVersion) (*engine.Engine, error) {
+	spec, err := e.spec(v)
+	if err != nil {
+		return nil, err
+	}
+	a, err := e.begin(spec)
+	if err != nil {
+		return nil, err
 	}
 	select {
-	case <-changed:
+	case <-a.over:
+		return a.engine, a.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.engine == nil && e.err == nil {
-		return nil, errors.New("the engine is not installed")
-	}
-	return e.engine, e.err
 }
 
 // addFormats installs the table formats that a session's properties name.
@@ -139,24 +176,38 @@ func (e *engines) addFormats(ctx context.Context, got *engine.Engine, s ergane.S
 	return nil
 }
 
-// installed is the engine, or nil while there is none.
-func (e *engines) installed() *engine.Engine {
+// installed is the engine of a version, or nil while there is none.
+func (e *engines) installed(v ergane.EngineVersion) *engine.Engine {
+	spec, err := e.spec(v)
+	if err != nil {
+		return nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.engine
+	if a := e.attempt[spec.ID()]; a != nil {
+		return a.engine
+	}
+	return nil
 }
 
-// ready says whether sessions can start.
+// ready says whether sessions of the default engine can start.
 func (e *engines) ready() readiness {
+	spec, err := e.spec(e.usual())
+	if err != nil {
+		return readiness{Error: err.Error()}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	a := e.attempt[spec.ID()]
 	switch {
-	case e.engine != nil:
+	case a == nil:
+		a = new(attempt)
+	case a.engine != nil:
 		return readiness{Ready: true}
-	case e.err != nil:
-		return readiness{Error: e.err.Error()}
+	case a.err != nil:
+		return readiness{Error: a.err.Error()}
 	}
-	what, detail := describe(e.progress)
+	what, detail := describe(a.progress)
 	return readiness{What: what, Detail: detail}
 }
 

@@ -97,7 +97,7 @@ func (h *host) Prepare(ctx context.Context, s ergane.Session) error {
 
 // prepare waits for the engine, and installs the table formats that the session needs.
 func (h *host) prepare(ctx context.Context, s ergane.Session) (*engine.Engine, error) {
-	e, err := h.engines.wait(ctx)
+	e, err := h.engines.wait(ctx, s.EngineVersion)
 	if err != nil {
 		return nil, err
 	}

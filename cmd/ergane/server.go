@@ -114,7 +114,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if s.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "ergane.db")); err != nil {
 		return nil, err
 	}
-	if s.engines, err = newEngines(cfg.EngineDir, log); err != nil {
+	if s.engines, err = newEngines(work, cfg.EngineDir, log); err != nil {
 		return nil, err
 	}
 	confiner, err := openConfiner(ctx, cfg.Sandbox, cfg.DataDir, cfg.Limits.live().Memory, cfg.Cluster.master, cfg.Secrets, log)
@@ -124,7 +124,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if confiner != nil {
 		s.info.Group = confiner.layers.Group
 	}
-	s.installing.Go(func() { s.engines.run(work) })
+	s.installing.Go(s.engines.run)
 
 	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, confiner: confiner, log: log}
 	if cfg.ExitIdle > 0 {

@@ -24,7 +24,7 @@ func (c *setupCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
 	}
-	e, err := newEngines(c.EngineDir, slog.New(slog.DiscardHandler))
+	e, err := newEngines(ctx, c.EngineDir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
