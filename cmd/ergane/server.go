@@ -48,6 +48,7 @@ type serverConfig struct {
 	Limits             limitFlags
 	Sandbox            sandboxFlags
 	Pool               session.Pool
+	Keep               session.Retention
 	Secrets            []string // files that sessions must not see
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
@@ -140,7 +141,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	s.metrics = metrics.New(build())
 	states, kernels, bucket := crashing(s.store, h, results)
 	s.manager = session.New(session.Config{
-		Meter: s.metrics, Pool: cfg.Pool,
+		Meter: s.metrics, Pool: cfg.Pool, Keep: cfg.Keep,
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
 		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxDisk: int64(cfg.Limits.MaxDisk),
 		OweBytes: cfg.Limits.owed(cfg.DataDir),

@@ -64,6 +64,8 @@ type Config struct {
 	Meter Meter
 	// LogsFor is how long the logs of an ended session stay. Default 7 days.
 	LogsFor time.Duration
+	// Keep is how long sessions are kept after their end. Default: for ever.
+	Keep Retention
 }
 
 func (c Config) withDefaults() Config {
@@ -163,6 +165,9 @@ func (m *Manager) Start(ctx context.Context) error {
 	}
 	m.running.Go(func() { m.reap(owned) })
 	m.running.Go(m.payDebts)
+	if m.cfg.Keep.shortest() > 0 {
+		m.running.Go(m.expire)
+	}
 	return nil
 }
 
