@@ -73,17 +73,15 @@ def test_ended_sessions_go_and_live_ones_stay(own_server: Server, flags: tuple[s
 def test_lists_go_on_while_sessions_vanish(own_server: Server) -> None:
     own_server.start("--keep", "0")
     athena = Athena(own_server)
-    ended = [over(athena)[0] for _ in range(2)]
-    live = [athena.session() for _ in range(2)]
-    newest_first = [*reversed(live), *reversed(ended)]
-    page = athena.api.list_sessions(WorkGroup="primary", MaxResults=3)
-    assert [s["SessionId"] for s in page["Sessions"]] == newest_first[:3]
+    ended = [over(athena)[0] for _ in range(3)]
+    wanted = {"WorkGroup": "primary", "StateFilter": "TERMINATED", "MaxResults": 2}
+    page = athena.api.list_sessions(**wanted)
+    assert [s["SessionId"] for s in page["Sessions"]] == [ended[2], ended[1]]
     own_server.stop()
     own_server.start("--keep", "1s")  # the tokens of lists outlive servers
     athena = Athena(own_server)
     for sid in ended:
         await_gone(athena, sid)
-    rest = athena.api.list_sessions(WorkGroup="primary", MaxResults=3, NextToken=page["NextToken"])
+    rest = athena.api.list_sessions(**wanted, NextToken=page["NextToken"])
     assert rest["Sessions"] == []
     assert "NextToken" not in rest
-    assert [s["SessionId"] for s in athena.api.list_sessions(WorkGroup="primary")["Sessions"]] == newest_first[:2]
