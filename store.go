@@ -70,6 +70,10 @@ type Store interface {
 	// Tokens that were forgotten by that time go, too, a bounded part of them.
 	Expire(ctx context.Context, ids []string, before time.Time) (gone, left []string, err error)
 
+	// Reclaim gives a bounded part of the space that removed things took back to
+	// the disk, as far as the store can; more says that there is more.
+	Reclaim(ctx context.Context) (more bool, err error)
+
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
 	// returns the calculation that one of the tokens made before; tokens are
 	// looked up before anything else. ErrWorkGroupDisabled, and ErrSessionState

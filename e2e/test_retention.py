@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
 import urllib.request
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import SESSION_LIMIT, Athena, Server, wait_for
+from conftest import ERGANE, SESSION_LIMIT, Athena, Server, clean_env, wait_for
 
 
 def is_there(athena: Athena, sid: str) -> bool:
@@ -85,3 +87,64 @@ def test_lists_go_on_while_sessions_vanish(own_server: Server) -> None:
     rest = athena.api.list_sessions(**wanted, NextToken=page["NextToken"])
     assert rest["Sessions"] == []
     assert "NextToken" not in rest
+
+
+def shrinks(server: Server) -> bool:
+    """Whether the database of a server that has stopped can give space back."""
+    with sqlite3.connect(server.data_dir / "ergane.db") as database:
+        return database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
+
+def forget_how_to_shrink(server: Server) -> None:
+    """Make the database what earlier versions made."""
+    database = sqlite3.connect(server.data_dir / "ergane.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode = DELETE")
+    database.execute("PRAGMA auto_vacuum = 0")
+    database.execute("VACUUM")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.close()
+    assert not shrinks(server)
+
+
+def test_an_old_database_is_compacted_while_sessions_live(own_server: Server) -> None:
+    def compact() -> subprocess.CompletedProcess[str]:
+        command = [ERGANE, "compact", "--data-dir", str(own_server.data_dir)]
+        return subprocess.run(command, capture_output=True, text=True, env=clean_env(own_server.data_dir.parent))
+
+    own_server.start()
+    sid = Athena(own_server).session()
+    refused = compact()
+    assert refused.returncode == 1
+    assert "stop it first" in refused.stderr, refused.stderr
+    own_server.stop()
+    assert shrinks(own_server)
+
+    forget_how_to_shrink(own_server)
+    done = compact()
+    assert done.returncode == 0, done.stderr
+    assert " became " in done.stderr
+    assert shrinks(own_server)
+
+    forget_how_to_shrink(own_server)
+    own_server.start()
+    assert "database compacted" in own_server.log.read_text()
+    assert Athena(own_server).run(sid, "print('lives')").stdout == b"lives\n"
+    own_server.stop()
+    assert shrinks(own_server)
+
+
+def test_the_file_shrinks_when_sessions_go(own_server: Server) -> None:
+    own_server.start("--keep", "0")
+    athena = Athena(own_server)
+    sid = athena.session()
+    for n in range(60):
+        athena.await_calculation(athena.submit(sid, f"# {n}" + "x" * 60_000))
+    athena.api.terminate_session(SessionId=sid)
+    athena.await_session(sid, leave="TERMINATING BUSY IDLE")
+    own_server.stop()
+    path = own_server.data_dir / "ergane.db"
+    before = path.stat().st_size
+    assert before > 3_000_000
+    own_server.start("--keep", "1s")
+    await_gone(Athena(own_server), sid)
+    wait_for("smaller file", SESSION_LIMIT, lambda: True if path.stat().st_size < before - 2_000_000 else None)

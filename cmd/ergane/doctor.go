@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/sandbox"
@@ -73,12 +71,11 @@ func (c *doctorCmd) folders() []finding {
 		return []finding{{Name: "data folder", Detail: err.Error(), Advice: "name a folder that can be written with --data-dir"}}
 	}
 	disk := finding{Name: "disk", OK: true}
-	var st unix.Statfs_t
-	if err := unix.Statfs(c.DataDir, &st); err != nil {
+	free, err := freeSpace(c.DataDir)
+	if err != nil {
 		disk.OK, disk.Detail = false, err.Error()
 		return []finding{f, disk}
 	}
-	free := int64(st.Bavail) * int64(st.Bsize)
 	disk.Detail = size(free) + " free"
 	if free < enoughDisk {
 		disk.OK, disk.Advice = false, "free some space: an engine takes 1 GB, results come on top"

@@ -112,7 +112,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "ergane.db")); err != nil {
+	if s.store, err = openStore(ctx, cfg.DataDir, log); err != nil {
 		return nil, err
 	}
 	if s.engines, err = newEngines(cfg.EngineDir, log); err != nil {
@@ -189,11 +189,7 @@ func (s *server) takeDataDir() error {
 	}
 	lock, err := flock.Acquire(lockPath(s.cfg.DataDir))
 	if errors.Is(err, flock.ErrHeld) {
-		where := ""
-		if info, ok, err := readServerInfo(s.cfg.DataDir); err == nil && ok {
-			where = fmt.Sprintf(" (process %d, %s)", info.PID, info.API)
-		}
-		return fmt.Errorf("%s%s%s; stop it, or name another folder with --data-dir", alreadyServed, s.cfg.DataDir, where)
+		return fmt.Errorf("%s%s%s; stop it, or name another folder with --data-dir", alreadyServed, s.cfg.DataDir, servedBy(s.cfg.DataDir))
 	}
 	if err != nil {
 		return err
@@ -204,6 +200,15 @@ func (s *server) takeDataDir() error {
 		return fmt.Errorf("remove what an earlier server left: %w", err)
 	}
 	return nil
+}
+
+// servedBy tells, in brackets, which server has a data dir, as far as it says.
+func servedBy(dataDir string) string {
+	info, ok, err := readServerInfo(dataDir)
+	if err != nil || !ok {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d, %s)", info.PID, info.API)
 }
 
 // openResults starts or adopts the embedded S3, unless there is an external

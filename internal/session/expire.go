@@ -60,6 +60,7 @@ func (m *Manager) expire() {
 		err := p.run(m.ctx)
 		if p.sessions > 0 {
 			m.log.Info("removed what ended long ago", "sessions", p.sessions, "objects", p.objects)
+			m.reclaim()
 		}
 		if err != nil && m.ctx.Err() == nil {
 			m.log.Warn("cannot remove what ended long ago; trying again", "error", err, "wait", every)

@@ -44,7 +44,7 @@ func (h *house) objectsOf(c ergane.Calculation) (n int) {
 func TestWithoutAWordSessionsAreKeptForEver(t *testing.T) {
 	inHouse(t, session.Config{LogsFor: time.Hour}, func(h *house) {
 		c := h.over()
-		time.Sleep(1000 * time.Hour)
+		time.Sleep(100 * time.Hour)
 		if !h.there(c.SessionID) {
 			h.Error("the session is gone")
 		}

@@ -152,7 +152,10 @@ func (m *Manager) Start(ctx context.Context) error {
 		return fmt.Errorf("find workgroups that are being deleted: %w", err)
 	}
 	for _, name := range condemned {
-		m.running.Go(func() { m.purge(name) })
+		m.running.Go(func() {
+			m.purge(name)
+			m.reclaim()
+		})
 	}
 	owned := make(map[string]bool, len(live))
 	for _, s := range live {
@@ -165,6 +168,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	}
 	m.running.Go(func() { m.reap(owned) })
 	m.running.Go(m.payDebts)
+	m.running.Go(m.reclaim) // what an earlier server has left free
 	if m.cfg.Keep.shortest() > 0 {
 		m.running.Go(m.expire)
 	}

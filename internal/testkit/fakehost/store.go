@@ -137,6 +137,10 @@ func (s *Store) Expire(ctx context.Context, ids []string, before time.Time) (gon
 	return gone, left, err
 }
 
+func (s *Store) Reclaim(ctx context.Context) (bool, error) {
+	return do(ctx, s, "Reclaim", s.Store.Reclaim)
+}
+
 func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
 	return do(ctx, s, "WorkGroup", func(ctx context.Context) (ergane.WorkGroup, error) { return s.Store.WorkGroup(ctx, name) })
 }

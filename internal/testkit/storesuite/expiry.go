@@ -1,6 +1,7 @@
 package storesuite
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -140,6 +141,30 @@ var expiry = map[string]func(*testing.T, *house){
 		if steps < 2 {
 			h.Errorf("450 calculations went in %d steps", steps+1)
 		}
+	},
+	"space is given back to its end, and nothing else goes": func(t *testing.T, h *house) {
+		s := h.idle()
+		for i := range 30 {
+			c := block(s.ID, after(time.Duration(i)*time.Second))
+			c.Code = strings.Repeat("x", 60_000)
+			_, _, err := h.Submit(h.ctx, c, nil)
+			h.must(err)
+			h.finish(c, after(time.Duration(i)*time.Second))
+		}
+		h.move(ergane.SessionLost(s.ID, after(time.Hour), "lost"))
+		kept := h.submit(h.idle().ID, after(time.Second))
+		h.expire(after(2*time.Hour), s.ID)
+		for steps, more := 0, true; more; steps++ {
+			var err error
+			more, err = h.Reclaim(h.ctx)
+			h.must(err)
+			if steps > 1000 {
+				h.Fatal("there is no end to it")
+			}
+		}
+		code, err := h.CalculationCode(h.ctx, kept.ID)
+		h.must(err)
+		h.same("code", code, "print(1)")
 	},
 	"forgotten tokens go with it": func(t *testing.T, h *house) {
 		w := h.workGroup("w")
