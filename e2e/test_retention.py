@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
 import subprocess
 import urllib.request
@@ -91,7 +93,7 @@ def test_lists_go_on_while_sessions_vanish(own_server: Server) -> None:
 
 def shrinks(server: Server) -> bool:
     """Whether the database of a server that has stopped can give space back."""
-    with sqlite3.connect(server.data_dir / "ergane.db") as database:
+    with contextlib.closing(sqlite3.connect(server.data_dir / "ergane.db")) as database:
         return database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
 
 
@@ -148,3 +150,19 @@ def test_the_file_shrinks_when_sessions_go(own_server: Server) -> None:
     own_server.start("--keep", "1s")
     await_gone(Athena(own_server), sid)
     wait_for("smaller file", SESSION_LIMIT, lambda: True if path.stat().st_size < before - 2_000_000 else None)
+
+
+def test_doctor_tells_size_growth_and_what_is_kept(own_server: Server) -> None:
+    own_server.start("--keep", "30", "--keep-workgroup", "lasting=0")
+    over(Athena(own_server))
+    done = subprocess.run(
+        [ERGANE, "doctor", "--json", "--data-dir", str(own_server.data_dir)],
+        capture_output=True,
+        text=True,
+        env=clean_env(own_server.data_dir.parent),
+    )
+    (found,) = [f for f in json.loads(done.stdout) if f["name"] == "database"]
+    assert found["ok"], found
+    assert "; 1 calculations of 1 sessions; about " in found["detail"]
+    assert " a day came in the last 1 days; " in found["detail"]
+    assert found["detail"].endswith("; sessions are kept for 30d after their end, those of lasting: for ever")

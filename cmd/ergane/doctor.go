@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"math"
 	"os"
+	"time"
 
 	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/sandbox"
+	"github.com/ergane-dev/ergane/internal/store"
 )
 
 type doctorCmd struct {
@@ -35,6 +39,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	findings := append(c.folders(), c.engine(ctx)...)
 	findings = append(findings, c.server(ctx)...)
+	findings = append(findings, c.database(ctx)...)
 	safety := c.safety(ctx)
 	if c.JSON {
 		out := json.NewEncoder(os.Stdout)
@@ -131,6 +136,30 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 	}
 	if ready.Catalog != nil {
 		return []finding{f, ready.Catalog.finding()}
+	}
+	return []finding{f}
+}
+
+// database tells how large the database is, how fast it grows, and what ends that.
+func (c *doctorCmd) database(ctx context.Context) []finding {
+	u, err := store.Measure(ctx, databasePath(c.DataDir), time.Now())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no server has run yet
+	}
+	f := finding{Name: "database", OK: true}
+	if err != nil {
+		f.OK, f.Detail, f.Advice = false, err.Error(), "if it stays so, look into the log of the server"
+		return []finding{f}
+	}
+	f.Detail = fmt.Sprintf("%s; %d calculations of %d sessions", size(u.Bytes), u.Calculations, u.Sessions)
+	if u.PerDay > 0 {
+		f.Detail += fmt.Sprintf("; about %s a day came in the last %.0f days", size(u.PerDay), math.Ceil(u.Days))
+	}
+	if info, ok, err := readServerInfo(c.DataDir); err == nil && ok && info.Keep != "" {
+		f.Detail += "; " + info.Keep
+	}
+	if !u.Shrinks {
+		f.Detail += "; the file does not shrink when sessions go: stop the server and run ergane compact"
 	}
 	return []finding{f}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,4 +91,23 @@ func (k keepTime) String() string {
 		return fmt.Sprintf("%dd", d/day)
 	}
 	return d.String()
+}
+
+// keptFor says how long sessions are kept.
+func keptFor(r session.Retention) string {
+	said := "sessions are kept for ever (serve --keep)"
+	if r.For > 0 {
+		said = fmt.Sprintf("sessions are kept for %s after their end", keepTime(r.For))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.WorkGroups)) {
+		limit := "for ever"
+		if d := r.WorkGroups[name]; d > 0 {
+			limit = keepTime(d).String()
+		}
+		said += fmt.Sprintf(", those of %s: %s", name, limit)
+	}
+	if r.Objects {
+		said += "; then their objects go, too"
+	}
+	return said
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/session"
 )
 
 func TestKeepingTimesAreDaysOrDurations(t *testing.T) {
@@ -67,5 +70,44 @@ func TestObjectsExpireWithSessionsOnly(t *testing.T) {
 		if err := f.check(); err != nil {
 			t.Errorf("%+v: %v", f, err)
 		}
+	}
+}
+
+func TestDoctorHasWordsForWhatIsKept(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		keep session.Retention
+		want string
+	}{
+		{session.Retention{}, "sessions are kept for ever (serve --keep)"},
+		{session.Retention{For: 30 * day}, "sessions are kept for 30d after their end"},
+		{session.Retention{For: time.Hour, WorkGroups: map[string]time.Duration{"b": 0, "a": day}, Objects: true},
+			"sessions are kept for 1h0m0s after their end, those of a: 1d, those of b: for ever; then their objects go, too"},
+	} {
+		if got := keptFor(c.keep); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestDoctorTellsOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	c := doctorCmd{dirs: dirs{DataDir: t.TempDir()}}
+	if got := c.database(t.Context()); len(got) != 0 {
+		t.Errorf("where there is none: %+v", got)
+	}
+	c.DataDir = oldData(t)
+	if err := writeJSON(serverInfoPath(c.DataDir), serverInfo{Keep: "kept"}); err != nil {
+		t.Fatal(err)
+	}
+	got := c.database(t.Context())
+	if len(got) != 1 || !got[0].OK || !strings.Contains(got[0].Detail, " kB; 0 calculations of 0 sessions; kept; the file does not shrink") {
+		t.Errorf("of an old one: %+v", got)
+	}
+	if err := os.WriteFile(databasePath(c.DataDir), []byte("no database at all, and much too short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got = c.database(t.Context()); len(got) != 1 || got[0].OK || !strings.Contains(got[0].Detail, "damaged") {
+		t.Errorf("of a damaged one: %+v", got)
 	}
 }

@@ -106,7 +106,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	s.info = serverInfo{
 		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion, Files: "s3://ergane-files",
 		ExitsIdle: cfg.ExitIdle > 0, CertFile: cfg.SelfSigned, Master: cfg.Cluster.master.String(), Version: build(),
-		WideKeys: wide,
+		WideKeys: wide, Keep: keptFor(cfg.Keep),
 	}
 	results, err := s.openResults(ctx, keys)
 	if err != nil {
