@@ -59,6 +59,21 @@ type Store interface {
 	// TERMINATING, TERMINATED and FAILED with it, those that have not ended.
 	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
 
+	// Expired lists a workgroup's sessions that ended before a time and owe
+	// nothing, the first to end first. Their keys are their ends and ids.
+	Expired(ctx context.Context, workgroup string, before time.Time, p Page) ([]Session, error)
+	// Expire removes, of the sessions named, those that ended before a time and
+	// owe nothing, with all that belongs to them: calculations, their code,
+	// executors and tokens. It removes a bounded part of that: gone are the
+	// sessions of which nothing is there any more, left is what to call it with
+	// again. Of one that is partly gone, the calculations that are left are listed.
+	// Tokens that were forgotten by that time go, too, a bounded part of them.
+	Expire(ctx context.Context, ids []string, before time.Time) (gone, left []string, err error)
+
+	// Reclaim gives a bounded part of the space that removed things took back to
+	// the disk, as far as the store can; more says that there is more.
+	Reclaim(ctx context.Context) (more bool, err error)
+
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
 	// returns the calculation that one of the tokens made before; tokens are
 	// looked up before anything else. ErrWorkGroupDisabled, and ErrSessionState

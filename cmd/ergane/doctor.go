@@ -5,14 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"math"
 	"os"
-
-	"golang.org/x/sys/unix"
+	"time"
 
 	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/sandbox"
+	"github.com/ergane-dev/ergane/internal/store"
 )
 
 type doctorCmd struct {
@@ -37,6 +39,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	findings := append(c.folders(), c.engine(ctx)...)
 	findings = append(findings, c.server(ctx)...)
+	findings = append(findings, c.database(ctx)...)
 	safety := c.safety(ctx)
 	if c.JSON {
 		out := json.NewEncoder(os.Stdout)
@@ -73,12 +76,11 @@ func (c *doctorCmd) folders() []finding {
 		return []finding{{Name: "data folder", Detail: err.Error(), Advice: "name a folder that can be written with --data-dir"}}
 	}
 	disk := finding{Name: "disk", OK: true}
-	var st unix.Statfs_t
-	if err := unix.Statfs(c.DataDir, &st); err != nil {
+	free, err := freeSpace(c.DataDir)
+	if err != nil {
 		disk.OK, disk.Detail = false, err.Error()
 		return []finding{f, disk}
 	}
-	free := int64(st.Bavail) * int64(st.Bsize)
 	disk.Detail = size(free) + " free"
 	if free < enoughDisk {
 		disk.OK, disk.Advice = false, "free some space: an engine takes 1 GB, results come on top"
@@ -134,6 +136,30 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 	}
 	if ready.Catalog != nil {
 		return []finding{f, ready.Catalog.finding()}
+	}
+	return []finding{f}
+}
+
+// database tells how large the database is, how fast it grows, and what ends that.
+func (c *doctorCmd) database(ctx context.Context) []finding {
+	u, err := store.Measure(ctx, databasePath(c.DataDir), time.Now())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no server has run yet
+	}
+	f := finding{Name: "database", OK: true}
+	if err != nil {
+		f.OK, f.Detail, f.Advice = false, err.Error(), "if it stays so, look into the log of the server"
+		return []finding{f}
+	}
+	f.Detail = fmt.Sprintf("%s; %d calculations of %d sessions", size(u.Bytes), u.Calculations, u.Sessions)
+	if u.PerDay > 0 {
+		f.Detail += fmt.Sprintf("; about %s a day came in the last %.0f days", size(u.PerDay), math.Ceil(u.Days))
+	}
+	if info, ok, err := readServerInfo(c.DataDir); err == nil && ok && info.Keep != "" {
+		f.Detail += "; " + info.Keep
+	}
+	if !u.Shrinks {
+		f.Detail += "; the file does not shrink when sessions go: stop the server and run ergane compact"
 	}
 	return []finding{f}
 }

@@ -24,6 +24,7 @@ type cli struct {
 	Logs    logsCmd    `cmd:"" help:"Show the log of a session's Spark driver."`
 	Setup   setupCmd   `cmd:"" help:"Download and install the Spark engine, and nothing else."`
 	Doctor  doctorCmd  `cmd:"" help:"Tell what works, what does not, and what to do about it."`
+	Compact compactCmd `cmd:"" help:"Write the database anew, so that it gives the space of what was removed back."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -102,6 +102,8 @@ type serverInfo struct {
 	// on where a server was started, so doctor cannot try that for it.
 	Group   sandbox.Layer `json:"group,omitzero"`
 	Version string        `json:"version"`
+	// Keep says how long sessions are kept, for doctor to show.
+	Keep string `json:"keep,omitzero"`
 	// WideKeys are keys that sessions hold and should not, for doctor to show.
 	WideKeys wideKeys `json:"wide_keys,omitzero"`
 }

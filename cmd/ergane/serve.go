@@ -27,6 +27,7 @@ type serveCmd struct {
 	Insecure bool          `help:"Allow an address other than loopback without TLS." env:"ERGANE_INSECURE"`
 	ExitIdle time.Duration `help:"End by itself when no client and no session was there for so long; 0 is never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
 	poolFlags
+	keepFlags
 	limitFlags
 	sandboxFlags
 	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
@@ -77,7 +78,7 @@ func withAdvice(err error, dataDir string) error {
 func (c *serveCmd) config() (serverConfig, error) {
 	cfg := serverConfig{
 		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
-		Results: strings.TrimRight(c.Results, "/"), Limits: c.limitFlags, Sandbox: c.sandboxFlags, Hold: c.Hold, ExitIdle: c.ExitIdle,
+		Results: strings.TrimRight(c.Results, "/"), Limits: c.limitFlags, Sandbox: c.sandboxFlags, Keep: c.retention(), Hold: c.Hold, ExitIdle: c.ExitIdle,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	}
 	if err := c.limitFlags.check(); err != nil {
@@ -87,6 +88,9 @@ func (c *serveCmd) config() (serverConfig, error) {
 		return cfg, err
 	}
 	if err := c.poolFlags.check(); err != nil {
+		return cfg, err
+	}
+	if err := c.keepFlags.check(); err != nil {
 		return cfg, err
 	}
 	if c.ExitIdle == 0 { // else it is there for one session, and gone before it were of use

@@ -48,6 +48,7 @@ type serverConfig struct {
 	Limits             limitFlags
 	Sandbox            sandboxFlags
 	Pool               session.Pool
+	Keep               session.Retention
 	Secrets            []string // files that sessions must not see
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
@@ -105,13 +106,13 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	s.info = serverInfo{
 		PID: os.Getpid(), Started: time.Now(), API: s.url(), Region: defaultRegion, Files: "s3://ergane-files",
 		ExitsIdle: cfg.ExitIdle > 0, CertFile: cfg.SelfSigned, Master: cfg.Cluster.master.String(), Version: build(),
-		WideKeys: wide,
+		WideKeys: wide, Keep: keptFor(cfg.Keep),
 	}
 	results, err := s.openResults(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	if s.store, err = store.Open(ctx, filepath.Join(cfg.DataDir, "ergane.db")); err != nil {
+	if s.store, err = openStore(ctx, cfg.DataDir, log); err != nil {
 		return nil, err
 	}
 	if s.engines, err = newEngines(work, cfg.EngineDir, log); err != nil {
@@ -140,7 +141,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	s.metrics = metrics.New(build())
 	states, kernels, bucket := crashing(s.store, h, results)
 	s.manager = session.New(session.Config{
-		Meter: s.metrics, Pool: cfg.Pool,
+		Meter: s.metrics, Pool: cfg.Pool, Keep: cfg.Keep,
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
 		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxStart: cfg.Limits.MaxStartTime, MaxDisk: int64(cfg.Limits.MaxDisk),
 		OweBytes: cfg.Limits.owed(cfg.DataDir),
@@ -188,11 +189,7 @@ func (s *server) takeDataDir() error {
 	}
 	lock, err := flock.Acquire(lockPath(s.cfg.DataDir))
 	if errors.Is(err, flock.ErrHeld) {
-		where := ""
-		if info, ok, err := readServerInfo(s.cfg.DataDir); err == nil && ok {
-			where = fmt.Sprintf(" (process %d, %s)", info.PID, info.API)
-		}
-		return fmt.Errorf("%s%s%s; stop it, or name another folder with --data-dir", alreadyServed, s.cfg.DataDir, where)
+		return fmt.Errorf("%s%s%s; stop it, or name another folder with --data-dir", alreadyServed, s.cfg.DataDir, servedBy(s.cfg.DataDir))
 	}
 	if err != nil {
 		return err
@@ -203,6 +200,15 @@ func (s *server) takeDataDir() error {
 		return fmt.Errorf("remove what an earlier server left: %w", err)
 	}
 	return nil
+}
+
+// servedBy tells, in brackets, which server has a data dir, as far as it says.
+func servedBy(dataDir string) string {
+	info, ok, err := readServerInfo(dataDir)
+	if err != nil || !ok {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d, %s)", info.PID, info.API)
 }
 
 // openResults starts or adopts the embedded S3, unless there is an external

@@ -44,6 +44,7 @@ var counters = map[session.Counter]struct{ name, label, help string }{
 	session.CountLimits:       {limitsName, "limit", "Sessions, calculations and requests that a limit has refused or stopped."},
 	session.CountStops:        {"ergane_calculation_stops_total", "how", "Calculations that were interrupted, and kernels that were killed as that had no effect."},
 	session.CountDebts:        {"ergane_debts_total", "outcome", "Calculations whose output could not be delivered when they ended, and what became of it: paid later, or given up as it was too old, too much or damaged."},
+	session.CountExpired:      {"ergane_expired_total", "what", "Sessions that were removed because they ended long ago, and objects of their calculations."},
 	session.CountHolds:        {"ergane_holds_total", "outcome", "Requests held until what they ask about has ended, and those answered at once as too many were held."},
 }
 

@@ -259,3 +259,32 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsDeletedIsGoneAndMayBeDeletedAgain(t *testing.T) {
+	t.Parallel()
+	s, _, _ := embedded(t)
+	if err := s.EnsureBucket(t.Context(), "bucket"); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a/b/stdout", "a/b/stderr"} {
+		if err := s.Put(t.Context(), "s3://bucket/"+key, pattern{3}, 3, "text/plain", ergane.Delivery{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for _, uri := range []string{"s3://bucket/a/b/stdout", "s3://no-such-bucket/key"} {
+			if err := s.Delete(t.Context(), uri, ergane.Delivery{}); err != nil {
+				t.Errorf("%s: %v", uri, err)
+			}
+		}
+	}
+	if _, err := s.Get(t.Context(), "s3://bucket/a/b/stdout", 0); err == nil {
+		t.Error("it is still there")
+	}
+	if _, err := read(t, s, "s3://bucket/a/b/stderr", 0); err != nil {
+		t.Errorf("the one beside it: %v", err)
+	}
+	if err := s.Delete(t.Context(), "s3://bucket", ergane.Delivery{}); !objects.Permanent(err) {
+		t.Errorf("an address without a key: %v", err)
+	}
+}

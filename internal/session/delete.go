@@ -37,8 +37,9 @@ func (m *Manager) DeleteWorkGroup(ctx context.Context, name string, recursive bo
 	}
 	purged := make(chan struct{})
 	if !m.background(func() {
-		defer close(purged)
 		m.purge(name)
+		close(purged)
+		m.reclaim()
 	}) {
 		return nil // the next server goes on
 	}
@@ -71,6 +72,19 @@ func (m *Manager) purge(name string) {
 			wait = purgeEvery
 		}
 		if !pause(m.ctx, wait) {
+			return
+		}
+	}
+}
+
+// reclaim gives the space of what was removed back to the disk, a little at a time.
+func (m *Manager) reclaim() {
+	for more := true; more; {
+		var err error
+		if more, err = m.store.Reclaim(m.ctx); err != nil && m.ctx.Err() == nil {
+			m.log.Warn("cannot give space of the database back", "error", err)
+		}
+		if more && !pause(m.ctx, expirePause) {
 			return
 		}
 	}

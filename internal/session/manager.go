@@ -68,6 +68,8 @@ type Config struct {
 	Meter Meter
 	// LogsFor is how long the logs of an ended session stay. Default 7 days.
 	LogsFor time.Duration
+	// Keep is how long sessions are kept after their end. Default: for ever.
+	Keep Retention
 }
 
 func (c Config) withDefaults() Config {
@@ -157,7 +159,10 @@ func (m *Manager) Start(ctx context.Context) error {
 		return fmt.Errorf("find workgroups that are being deleted: %w", err)
 	}
 	for _, name := range condemned {
-		m.running.Go(func() { m.purge(name) })
+		m.running.Go(func() {
+			m.purge(name)
+			m.reclaim()
+		})
 	}
 	owned := make(map[string]bool, len(live))
 	for _, s := range live {
@@ -171,6 +176,10 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.running.Go(func() { m.reap(owned) })
 	m.running.Go(m.payDebts)
 	m.running.Go(m.keepFigures)
+	m.running.Go(m.reclaim) // what an earlier server has left free
+	if m.cfg.Keep.shortest() > 0 {
+		m.running.Go(m.expire)
+	}
 	return nil
 }
 

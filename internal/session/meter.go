@@ -55,6 +55,7 @@ const (
 	CountStops        Counter = "stops"        // of code that had to be stopped
 	CountHolds        Counter = "holds"        // reads that were to be held
 	CountDebts        Counter = "debts"        // calculations whose output is owed, and what became of that
+	CountExpired      Counter = "expired"      // what went because it ended long ago
 )
 
 // Kinds are the kinds of each counter.
@@ -68,9 +69,10 @@ var Kinds = map[Counter][]string{
 		string(ergane.LimitSessions), string(ergane.LimitWorkGroupSessions), string(ergane.LimitDpus),
 		string(ergane.LimitWorkGroupDpus), string(ergane.LimitMemory), limitOutput, limitDisk, limitRunTime,
 	},
-	CountStops: {stopInterrupt, stopKill},
-	CountHolds: {holdHeld, holdRefused},
-	CountDebts: {debtOwed, debtPaid, debtExpired, debtOverLimit, debtLost},
+	CountStops:   {stopInterrupt, stopKill},
+	CountHolds:   {holdHeld, holdRefused},
+	CountDebts:   {debtOwed, debtPaid, debtExpired, debtOverLimit, debtLost},
+	CountExpired: {expiredSession, expiredObject},
 }
 
 const (
@@ -103,6 +105,9 @@ const (
 	debtExpired   = "expired"    // given up after Config.OweFor
 	debtOverLimit = "over_limit" // given up because too much was owed
 	debtLost      = "lost"       // its spool is damaged
+
+	expiredSession = "session" // with its calculations
+	expiredObject  = "object"  // of a calculation
 
 	holdHeld    = "held"
 	holdRefused = "refused" // answered at once, because too many are held

@@ -137,6 +137,8 @@ type Objects interface {
 	Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, d ergane.Delivery) error
 	// Get opens an object from an offset on.
 	Get(ctx context.Context, uri string, from int64) (io.ReadCloser, error)
+	// Delete removes an object; that there is none is fine.
+	Delete(ctx context.Context, uri string, d ergane.Delivery) error
 	// Permanent reports whether repeating cannot help: no such bucket, access denied.
 	Permanent(err error) bool
 }

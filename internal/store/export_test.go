@@ -24,3 +24,6 @@ func (s *Store) Texts() []string {
 
 // Purged is how many forgotten tokens one call clears away.
 const Purged = purged
+
+// Watch is what tells Compact's progress.
+var Watch = watch

@@ -37,6 +37,8 @@ func create(path string) error {
 // dataSource is the driver's address of the file at path, which is absolute.
 func dataSource(path string, options ...string) string {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(append([]string{
+		// Of a file that has something in it, it changes nothing until a VACUUM. Before the first write.
+		"_pragma=auto_vacuum(INCREMENTAL)",
 		"_pragma=busy_timeout(10000)",
 		"_pragma=journal_mode(WAL)",
 		"_pragma=synchronous(FULL)",

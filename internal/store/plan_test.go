@@ -129,6 +129,15 @@ func useEverything(t *testing.T, s *store.Store) {
 	must(t, err)
 	_, err = s.CondemnedWorkGroups(ctx)
 	must(t, err)
+	for range 2 {
+		old, err := s.Expired(ctx, "primary", dawn.Add(time.Hour), ergane.Page{Limit: 1})
+		must(t, err)
+		if len(old) != 1 {
+			t.Fatalf("%d sessions have expired", len(old))
+		}
+		_, _, err = s.Expire(ctx, []string{old[0].ID}, dawn.Add(time.Hour))
+		must(t, err)
+	}
 	for range 2 { // a text that a transaction meets for the first time is cached only if it commits
 		end(t, s)
 	}

@@ -47,7 +47,12 @@ func (t *tx) keep(ctx context.Context, tokens []ergane.Token, id string, now tim
 	if len(tokens) == 0 {
 		return nil
 	}
+	return t.forgetTokens(ctx, now, purged)
+}
+
+// forgetTokens clears away so many of the tokens that are forgotten by then.
+func (t *tx) forgetTokens(ctx context.Context, now time.Time, most int) error {
 	_, err := run(ctx, t, `DELETE FROM tokens WHERE (scope, value) IN
-		(SELECT scope, value FROM tokens WHERE until_ms <= $1 ORDER BY until_ms LIMIT $2)`, at(now), purged)
+		(SELECT scope, value FROM tokens WHERE until_ms <= $1 ORDER BY until_ms LIMIT $2)`, at(now), most)
 	return err
 }

@@ -32,7 +32,7 @@ type Bucket struct {
 // NewBucket makes an empty result store.
 func NewBucket() *Bucket { return &Bucket{objects: map[string][]byte{}} }
 
-// Fail makes every Put fail for which the function returns an error, which may be nil.
+// Fail makes every Put and Delete fail for which the function returns an error, which may be nil.
 func (b *Bucket) Fail(fault func(uri string) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,6 +131,21 @@ func (o *Objects) Get(ctx context.Context, uri string, from int64) (body io.Read
 		return nil
 	})
 	return body, err
+}
+
+// Delete implements session.Objects.
+func (o *Objects) Delete(ctx context.Context, uri string, _ ergane.Delivery) error {
+	return o.power.call(ctx, "Delete", func(context.Context) error {
+		o.b.mu.Lock()
+		defer o.b.mu.Unlock()
+		if o.b.fault != nil {
+			if err := o.b.fault(uri); err != nil {
+				return fmt.Errorf("delete %s: %w", uri, err)
+			}
+		}
+		delete(o.b.objects, uri)
+		return nil
+	})
 }
 
 // Permanent implements session.Objects.

@@ -117,6 +117,30 @@ func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (ergane.Purge, 
 	return do(ctx, s, "PurgeWorkGroup", func(ctx context.Context) (ergane.Purge, error) { return s.Store.PurgeWorkGroup(ctx, name) })
 }
 
+func (s *Store) WorkGroups(ctx context.Context, p ergane.Page) ([]ergane.WorkGroup, error) {
+	return do(ctx, s, "WorkGroups", func(ctx context.Context) ([]ergane.WorkGroup, error) { return s.Store.WorkGroups(ctx, p) })
+}
+
+func (s *Store) Expired(ctx context.Context, workgroup string, before time.Time, p ergane.Page) ([]ergane.Session, error) {
+	return do(ctx, s, "Expired", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.Expired(ctx, workgroup, before, p) })
+}
+
+func (s *Store) Expire(ctx context.Context, ids []string, before time.Time) (gone, left []string, err error) {
+	gone, err = do(ctx, s, "Expire", func(ctx context.Context) ([]string, error) {
+		gone, l, err := s.Store.Expire(ctx, ids, before)
+		left = l
+		return gone, err
+	})
+	if err != nil {
+		left = nil
+	}
+	return gone, left, err
+}
+
+func (s *Store) Reclaim(ctx context.Context) (bool, error) {
+	return do(ctx, s, "Reclaim", s.Store.Reclaim)
+}
+
 func (s *Store) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
 	return do(ctx, s, "WorkGroup", func(ctx context.Context) (ergane.WorkGroup, error) { return s.Store.WorkGroup(ctx, name) })
 }
