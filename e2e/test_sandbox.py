@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -424,3 +426,34 @@ def test_a_path_that_is_allowed_is_there_to_read_or_to_write(tmp_path: Path) -> 
     for code, error in ((f"open('{read}/more', 'w')", "OSError"), (f"open('{closed}/data.csv')", "FileNotFoundError")):
         assert (athena.run(sid, code).reason or "").startswith(error)
     end(server)
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/var/tmp"])
+def test_temporary_folders_are_writable_where_data_and_what_is_allowed_lie_in_them(place: str) -> None:
+    """internal/sandbox has the same for what an engine reads, which cannot be moved."""
+    folder = Path(tempfile.mkdtemp(prefix="ergane-test-", dir=place))
+    allowed = folder / "allowed"
+    try:
+        allowed.mkdir()
+        for path in (folder, allowed):
+            path.chmod(0o755)  # sessions have users of their own
+        (allowed / "data").write_text("read")
+        server = Server(folder / "data").start("--allow-path", str(allowed))
+        athena = Athena(server)
+        code = f"""
+import os
+for place in ("/tmp", "/var/tmp"):
+    open(place + "/mine", "w").write("mine")
+    os.makedirs(place + "/a", exist_ok=True)
+    os.rename(place + "/mine", place + "/a/mine")
+spark.range(3).write.csv("file:///var/tmp/three")
+print(spark.read.csv("file:///var/tmp/three").count(), open({str(allowed / "data")!r}).read())
+print(os.path.exists({str(server.data_dir / "keys.json")!r}))
+"""
+        got = athena.run(athena.session(), code)
+        assert got.stdout == b"3 read\nFalse\n", got.stderr
+        assert not Path("/tmp/a").exists()
+        assert not Path("/var/tmp/three").exists()
+        end(server)
+    finally:
+        shutil.rmtree(folder)
