@@ -39,6 +39,7 @@ const byTermination = "The calculation was canceled because its session was term
 // nobody looked. It returns early only when the server stops.
 func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c ergane.Calculation) {
 	x := &run{runner: r, k: k, c: c}
+	r.spared = false
 	x.short, _ = k.Killed()
 	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating
 	if unwanted && !k.Has(c.ID) {
@@ -105,7 +106,7 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 			x.degrade(ctx, x.k.DriverExit())
 		case broken := <-limits:
 			if x.limit == "" {
-				x.limit = broken.sentence
+				x.limit, x.spared = broken.sentence, broken.limit == limitDisk
 				x.m.cfg.Meter.Count(CountLimits, broken.limit)
 			}
 			x.stop(work, x.m.cfg.InterruptGrace)
