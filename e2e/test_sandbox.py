@@ -8,13 +8,14 @@ import re
 import shutil
 import signal
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Athena, Server, boxed, common_folder, end
+from conftest import Athena, Server, boxed, common_folder, end, wait_for
 from faults import alive, await_nothing_left, folder, kernel_pid, shim_pid, store_pid
 from test_commands import ergane
 
@@ -218,8 +219,16 @@ def test_a_sandbox_that_is_off_is_off_and_doctor_says_so(tmp_path: Path) -> None
 
 
 def readiness(server: Server) -> dict[str, Any]:
-    with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/readyz") as answer:
-        return json.load(answer)["sandbox"]
+    """What /readyz says of the sandbox, once it says that sessions can start."""
+
+    def look() -> dict[str, Any] | None:
+        try:
+            with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/readyz") as answer:
+                return json.load(answer)["sandbox"]
+        except urllib.error.HTTPError:  # not ready yet
+            return None
+
+    return wait_for("a ready server", 600, look)
 
 
 def layer_metrics(server: Server) -> dict[str, str]:
