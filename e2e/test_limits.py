@@ -99,6 +99,68 @@ def test_a_session_that_fills_its_folder_is_stopped_and_can_clean_up(bounded: Se
     assert athena.run(sid, "import os; os.remove('large'); print('clean')").stdout == b"clean\n"
 
 
+CHILD = """
+import os, time
+f = open("child", "wb")
+f.write(bytes(60 << 20))
+f.flush()
+os.remove("child")
+time.sleep(3600)
+"""
+
+# What takes 60 MB of the disk and does not look like it, and how to give it back.
+HIDDEN = {
+    "removed and open": (
+        "f = open('large', 'wb')\nf.write(b'x' * (60 << 20))\nf.flush()\nos.remove('large')",
+        "f.close()",
+    ),
+    "never named, in /tmp": (
+        "f = open(os.open('/tmp', os.O_TMPFILE | os.O_RDWR), 'wb')\nf.write(b'x' * (60 << 20))\nf.flush()",
+        "f.close()",
+    ),
+    "removed, in another process": (
+        f"p = subprocess.Popen([sys.executable, '-c', {CHILD!r}])",
+        "p.kill()\np.wait()",
+    ),
+    "empty": (
+        "os.mkdir('many')\nfor n in range(60 << 8): open(f'many/{n}', 'x').close()",
+        "shutil.rmtree('many')",
+    ),
+}
+
+
+@pytest.mark.parametrize("bounded", [("--max-disk", "50m")], indirect=True)
+def test_disk_that_hides_counts_too(bounded: Server) -> None:
+    athena = Athena(bounded)
+    sid = athena.session()
+    for what, (fill, clean) in HIDDEN.items():
+        code = f"import os, shutil, subprocess, sys, time\n{fill}\nwhile True: time.sleep(0.1)"
+        result = athena.run(sid, code)
+        assert result.state == "FAILED", what
+        assert "the session's folder holds more than 52428800 bytes" in (result.reason or ""), (what, result.reason)
+        assert athena.run(sid, f"{clean}\nprint('clean')").stdout == b"clean\n", what
+
+
+@pytest.mark.parametrize("bounded", [("--max-disk", "50m")], indirect=True)
+def test_a_session_that_writes_on_while_it_is_idle_is_ended_with_the_reason(bounded: Server) -> None:
+    athena = Athena(bounded)
+    sid, other = athena.session(), athena.session()
+    code = """
+import threading, time
+def fill():
+    time.sleep(2)  # until the calculation has ended
+    with open("large", "wb") as f:
+        f.write(b"x" * (60 << 20))
+threading.Thread(target=fill).start()
+"""
+    assert athena.run(sid, code).state == "COMPLETED"
+    status = athena.await_session(sid, leave="IDLE TERMINATING")
+    assert status["State"] == "TERMINATED"
+    why = "its folder came to hold more than 52428800 bytes while no calculation ran"
+    assert status["StateChangeReason"] == f"Session was terminated because {why}"
+    assert athena.run(other, "print('unharmed')").stdout == b"unharmed\n"
+
+
 @pytest.mark.parametrize("bounded", [("--api-rate", "5")], indirect=True)
 def test_a_key_that_calls_too_often_is_throttled_and_sdks_get_through(bounded: Server) -> None:
     plain = Athena(bounded, **PLAIN)

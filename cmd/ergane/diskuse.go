@@ -11,7 +11,7 @@ import (
 // errEnough ends a walk whose result is known.
 var errEnough = errors.New("over the limit")
 
-// diskUse is how many bytes of disk the files below dir take up; once that is
+// diskUse is how many bytes of disk the files below dir count; once that is
 // more than limit nothing more is looked at. User code makes and removes files
 // meanwhile: what cannot be read counts as nothing, links are not followed, and
 // a walk that takes too long ends with ctx.
@@ -29,7 +29,7 @@ func diskUse(ctx context.Context, dir string, limit int64) (int64, error) {
 			return nil
 		}
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			sum += st.Blocks * 512
+			sum += diskOf(st.Blocks)
 		}
 		if sum > limit {
 			return errEnough

@@ -170,8 +170,14 @@ func (c *doctorCmd) safety(ctx context.Context) []finding {
 		{Name: "loopback", OK: true, Detail: "the API and S3 listen on this machine alone, unless serve is told otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
 	}
-	info, _, _ := readServerInfo(c.DataDir) // of none: what a server has that is told nothing
-	return append(append(all, sessionKeys(info)...), c.sandbox(ctx)...)
+	info, runs, _ := readServerInfo(c.DataDir) // of none: what a server has that is told nothing
+	all = append(all, sessionKeys(info)...)
+	if runs {
+		if ready, err := askReady(ctx, info); err == nil && ready.Sandbox != nil {
+			all = append(all, ready.Sandbox.finding())
+		}
+	}
+	return append(all, c.sandbox(ctx)...)
 }
 
 // sessionKeys tells what the keys that sessions have are good for.
@@ -193,25 +199,15 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 		return []finding{{Name: "sandbox", Detail: "off: code in a session runs as the server's user and can read that user's files, the keys of the data folder included",
 			Advice: "leave out --sandbox off, or run only code that you would run yourself"}}
 	}
-	quiet := slog.New(slog.DiscardHandler)
-	tried, err := openConfiner(ctx, c.sandboxFlags, c.DataDir, limitFlags{}.live().Memory, engine.Master{}, nil, quiet)
+	l, lacking, err := c.tryLayers(ctx)
 	if err != nil {
 		return []finding{{Name: "sandbox", Detail: err.Error()}}
-	}
-	l := tried.layers
-	if e := c.installed(); e != nil {
-		if l, err = tried.with(ctx, e); err != nil {
-			return []finding{{Name: "sandbox", Detail: err.Error()}}
-		}
-	}
-	if info, ok, err := readServerInfo(c.DataDir); err == nil && ok && info.Group != (sandbox.Layer{}) {
-		l.Group = info.Group
 	}
 	landlock := fmt.Sprintf("active (version %d): sessions reach no file, no abstract socket and no process but their own", l.ABI)
 	if !l.Scopes() {
 		landlock = fmt.Sprintf("active (version %d): sessions reach no file but their own; signals are for version 6 (Linux 6.12)", l.ABI)
 	}
-	return []finding{
+	all := []finding{
 		layerFinding("sandbox: user", l.User, fmt.Sprintf("active: each session runs as a user of its own out of %v", c.SessionUsers),
 			"run the server as root, and it gives each session a user of its own"),
 		layerFinding("sandbox: mounts", l.Mounts, "active: sessions see the system, the engine and their own folder, and a /tmp of their own",
@@ -220,6 +216,31 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 		layerFinding("sandbox: group", l.Group, c.groupDetail(),
 			"start the server where it may make control groups: see docs/ergane.service, or give its container a /sys/fs/cgroup that can be written"),
 	}
+	if lacking != nil {
+		all = append(all, finding{Name: "sandbox", Detail: "serve would not start like this: " + lacking.Error()})
+	}
+	return all
+}
+
+// tryLayers tries the layers as a server would that is started here, and
+// records nothing. lacking is why such a server would refuse.
+func (c *doctorCmd) tryLayers(ctx context.Context) (l sandbox.Layers, lacking, err error) {
+	quiet := slog.New(slog.DiscardHandler)
+	tried, err := newConfiner(c.sandboxFlags, c.DataDir, limitFlags{}.live().Memory, engine.Master{}, nil, quiet)
+	if err != nil {
+		return l, nil, err
+	}
+	e, worked := c.installed(), tried.before.Server
+	if e != nil {
+		worked = tried.before.Sessions
+	}
+	if l, err = tried.detect(ctx, e, tried.expected(worked)); err != nil {
+		return l, nil, err
+	}
+	if info, ok, err := readServerInfo(c.DataDir); err == nil && ok && info.Group != (sandbox.Layer{}) {
+		l.Group = info.Group
+	}
+	return l, tried.lacks(l, worked), nil
 }
 
 // groupDetail tells what a control group does for a session of the default size.

@@ -37,6 +37,8 @@ type readiness struct {
 	Warming int `json:"warming_kernels,omitempty"`
 	// Catalog is how the catalog of all sessions is.
 	Catalog *catalogState `json:"catalog,omitempty"`
+	// Sandbox is what keeps sessions apart.
+	Sandbox *protection `json:"sandbox,omitempty"`
 }
 
 // findServer returns a client of the server on the data dir, and starts one

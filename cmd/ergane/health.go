@@ -24,14 +24,15 @@ func (s *server) registerHealth(mux *http.ServeMux) {
 
 // ready says whether sessions can start and deliver, or what is missing.
 func (s *server) ready() readiness {
+	sandbox := s.protection()
 	if s.s3 != nil {
 		if err := s.s3.Healthy(); err != nil {
-			return readiness{What: "waiting for the embedded S3", Detail: err.Error()}
+			return readiness{What: "waiting for the embedded S3", Detail: err.Error(), Sandbox: &sandbox}
 		}
 	}
 	r := s.engines.ready()
 	r.Waiting, r.Warming = s.manager.Pooled()
 	catalog := s.catalogState()
-	r.Catalog = &catalog
+	r.Catalog, r.Sandbox = &catalog, &sandbox
 	return r
 }

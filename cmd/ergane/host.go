@@ -266,10 +266,6 @@ func (p logPart) Len() int64 {
 	return info.Size()
 }
 
-func (h *host) DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error) {
-	return diskUse(ctx, filepath.Join(h.dir(sessionID), "work"), limit)
-}
-
 func (h *host) Discard(sessionID string) error {
 	return os.RemoveAll(filepath.Join(h.dir(sessionID), "work"))
 }

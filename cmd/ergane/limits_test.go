@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,5 +70,37 @@ func TestDiskUseFollowsNoLinkAndStopsAtTheLimit(t *testing.T) {
 	}
 	if got, err := diskUse(t.Context(), filepath.Join(dir, "gone"), 1000); err != nil || got != 0 {
 		t.Errorf("%d bytes, %v of a folder that is gone", got, err)
+	}
+}
+
+func TestEmptyFilesCount(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for n := range 100 {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := diskUse(t.Context(), dir, 1<<40); err != nil || got < 100*leastFile || got > 102*leastFile {
+		t.Errorf("%d bytes, %v", got, err)
+	}
+}
+
+func TestWhatASessionPrintsPastItsSpoolCounts(t *testing.T) {
+	t.Parallel()
+	h := &host{dataDir: t.TempDir()}
+	dir := h.dir("one")
+	if err := os.MkdirAll(filepath.Join(dir, "work"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	before, err := h.DiskUse(t.Context(), "one", 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "spawn.log"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.DiskUse(t.Context(), "one", 1<<40); err != nil || got < before+1<<20 {
+		t.Errorf("%d bytes, %v; %d without the log", got, err, before)
 	}
 }

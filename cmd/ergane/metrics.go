@@ -9,7 +9,7 @@ import (
 // observed adds /metrics, unsigned like /healthz, before next: a scrape is no
 // client for whom a server has to stay.
 func (s *server) observed(next http.Handler) http.Handler {
-	from := metrics.Sources{Census: s.store.Census, Held: s.manager.Held, Pooled: s.manager.Pooled}
+	from := metrics.Sources{Census: s.store.Census, Held: s.manager.Held, Pooled: s.manager.Pooled, Layers: s.layersActive}
 	if s.s3 != nil {
 		from.Restarts = s.s3.Restarts
 	}

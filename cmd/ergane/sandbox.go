@@ -22,13 +22,14 @@ import (
 
 // sandboxFlags are how far the code of sessions is kept from this machine.
 type sandboxFlags struct {
-	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor), strict (refuse to start without a user or mounts of their own, and Landlock) or off." enum:"auto,strict,off" default:"auto" env:"ERGANE_SANDBOX"`
+	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
 	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
 	SessionUsers sandbox.Users `help:"Numbers of the users that sessions run as where the server is root; nobody else may have them." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
 	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user or a control group of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
 }
 
 const (
+	sandboxAuto   = "auto"
 	sandboxOff    = "off"
 	sandboxStrict = "strict"
 	// sessionUser is what a session's own user is called in the session.
@@ -40,8 +41,27 @@ func (f sandboxFlags) check() error {
 	if f.MaxProcesses < 0 {
 		return errors.New("--max-processes is negative; 0 is no limit")
 	}
+	if _, err := f.named(); err != nil {
+		return err
+	}
 	_, _, err := f.allowed()
 	return err
+}
+
+// named are the layers that --sandbox names; none with auto (also where it is empty), strict and off.
+func (f sandboxFlags) named() ([]string, error) {
+	if slices.Contains([]string{"", sandboxAuto, sandboxStrict, sandboxOff}, f.Sandbox) {
+		return nil, nil
+	}
+	var names []string
+	for name := range strings.SplitSeq(f.Sandbox, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(sandbox.Names, name) {
+			return nil, fmt.Errorf("--sandbox %s: %q is not auto, strict, off or a layer (%s)", f.Sandbox, name, strings.Join(sandbox.Names, ", "))
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // allowed are the paths that --allow-path names.
@@ -92,7 +112,11 @@ type confiner struct {
 	view    sandbox.View // of all sessions
 	memory  int64        // that all sessions may have together; 0 is any
 	shared  bool         // the executors are elsewhere, and know the server's user
+	named   []string     // layers without which nothing starts
 	log     *slog.Logger
+
+	trying sync.Mutex // held while the layers are tried, which may take its time
+	before proven     // what has worked; guarded by trying
 
 	mu     sync.Mutex
 	user   int            // the last one given out; guarded by mu
@@ -100,32 +124,47 @@ type confiner struct {
 	layers sandbox.Layers // guarded by mu
 }
 
-// openConfiner finds out what works here. hidden are files of the server's
-// beside its data dir; memory is what sessions may have together. It is nil
-// with --sandbox off.
-func openConfiner(ctx context.Context, f sandboxFlags, dataDir string, memory int64, master engine.Master, hidden []string, log *slog.Logger) (*confiner, error) {
+// newConfiner makes one that has tried nothing yet. hidden are files of the
+// server's beside its data dir; memory is what sessions may have together. It
+// is nil with --sandbox off.
+func newConfiner(f sandboxFlags, dataDir string, memory int64, master engine.Master, hidden []string, log *slog.Logger) (*confiner, error) {
 	if f.Sandbox == sandboxOff {
 		return nil, nil
 	}
 	c := &confiner{flags: f, dataDir: dataDir, claims: sandbox.ClaimsDir, memory: memory, shared: !master.Here(), log: log}
 	var err error
+	if c.named, err = f.named(); err != nil {
+		return nil, err
+	}
 	if c.view, err = f.view(append(slices.Clip(hidden), dataDir)); err != nil {
 		return nil, err
 	}
 	if c.shared {
 		c.view = c.view.AndRead(clusterFiles()...)
 	}
-	if c.layers, err = c.detect(ctx, nil); err != nil {
-		return nil, err
+	c.before, err = readProven(dataDir)
+	return c, err
+}
+
+// open finds out what works here, and refuses less than before.
+func (c *confiner) open(ctx context.Context) error {
+	l, err := c.detect(ctx, nil, c.expected(c.before.Server))
+	if err != nil {
+		return err
 	}
-	log.Info("sandbox", "user", describeLayer(c.layers.User), "mounts", describeLayer(c.layers.Mounts), "landlock", describeLayer(c.layers.Landlock),
-		"group", describeLayer(c.layers.Group))
-	return c, c.strict(c.layers)
+	c.layers = l
+	c.log.Info("sandbox", "user", describeLayer(l.User), "mounts", describeLayer(l.Mounts), "landlock", describeLayer(l.Landlock),
+		"group", describeLayer(l.Group))
+	if err := c.lacks(l, c.before.Server); err != nil {
+		return err
+	}
+	c.warn(l)
+	return c.remember(proven{Server: l.Active(), Sessions: c.before.Sessions.and(l.Active())})
 }
 
 func describeLayer(l sandbox.Layer) string {
 	if l.Active {
-		return "active"
+		return layerActive
 	}
 	return l.Why
 }
@@ -140,9 +179,14 @@ func clusterFiles() (files []string) {
 	return append(files, "/var/run/secrets/kubernetes.io")
 }
 
-// detect tries the layers; e may be nil.
-func (c *confiner) detect(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
-	s := sandbox.Setup{Stage: []string{self, "confine"}, DataDir: c.dataDir, View: c.view, Users: c.flags.SessionUsers}
+// detect tries the layers, those that should work more than once; e may be nil.
+func (c *confiner) detect(ctx context.Context, e *engine.Engine, expected []string) (sandbox.Layers, error) {
+	s := sandbox.Setup{
+		Stage: []string{self, "confine"}, DataDir: c.dataDir, View: c.view, Users: c.flags.SessionUsers, Expected: expected,
+		Again: func(missing []string, l sandbox.Layers) {
+			c.log.Info("sandbox: trying again", "layers", strings.Join(missing, ","), "reason", l.Named(missing[0]).Why)
+		},
+	}
 	if e != nil {
 		s.View, s.Need = s.View.AndRead(e.Needs()...), e.Programs()
 	}
@@ -173,22 +217,30 @@ func (c *confiner) known() sandbox.Layers {
 
 // with are the layers that work with an engine: a session's own user may not be able to read it.
 func (c *confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
+	c.trying.Lock()
+	defer c.trying.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tried == e || !c.layers.User.Active {
-		return c.layers, nil
+	tried, known := c.tried, c.layers
+	c.mu.Unlock()
+	if tried == e || !known.User.Active {
+		return known, nil
 	}
-	l, err := c.detect(ctx, e)
+	l, err := c.detect(ctx, e, c.expected(c.before.Sessions))
 	if err == nil {
-		err = c.strict(l)
+		err = c.lacks(l, c.before.Sessions)
 	}
 	if err != nil {
 		return l, err
 	}
-	if !l.User.Active {
-		c.log.Warn("sessions share the server's user", "reason", l.User.Why)
+	if !slices.Equal(l.Active(), known.Active()) {
+		c.warn(l)
 	}
+	if err := c.remember(proven{Server: c.before.Server, Sessions: l.Active()}); err != nil {
+		return l, err
+	}
+	c.mu.Lock()
 	c.tried, c.layers = e, l
+	c.mu.Unlock()
 	return l, nil
 }
 

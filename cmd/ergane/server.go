@@ -67,9 +67,11 @@ type server struct {
 	catalog *metastore.Server // nil where the server keeps none
 	manager *session.Manager
 	metrics *metrics.Metrics
-	http    *http.Server
-	socket  net.Listener
-	busy    activity
+	// confiner is nil with --sandbox off.
+	confiner *confiner
+	http     *http.Server
+	socket   net.Listener
+	busy     activity
 
 	installing sync.WaitGroup
 	stop       context.CancelFunc
@@ -118,16 +120,19 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	if s.engines, err = newEngines(work, cfg.EngineDir, log); err != nil {
 		return nil, err
 	}
-	confiner, err := openConfiner(ctx, cfg.Sandbox, cfg.DataDir, cfg.Limits.live().Memory, cfg.Cluster.master, cfg.Secrets, log)
+	s.confiner, err = newConfiner(cfg.Sandbox, cfg.DataDir, cfg.Limits.live().Memory, cfg.Cluster.master, cfg.Secrets, log)
 	if err != nil {
 		return nil, err
 	}
-	if confiner != nil {
-		s.info.Group = confiner.layers.Group
+	if s.confiner != nil {
+		if err := s.confiner.open(ctx); err != nil {
+			return nil, err
+		}
+		s.info.Group = s.confiner.layers.Group
 	}
 	s.installing.Go(s.engines.run)
 
-	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, confiner: confiner, log: log}
+	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, confiner: s.confiner, log: log}
 	if cfg.ExitIdle > 0 {
 		h.deadMan = orphanedFor
 	}

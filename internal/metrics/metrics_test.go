@@ -77,6 +77,7 @@ func watched(m *metrics.Metrics, c ergane.Census, err error) {
 		Held:     func() int { return 5 },
 		Restarts: func() int64 { return 2 },
 		Pooled:   func() (int, int) { return 3, 1 },
+		Layers:   func() map[string]bool { return map[string]bool{"user": false, "mounts": true} },
 	})
 }
 
@@ -192,6 +193,8 @@ func TestSourcesAreAskedAtEachScrape(t *testing.T) {
 		"ergane_held_requests{}":               5,
 		"ergane_pool_kernels{state=waiting}":   3,
 		"ergane_pool_kernels{state=warming}":   1,
+		"ergane_sandbox_layer{layer=mounts}":   1,
+		"ergane_sandbox_layer{layer=user}":     0,
 		"ergane_s3_restarts_total{}":           2,
 	})
 }

@@ -14,7 +14,8 @@ type Sources struct {
 	Census   func(context.Context) (ergane.Census, error)
 	Held     func() int
 	Pooled   func() (waiting, warming int)
-	Restarts func() int64 // of the embedded S3; nil where there is none
+	Layers   func() map[string]bool // of the sandbox, by name: whether sessions have them; nil is none
+	Restarts func() int64           // of the embedded S3; nil where there is none
 }
 
 // Watch adds what the sources tell. It is called once.
@@ -31,10 +32,27 @@ func (m *Metrics) Watch(s Sources) {
 			ConstLabels: prometheus.Labels{"state": state},
 		}, func() float64 { return float64(count()) }))
 	}
+	if s.Layers != nil {
+		m.watchLayers(s.Layers)
+	}
 	if s.Restarts != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "ergane_s3_restarts_total", Help: "How often the embedded S3 had to be started anew.",
 		}, func() float64 { return float64(s.Restarts()) }))
+	}
+}
+
+func (m *Metrics) watchLayers(active func() map[string]bool) {
+	for name := range active() {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ergane_sandbox_layer", Help: "Whether sessions have this layer of the sandbox: 1, or 0.",
+			ConstLabels: prometheus.Labels{"layer": name},
+		}, func() float64 {
+			if active()[name] {
+				return 1
+			}
+			return 0
+		}))
 	}
 }
 

@@ -23,37 +23,12 @@ type Setup struct {
 	View    View     // without a session's own folders
 	Users   Users
 	Need    []string // files that sessions have to be able to read
+	// Expected are layers that should work: they are not given up before
+	// several tries have failed.
+	Expected []string
+	// Again is told before each of those; it may be nil.
+	Again func(missing []string, l Layers)
 }
-
-// A Layer is one way to keep user code to its session.
-type Layer struct {
-	Active bool   `json:"active"`
-	Why    string `json:"why,omitzero"` // it is not
-}
-
-// Layers are what works on this machine, for this user.
-type Layers struct {
-	User     Layer `json:"user"`
-	Mounts   Layer `json:"mounts"`
-	Landlock Layer `json:"landlock"`
-	ABI      int   `json:"abi"` // the version of Landlock
-	Group    Layer `json:"group"`
-
-	groups Groups
-}
-
-// NewGroup is a control group for a session, to be made. all is the name that
-// the sessions of a server share, name that of the session. It is nil where
-// there can be none.
-func (l Layers) NewGroup(all, name string) *Group {
-	if !l.Group.Active {
-		return nil
-	}
-	return l.groups.group(groupPrefix+all, name)
-}
-
-// Scopes tells whether Landlock also keeps signals and abstract sockets inside.
-func (l Layers) Scopes() bool { return l.Landlock.Active && l.ABI >= abiScopes }
 
 const (
 	notRoot = "the server does not run as root"
@@ -81,7 +56,7 @@ func Detect(ctx context.Context, s Setup) (Layers, error) {
 	if err := t.prepare(); err != nil {
 		return Layers{}, fmt.Errorf("try the sandbox: %w", err)
 	}
-	return t.run(ctx), ctx.Err()
+	return t.repeat(ctx), ctx.Err()
 }
 
 type trial struct {
@@ -117,7 +92,7 @@ func (t *trial) run(ctx context.Context) Layers {
 		l.User = Layer{Why: notRoot}
 	case err != nil: // because of the user?
 		if l.Mounts = layer(t.try(ctx, 0, true, l.Landlock.Active)); !l.Mounts.Active {
-			l.User.Why = noNames
+			l.User.Why = noNames // but it may still be worth another try
 		}
 	}
 	l.groups, err = findGroups()
@@ -154,13 +129,6 @@ func (t *trial) tryGroup(ctx context.Context, groups Groups) (err error) {
 		err = errors.New("the process did not come into its control group")
 	}
 	return err
-}
-
-func layer(err error) Layer {
-	if err != nil {
-		return Layer{Why: err.Error()}
-	}
-	return Layer{Active: true}
 }
 
 // try starts a process through some of the layers; it fails if one cannot be
@@ -228,10 +196,17 @@ func (p Policy) run(ctx context.Context) (report, error) {
 	defer null.Close()
 	cmd.ExtraFiles = []*os.File{null, null, read} // 3, 4, policyFD
 	if err := cmd.Run(); err != nil {
-		if said := strings.TrimSpace(words.String()); said != "" {
-			return report{}, errors.New(said)
+		if ctx.Err() != nil {
+			return report{}, fmt.Errorf("%w: it was not done within %s", errPasses, probeLimit)
 		}
-		return report{}, err // the system's word on the namespaces
+		said := strings.TrimSpace(words.String())
+		if said == "" {
+			said = err.Error() // the system's word on the namespaces
+		}
+		if passes(err) {
+			return report{}, fmt.Errorf("%w: %s", errPasses, said)
+		}
+		return report{}, errors.New(said)
 	}
 	var r report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {

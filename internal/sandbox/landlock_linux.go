@@ -121,7 +121,7 @@ func grants(v View, mounts bool) (all []grant) {
 		all = append(all, grant{p, anything})
 	}
 	// Everybody's, where there are no mounts, unless something is in there that is not.
-	for _, p := range []string{"/tmp", "/var/tmp"} {
+	for _, p := range temporaries {
 		if mounts || slices.Equal(around(p, fixed), []string{p}) {
 			all = append(all, grant{p, anything})
 		}

@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -38,6 +39,45 @@ func TestMountsLeaveNothingButTheView(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTemporaryFoldersAreItsOwnWhateverLiesInTheMachines(t *testing.T) {
+	t.Parallel()
+	for _, machines := range temporaries {
+		engine, err := os.MkdirTemp(machines, "ergane-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(engine) })
+		for _, dir := range []string{engine, filepath.Join(engine, "lib")} {
+			if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755), os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lib, name := filepath.Join(engine, "lib"), filepath.Base(engine)
+		for _, read := range [][]string{{lib}, {lib, "/var"}} { // the machine's /var/tmp is in that
+			for _, user := range []int{0, testUser} {
+				p := newPlace(t)
+				p.View = p.View.AndRead(read...)
+				p.Mounts, p.Landlock = true, true
+				if user != 0 {
+					p.own(user)
+				}
+				p.want([]string{
+					"write /tmp/" + name + ".new", "write /var/tmp/" + name + ".new",
+					"read " + filepath.Join(lib, "file"), "write " + filepath.Join(lib, "new"), "read " + filepath.Join(engine, "file"),
+				}, "done", "done", "done", "read-only file system", "not there")
+				for _, dir := range temporaries {
+					if _, err := os.Lstat(filepath.Join(dir, name+".new")); err == nil {
+						t.Errorf("%v, user %d: %s is the machine's", read, user, dir)
+						os.Remove(filepath.Join(dir, name+".new"))
+					}
+				}
+			}
+		}
+	}
+}
+
+var temporaries = []string{"/tmp", "/var/tmp"}
 
 func TestLandlockLeavesNothingButTheView(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ type tree struct {
 	fd     int
 	path   string
 	folder bool
+	ifDir  bool // it is left out where the view has no folder there, and no room for one
 }
 
 // mounts gives this process a file system that has the view in it and nothing
@@ -45,8 +46,6 @@ func mounts(p *Policy) error {
 	if err := nameUser(p); err != nil {
 		return fmt.Errorf("name the user: %w", err)
 	}
-	os.MkdirAll("/var", 0o755)
-	os.Symlink("/tmp", "/var/tmp") // nobody else's either
 	for _, path := range append(view.hides, "/") {
 		if err := protect(path); err != nil {
 			return err
@@ -74,12 +73,14 @@ func collect(v View) (c collected, err error) {
 		}
 		return err
 	}
-	if v.Tmp != "" {
-		if err := add("/tmp", v.Tmp, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV); err != nil {
-			return c, err
+	for _, e := range v.withTmp() {
+		if e.kind == temporary {
+			if err := add(e.path, v.Tmp, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV); err != nil {
+				return c, err
+			}
+			c.trees[len(c.trees)-1].ifDir = true
+			continue
 		}
-	}
-	for _, e := range v.entries() {
 		st, err := os.Lstat(e.path)
 		if err == nil && st.Mode()&fs.ModeSymlink != 0 && filepath.Dir(e.path) != "/" {
 			st, err = os.Stat(e.path)
@@ -131,7 +132,7 @@ func take(path string, attr uint64) (tree, error) {
 	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &set); err != nil {
 		return tree{}, &os.PathError{Op: "protect mount", Path: path, Err: err}
 	}
-	return tree{fd, path, st.IsDir()}, nil
+	return tree{fd: fd, path: path, folder: st.IsDir()}, nil
 }
 
 // emptyRoot makes an empty folder the root of everything; at is any folder to do it at.
@@ -167,13 +168,21 @@ func (c collected) place() error {
 }
 
 func (t tree) place() error {
-	if err := makePoint(t.path, t.folder); err != nil {
+	if t.fd >= 0 {
+		defer unix.Close(t.fd)
+	}
+	err := makePoint(t.path, t.folder)
+	if t.ifDir {
+		if st, err := os.Lstat(t.path); err != nil || !st.IsDir() { // in a /var that is the machine's: none, or a link
+			return nil
+		}
+	}
+	if err != nil {
 		return err
 	}
 	if t.fd < 0 {
 		return unix.Mount("tmpfs", t.path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=1m")
 	}
-	defer unix.Close(t.fd)
 	if err := unix.MoveMount(t.fd, "", unix.AT_FDCWD, t.path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return &os.PathError{Op: "mount", Path: t.path, Err: err}
 	}

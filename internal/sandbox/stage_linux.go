@@ -11,8 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stageFailed is the exit status of a stage that could not do what it was told.
-const stageFailed = 125
+// The exit status of a stage that could not do what it was told: because the
+// machine had no room for it just then, and for any other reason.
+const (
+	stageShort  = 124
+	stageFailed = 125
+)
 
 // Main is the main function of the stage; args is the command that it becomes.
 // It returns only where that fails, with an exit status, after a line on stderr.
@@ -30,6 +34,9 @@ func Main(args []string) int {
 		err = fmt.Errorf("become %s: %w", args[0], err)
 	}
 	fmt.Fprintln(os.Stderr, "the sandbox could not be made:", err)
+	if passes(err) {
+		return stageShort
+	}
 	return stageFailed
 }
 

@@ -14,8 +14,8 @@ type View struct {
 	Read   []string `json:"read"`  // to read and to execute
 	Write  []string `json:"write"` // to write, too
 	Hidden []string `json:"hidden"`
-	// Tmp is the folder that /tmp is where there are mounts; empty or without
-	// mounts, /tmp is everybody's.
+	// Tmp is the folder that /tmp and /var/tmp are where there are mounts;
+	// without them both are everybody's.
 	Tmp string `json:"tmp,omitzero"`
 }
 
@@ -70,6 +70,7 @@ const (
 	toRead kind = iota
 	toWrite
 	hidden
+	temporary
 )
 
 type entry struct {
@@ -90,17 +91,40 @@ func (v View) entries() []entry {
 	for _, p := range v.Write {
 		all = append(all, entry{p, toWrite})
 	}
-	byPath := map[string]kind{}
+	kinds := map[string]kind{}
 	for _, e := range all {
-		byPath[e.path] = e.kind
+		kinds[e.path] = e.kind
 	}
 	all = all[:0]
-	for p, k := range byPath {
+	for p, k := range kinds {
 		all = append(all, entry{p, k})
 	}
-	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.path, b.path) })
+	slices.SortFunc(all, byPath)
 	return all
 }
+
+// temporaries are what programs take for folders that everybody may write.
+var temporaries = []string{"/tmp", "/var/tmp"}
+
+// withTmp are the entries and the temporary folders, each in its place: on
+// what is more general, such as a /var to read, and below what is more
+// specific, such as an engine in /var/tmp. One that the view names itself is
+// meant to be the machine's.
+func (v View) withTmp() []entry {
+	all := v.entries()
+	if v.Tmp == "" {
+		return all
+	}
+	for _, p := range temporaries {
+		if !slices.ContainsFunc(all, func(e entry) bool { return e.path == p }) {
+			all = append(all, entry{p, temporary})
+		}
+	}
+	slices.SortFunc(all, byPath)
+	return all
+}
+
+func byPath(a, b entry) int { return cmp.Compare(a.path, b.path) }
 
 // within: p is dir or below it.
 func within(p, dir string) bool {

@@ -56,14 +56,27 @@ func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- 
 
 // overDisk says that the session's folder has become too large.
 func (r *runner) overDisk(ctx context.Context) breach {
+	switch _, over, err := r.measure(ctx, r.m.cfg.MaxDisk); {
+	case err != nil:
+		return breach{limitDisk, "the calculation was stopped because " + err.Error()}
+	case over:
+		return breach{limitDisk, fmt.Sprintf("the calculation was stopped because the session's folder holds more than %d bytes", r.m.cfg.MaxDisk)}
+	}
+	return breach{}
+}
+
+// measure tells how large the session's folder is, as far as that matters to a
+// limit. The error, a clause, is of a folder that cannot be measured; what
+// else fails is no reason to stop anything.
+func (r *runner) measure(ctx context.Context, limit int64) (used int64, over bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, measureFor)
 	defer cancel()
-	limit := r.m.cfg.MaxDisk
-	switch used, err := r.m.host.DiskUse(bounded, r.id, limit); {
+	used, err = r.m.host.DiskUse(bounded, r.id, limit)
+	switch {
 	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
-		return breach{limitDisk, fmt.Sprintf("the calculation was stopped because the session's folder has so many files that they cannot be measured within %s", measureFor)}
-	case err != nil || used <= limit:
-		return breach{}
+		return 0, false, fmt.Errorf("the session's folder has so many files that they cannot be measured within %s", measureFor)
+	case err != nil:
+		return 0, false, nil
 	}
-	return breach{limitDisk, fmt.Sprintf("the calculation was stopped because the session's folder holds more than %d bytes", limit)}
+	return used, used > limit, nil
 }

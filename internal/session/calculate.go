@@ -42,6 +42,7 @@ const byTermination = "The calculation was canceled because its session was term
 func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c ergane.Calculation) {
 	x := &run{runner: r, k: k, c: c}
 	defer r.m.figures.forget(c.ID)
+	r.spared = false
 	x.short, _ = k.Killed()
 	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating
 	if unwanted && !k.Has(c.ID) {
@@ -108,7 +109,7 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 			x.degrade(ctx, x.k.DriverExit())
 		case broken := <-limits:
 			if x.limit == "" {
-				x.limit = broken.sentence
+				x.limit, x.spared = broken.sentence, broken.limit == limitDisk
 				x.m.cfg.Meter.Count(CountLimits, broken.limit)
 			}
 			x.stop(work, x.m.cfg.InterruptGrace)

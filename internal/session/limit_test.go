@@ -135,3 +135,50 @@ func TestCalculationOfASessionWhoseFolderGrewTooLargeIsStopped(t *testing.T) {
 		h.awaitSession(sid, ergane.SessionIdle)
 	})
 }
+
+func TestASessionWhoseFolderGrowsTooLargeWhileItIsIdleIsEnded(t *testing.T) {
+	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+		h.machine.Set(faults{DiskUse: 1000})
+		sid := h.idle()
+		h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
+		time.Sleep(5 * time.Minute) // of the bubble
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.machine.Set(faults{DiskUse: 1001})
+		h.awaitSession(sid, ergane.SessionTerminated)
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 1000 bytes while no calculation ran")
+		if n := h.meter.count(session.CountLimits, "disk"); n != 1 {
+			h.Errorf("counted %d times", n)
+		}
+		h.gone(sid)
+	})
+}
+
+func TestASessionWhoseCalculationWasStoppedForItsDiskMayCleanUpButNotGrow(t *testing.T) {
+	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+		h.machine.Set(faults{DiskUse: 5000})
+		sid := h.idle()
+		h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
+		time.Sleep(5 * time.Minute)
+		h.machine.Set(faults{DiskUse: 5100})
+		time.Sleep(5 * time.Minute)
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.kill() // the next server does not know, and goes by what it finds
+		h.serve()
+		time.Sleep(5 * time.Minute)
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.machine.Set(faults{DiskUse: 5201})
+		h.awaitSession(sid, ergane.SessionTerminated)
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 5200 bytes while no calculation ran")
+	})
+}
+
+func TestOneThatDoesNotCleanUpIsEnded(t *testing.T) {
+	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+		h.machine.Set(faults{DiskUse: 5000})
+		sid := h.idle()
+		h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
+		h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
+		h.awaitSession(sid, ergane.SessionTerminated)
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 1000 bytes while no calculation ran")
+	})
+}

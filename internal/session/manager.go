@@ -222,7 +222,7 @@ func (m *Manager) own(id string, k Kernel, adopt bool) {
 		}
 		return
 	}
-	r := &runner{m: m, id: id, given: k, adopt: adopt, nudges: make(chan struct{}, 1), looks: make(chan struct{}, 1), log: m.log.With("session", id)}
+	r := &runner{m: m, id: id, given: k, adopt: adopt, spared: adopt, nudges: make(chan struct{}, 1), looks: make(chan struct{}, 1), log: m.log.With("session", id)}
 	m.runners[id] = r
 	m.running.Go(func() {
 		r.run(m.ctx)

@@ -31,6 +31,11 @@ type runner struct {
 	idle clock
 	// delivered are calculations that are, and whose files are still there. The runner's own.
 	delivered []string
+	// watch measures the folder while no calculation runs; nil: nothing does. The runner's own.
+	watch *idleWatch
+	// spared says that the folder may be too large, as a calculation was
+	// stopped for it, and is to be cleaned up by the next. The runner's own.
+	spared bool
 	// astray says that a kernel may live that cannot be reached. The runner's own.
 	astray bool
 }
@@ -49,6 +54,7 @@ func (r *runner) run(ctx context.Context) {
 	if k != nil {
 		defer k.Detach()
 	}
+	defer r.unwatch()
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -87,6 +93,7 @@ func (r *runner) live(ctx context.Context, k Kernel) bool {
 		r.end(ctx, r.deathReason(k))
 		return false
 	case len(open) > 0:
+		r.unwatch()
 		r.calculate(ctx, k, s, open[0])
 		return true
 	case s.Status.State == ergane.SessionTerminating:
@@ -119,18 +126,23 @@ func (r *runner) rest(ctx context.Context, k Kernel, s ergane.Session) {
 	if s.Status.State == ergane.SessionDegraded {
 		driver = nil
 	}
+	expire := func(reason string) {
+		r.persist(ctx, "expire the session", func() error {
+			_, _, err := r.m.moveSession(ctx, ergane.SessionExpires(r.id, time.Now(), reason))
+			return err
+		})
+	}
 	select {
 	case <-ctx.Done():
 	case <-r.nudges:
 	case <-k.Done():
 	case <-driver:
 		r.degrade(ctx, k.DriverExit())
+	case broken := <-r.watchDisk(ctx):
+		r.m.cfg.Meter.Count(CountLimits, broken.limit)
+		expire(broken.sentence)
 	case <-idle.C:
-		reason := fmt.Sprintf("Session was terminated because it was idle for %s", minutes(s.IdleTimeout))
-		r.persist(ctx, "expire the session", func() error {
-			_, _, err := r.m.moveSession(ctx, ergane.SessionExpires(r.id, time.Now(), reason))
-			return err
-		})
+		expire(fmt.Sprintf("Session was terminated because it was idle for %s", minutes(s.IdleTimeout)))
 	}
 }
 

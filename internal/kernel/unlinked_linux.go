@@ -1,0 +1,153 @@
+package kernel
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// DiskBeside is how many bytes of disk a session's kernel takes up beside the
+// files that have names in its work folder: those that its processes hold open,
+// or mapped, and have removed, and spawn.log. In file is told what one takes
+// of so many blocks of 512 bytes. What cannot be read counts as nothing.
+func DiskBeside(ctx context.Context, dir string, file func(blocks int64) int64) int64 {
+	dir, err := resolve(dir)
+	if err != nil {
+		return 0
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0
+	}
+	defer root.Close()
+	var sum int64
+	if st, err := root.Lstat(spawnLog); err == nil {
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+			sum += file(sys.Blocks)
+		}
+	}
+	var work unix.Stat_t
+	if unix.Lstat(filepath.Join(dir, workFolder), &work) != nil {
+		return sum
+	}
+	h, err := readDocument(root, handleFile, parseHandle)
+	if err != nil {
+		return sum
+	}
+	if shim, err := readStat(h.ShimPID); err != nil || shim.start != h.ShimStart {
+		return sum
+	}
+	u := unlinked{within: []string{filepath.Join(dir, workFolder), "/tmp", "/var/tmp"}, dev: work.Dev, file: file, seen: map[uint64]bool{}}
+	for _, pid := range descendants(h.ShimPID) {
+		if ctx.Err() != nil {
+			break
+		}
+		u.open(pid)
+		u.mapped(pid)
+	}
+	return sum + u.sum
+}
+
+// descendants lists all that a process has started, and what that has, as far
+// as it stands still to be looked at. A shim's are its session's: what one of
+// them leaves becomes the shim's own child.
+func descendants(of int) (all []int) {
+	below := map[int][]int{}
+	processes(func(pid int, st procStat) bool {
+		below[st.ppid] = append(below[st.ppid], pid)
+		return false
+	})
+	for next := below[of]; len(next) > 0; {
+		pid := next[0]
+		all, next = append(all, pid), append(next[1:], below[pid]...)
+		delete(below, pid)
+	}
+	return all
+}
+
+// unlinked sums up files of one file system that have no name any more, each
+// once, whoever has it. The names that they had are as the process sees them,
+// which has the same paths as we do, and a /tmp of its own.
+type unlinked struct {
+	within []string // folders that they were in
+	dev    uint64
+	file   func(blocks int64) int64
+	seen   map[uint64]bool
+	sum    int64
+}
+
+// open adds what a process has open.
+func (u *unlinked) open(pid int) {
+	folder := fmt.Sprintf("/proc/%d/fd", pid)
+	d, err := os.Open(folder)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(1024)
+		for _, name := range names {
+			link := filepath.Join(folder, name)
+			if to, err := os.Readlink(link); err == nil {
+				u.add(to, link)
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// maxMaps is how much is read of what a process has mapped.
+const maxMaps = 16 << 20
+
+// mapped adds what a process has mapped, and perhaps closed. Only root may look.
+func (u *unlinked) mapped(pid int) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(io.LimitReader(f, maxMaps))
+	for lines.Scan() {
+		// 7f00-7f10 r--p 00000000 fd:00 1234    /path (deleted)
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 7 || !strings.HasSuffix(lines.Text(), removed) {
+			continue
+		}
+		_, path, _ := strings.Cut(lines.Text(), " /")
+		u.add("/"+path, fmt.Sprintf("/proc/%d/map_files/%s", pid, fields[0]))
+	}
+}
+
+// removed is how /proc marks the name of a file that has none any more.
+const removed = " (deleted)"
+
+// add counts a file that was called so and is to be had at link.
+func (u *unlinked) add(called, link string) {
+	if !strings.HasSuffix(called, removed) || !u.ours(called) {
+		return
+	}
+	var st unix.Stat_t
+	if unix.Stat(link, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 0 || st.Dev != u.dev || u.seen[st.Ino] {
+		return
+	}
+	u.seen[st.Ino] = true
+	u.sum += u.file(st.Blocks)
+}
+
+func (u *unlinked) ours(path string) bool {
+	for _, dir := range u.within {
+		if strings.HasPrefix(path, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
