@@ -43,7 +43,7 @@ func (k *Kernel) hurry() {
 		return
 	}
 	for range 3 { // a thread that was started meanwhile has the value of its starter
-		if raise(append(tree(k.handle.ShimPID), k.handle.ShimPID)) == 0 {
+		if raise(append(descendants(k.handle.ShimPID), k.handle.ShimPID)) == 0 {
 			return
 		}
 	}
@@ -68,11 +68,11 @@ func raise(pids []int) (found int) {
 	return found
 }
 
-// tree lists all that a process has started, directly or not.
-func tree(pid int) []int {
+// descendants lists all that a process has started, directly or not.
+func descendants(pid int) []int {
 	var all []int
 	for _, child := range children(pid) {
-		all = append(append(all, child), tree(child)...)
+		all = append(append(all, child), descendants(child)...)
 	}
 	return all
 }

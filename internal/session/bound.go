@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -62,6 +63,8 @@ func (r *runner) overDisk(ctx context.Context) breach {
 	switch used, err := r.m.host.DiskUse(bounded, r.id, limit); {
 	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
 		return breach{limitDisk, fmt.Sprintf("the calculation was stopped because the session's folder has so many files that they cannot be measured within %s", measureFor)}
+	case errors.Is(err, ErrUnmeasurable):
+		return breach{limitDisk, "the calculation was stopped because the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile"}
 	case err != nil || used <= limit:
 		return breach{}
 	}

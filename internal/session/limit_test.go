@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -132,6 +134,19 @@ func TestCalculationOfASessionWhoseFolderGrewTooLargeIsStopped(t *testing.T) {
 		cid := h.submit(sid, "sleep 1h")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because the session's folder holds more than 1000 bytes")
+		h.awaitSession(sid, ergane.SessionIdle)
+	})
+}
+
+func TestCalculationThatMakesItsFolderUnmeasurableIsStopped(t *testing.T) {
+	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+		h.machine.Set(faults{Unmeasurable: errors.New("too many open files")})
+		sid := h.idle()
+		h.awaitCalculation(h.submit(sid, "sleep 1m"), ergane.CalculationCompleted) // which is not its fault
+		h.machine.Set(faults{Unmeasurable: fmt.Errorf("%w: why", session.ErrUnmeasurable)})
+		cid := h.submit(sid, "sleep 1h")
+		h.awaitCalculation(cid, ergane.CalculationFailed)
+		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile")
 		h.awaitSession(sid, ergane.SessionIdle)
 	})
 }

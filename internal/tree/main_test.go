@@ -22,6 +22,7 @@ import (
 var deeds = map[string]func() error{
 	"remove":    func() error { return tree.Remove("tree") },
 	"removeall": func() error { return os.RemoveAll("tree") },
+	"use":       sayUse,
 	"mount":     removeMountPoint,
 }
 
@@ -65,9 +66,9 @@ func child(t *testing.T, deed, dir string, user int, flags uintptr) string {
 	return string(out)
 }
 
-// nest makes folders within each other, and in each a file that takes up room,
-// and calls within for the lowest.
-func nest(t *testing.T, dir string, depth int, name string, within func(at int)) {
+// nest makes folders within each other, beside each a file that takes up room,
+// and calls within for the lowest. It returns how much room they all take.
+func nest(t *testing.T, dir string, depth int, name string, within func(at int)) (use int64) {
 	t.Helper()
 	at, err := unix.Open(dir, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	must(t, err)
@@ -75,16 +76,27 @@ func nest(t *testing.T, dir string, depth int, name string, within func(at int))
 		must(t, unix.Mkdirat(at, name, 0o700))
 		file, err := unix.Openat(at, "file", unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 		must(t, err)
-		must(t, unix.Close(file))
+		must(t, unix.Fallocate(file, 0, 0, 8<<10))
 		next, err := unix.Openat(at, name, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		must(t, err)
+		use += blocks(t, at) + blocks(t, file)
+		must(t, unix.Close(file))
 		must(t, unix.Close(at))
 		at = next
 	}
 	if within != nil {
 		within(at)
 	}
+	use += blocks(t, at)
 	must(t, unix.Close(at))
+	return use
+}
+
+func blocks(t *testing.T, fd int) int64 {
+	t.Helper()
+	var st unix.Stat_t
+	must(t, unix.Fstat(fd, &st))
+	return st.Blocks * 512
 }
 
 // own makes a folder, and what is in it, that of the ordinary user.

@@ -1,11 +1,13 @@
 //go:build !linux
 
-// Package tree removes folders. Only on Linux does it do so against the will of
+// Package tree removes and measures folders. Only on Linux does it do so against the will of
 // those who have made what is in them; nothing else runs sessions.
 package tree
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,4 +25,27 @@ func Clear(folder *os.File, keep ...string) error {
 		}
 	}
 	return err
+}
+
+// ErrLost is for Linux.
+var ErrLost = errors.New("the folder cannot be measured")
+
+// Use is how many bytes a folder's files have.
+func Use(ctx context.Context, path string, limit int64) (sum int64, err error) {
+	err = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return nil // gone, or closed to us
+		}
+		if info, err := d.Info(); err == nil {
+			sum += info.Size()
+		}
+		if sum > limit {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return sum, err
 }
