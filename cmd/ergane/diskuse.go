@@ -3,41 +3,24 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
+	"fmt"
 	"path/filepath"
-	"syscall"
+
+	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/tree"
 )
 
-// errEnough ends a walk whose result is known.
-var errEnough = errors.New("over the limit")
-
-// diskUse is how many bytes of disk the files below dir count; once that is
-// more than limit nothing more is looked at. User code makes and removes files
-// meanwhile: what cannot be read counts as nothing, links are not followed, and
-// a walk that takes too long ends with ctx.
-func diskUse(ctx context.Context, dir string, limit int64) (int64, error) {
-	var sum int64
-	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err != nil {
-			return nil // gone, or closed to us
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil
-		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			sum += diskOf(st.Blocks)
-		}
-		if sum > limit {
-			return errEnough
-		}
-		return nil
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
+// DiskUse is what the session's files count, with and without names.
+func (h *host) DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error) {
+	dir := h.dir(sessionID)
+	beside := kernel.DiskBeside(ctx, dir, tree.Size)
+	if beside > limit {
+		return beside, nil
 	}
-	return sum, err
+	used, err := tree.Use(ctx, filepath.Join(dir, "work"), limit-beside)
+	if errors.Is(err, tree.ErrLost) {
+		err = fmt.Errorf("%w: %w", session.ErrUnmeasurable, err)
+	}
+	return beside + used, err
 }

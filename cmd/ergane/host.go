@@ -22,6 +22,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/tree"
 )
 
 // host starts kernels on this machine: it brings the engine, the keys and the
@@ -117,7 +118,7 @@ func (h *host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		return nil, err
 	}
 	dir := h.dir(s.ID)
-	if err := os.RemoveAll(dir); err != nil { // what a start left that was cut short
+	if err := tree.Remove(dir); err != nil { // what a start left that was cut short
 		return nil, fmt.Errorf("clear the session's folder: %w", err)
 	}
 	var policy *sandbox.Policy
@@ -152,7 +153,7 @@ func (h *host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 	k, err := kernel.Start(ctx, spec)
 	if err != nil {
 		if ctx.Err() != nil { // else the next server would take the traces for a kernel that died
-			err = errors.Join(err, os.RemoveAll(dir))
+			err = errors.Join(err, tree.Remove(dir))
 		}
 		return nil, err
 	}
@@ -267,7 +268,7 @@ func (p logPart) Len() int64 {
 }
 
 func (h *host) Discard(sessionID string) error {
-	return os.RemoveAll(filepath.Join(h.dir(sessionID), "work"))
+	return tree.Remove(filepath.Join(h.dir(sessionID), "work"))
 }
 
 func (h *host) Trim(sessionID string) error {
@@ -297,7 +298,7 @@ func (h *host) SetLogStored(sessionID string) error {
 // logStoredPath is an empty file of the server's, beside the logs.
 func logStoredPath(dir string) string { return filepath.Join(dir, "log.stored") }
 
-func (h *host) Forget(sessionID string) error { return os.RemoveAll(h.dir(sessionID)) }
+func (h *host) Forget(sessionID string) error { return tree.Remove(h.dir(sessionID)) }
 
 func (h *host) Sessions() ([]string, error) {
 	entries, err := os.ReadDir(sessionsPath(h.dataDir))

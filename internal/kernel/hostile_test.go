@@ -110,9 +110,6 @@ func TestNothingButAFileIsReadAsAStream(t *testing.T) {
 			if _, err := s.Size(kernel.Stdout); err == nil {
 				t.Error("Size believed it")
 			}
-			if _, err := s.Usage(); err != nil {
-				t.Errorf("Usage: %v", err)
-			}
 		})
 	}
 }

@@ -43,7 +43,7 @@ func (k *Kernel) hurry() {
 		return
 	}
 	for range 3 { // a thread that was started meanwhile has the value of its starter
-		if raise(append(tree(k.handle.ShimPID), k.handle.ShimPID)) == 0 {
+		if raise(append(descendants(k.handle.ShimPID), k.handle.ShimPID)) == 0 {
 			return
 		}
 	}
@@ -66,13 +66,4 @@ func raise(pids []int) (found int) {
 		}
 	}
 	return found
-}
-
-// tree lists all that a process has started, directly or not.
-func tree(pid int) []int {
-	var all []int
-	for _, child := range children(pid) {
-		all = append(append(all, child), tree(child)...)
-	}
-	return all
 }

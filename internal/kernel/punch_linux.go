@@ -2,9 +2,7 @@ package kernel
 
 import (
 	"errors"
-	"io/fs"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -33,12 +31,4 @@ func preallocate(f *os.File, n int64) error {
 	var allocated error
 	err = raw.Control(func(fd uintptr) { allocated = unix.Fallocate(int(fd), 0, 0, n) })
 	return errors.Join(err, allocated)
-}
-
-// allocated is how many bytes of disk a file takes.
-func allocated(st fs.FileInfo) int64 {
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		return sys.Blocks * 512
-	}
-	return st.Size()
 }

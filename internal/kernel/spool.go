@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/tree"
 )
 
 // A Stream names one of the two files that take what a session prints.
@@ -49,15 +50,11 @@ func OpenSpool(dir string) (*Spool, error) {
 // Trim removes all that lies beside the spool: what user code has left. It is
 // not for a kernel that lives.
 func (s *Spool) Trim() error {
-	entries, err := fs.ReadDir(s.root.FS(), ".")
-	for _, e := range entries {
-		switch e.Name() {
-		case string(Stdout), string(Stderr), "calc":
-		default:
-			err = errors.Join(err, s.root.RemoveAll(e.Name()))
-		}
+	work, err := s.root.Open(".")
+	if err != nil {
+		return err
 	}
-	return err
+	return errors.Join(tree.Clear(work, string(Stdout), string(Stderr), "calc"), work.Close())
 }
 
 // Close frees the spool's descriptor; Sections that are open stay usable.
@@ -182,27 +179,6 @@ func (s *Spool) Remove(id string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// Usage is how many bytes of disk the two streams and the calculations'
-// folders take; temporary files of the user's code do not count.
-func (s *Spool) Usage() (int64, error) {
-	var total int64
-	for _, name := range []string{string(Stdout), string(Stderr)} {
-		if st, err := s.root.Lstat(name); err == nil {
-			total += allocated(st)
-		}
-	}
-	err := fs.WalkDir(s.root.FS(), "calc", func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // what vanishes meanwhile takes no room
-		}
-		if st, err := d.Info(); err == nil {
-			total += allocated(st)
-		}
-		return nil
-	})
-	return total, err
 }
 
 // writeCode puts a calculation's code where the kernel reads it. The kernel

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/tree"
 )
 
 func TestASectionIsWhatTheFileHasOfARange(t *testing.T) {
@@ -58,12 +59,12 @@ func TestReleaseGivesTheDiskBackAndKeepsOffsets(t *testing.T) {
 	s, work := emptySpool(t)
 	const part = 1 << 20
 	must(t, os.WriteFile(filepath.Join(work, "stdout"), []byte(strings.Repeat("a", part)+strings.Repeat("b", part)), 0o600))
-	before, err := s.Usage()
+	before, err := tree.Use(t.Context(), work, math.MaxInt64)
 	must(t, err)
 	must(t, s.Release(kernel.Stdout, ergane.Range{Start: 0, End: part}))
 	must(t, s.Release(kernel.Stdout, ergane.Range{Start: 3 * part, End: math.MaxInt64}))
 	must(t, s.Release(kernel.Stdout, ergane.Range{Start: 5, End: -5}))
-	after, err := s.Usage()
+	after, err := tree.Use(t.Context(), work, math.MaxInt64)
 	must(t, err)
 	if after != before-part {
 		t.Errorf("usage went from %d to %d, want %d less", before, after, part)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ergane-dev/ergane/internal/tree"
 )
 
 //go:embed Metastore.java
@@ -78,7 +80,7 @@ func removeUnfinished(database string) error {
 	if _, err := os.Lstat(filepath.Join(database, "service.properties")); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.RemoveAll(database)
+	return tree.Remove(database)
 }
 
 // propertyValue escapes a value of a file of Java properties.

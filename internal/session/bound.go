@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,6 +76,8 @@ func (r *runner) measure(ctx context.Context, limit int64) (used int64, over boo
 	switch {
 	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
 		return 0, false, fmt.Errorf("the session's folder has so many files that they cannot be measured within %s", measureFor)
+	case errors.Is(err, ErrUnmeasurable):
+		return 0, false, errors.New("the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile")
 	case err != nil:
 		return 0, false, nil
 	}

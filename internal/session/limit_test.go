@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -180,5 +182,18 @@ func TestOneThatDoesNotCleanUpIsEnded(t *testing.T) {
 		h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
 		h.awaitSession(sid, ergane.SessionTerminated)
 		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 1000 bytes while no calculation ran")
+	})
+}
+
+func TestCalculationThatMakesItsFolderUnmeasurableIsStopped(t *testing.T) {
+	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+		h.machine.Set(faults{Unmeasurable: errors.New("too many open files")})
+		sid := h.idle()
+		h.awaitCalculation(h.submit(sid, "sleep 1m"), ergane.CalculationCompleted) // which is not its fault
+		h.machine.Set(faults{Unmeasurable: fmt.Errorf("%w: why", session.ErrUnmeasurable)})
+		cid := h.submit(sid, "sleep 1h")
+		h.awaitCalculation(cid, ergane.CalculationFailed)
+		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile")
+		h.awaitSession(sid, ergane.SessionIdle)
 	})
 }

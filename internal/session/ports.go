@@ -107,7 +107,8 @@ type Host interface {
 	// Spool opens what a session's kernel wrote; its errors are as a Spool's.
 	Spool(sessionID string) (Spool, error)
 	// DiskUse is how many bytes the files of a session's kernel take up, or
-	// more than limit if it is more than that.
+	// more than limit if it is more than that; ErrUnmeasurable where the kernel's
+	// code has made folders in a way that nobody can tell.
 	DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error)
 	// Logs opens the driver's log of a session, the older part first. It is in
 	// one or two parts, or none where nothing was started.
@@ -145,6 +146,10 @@ type Objects interface {
 
 // ErrNoKernel is Host.Adopt's answer where no kernel was ever started.
 var ErrNoKernel = errors.New("the session has no kernel")
+
+// ErrUnmeasurable is Host.DiskUse's answer where folders are nested too deep to
+// be followed, or moved about meanwhile.
+var ErrUnmeasurable = errors.New("the session's folder cannot be measured")
 
 // ExitError tells that a kernel ended, and how.
 type ExitError struct{ Exit ergane.Exit }

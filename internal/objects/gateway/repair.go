@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/versity/versitygw/backend/posix"
+
+	"github.com/ergane-dev/ergane/internal/tree"
 )
 
 const (
@@ -59,11 +61,11 @@ func (s *store) repair(sameBoot bool, log *slog.Logger) error {
 				continue
 			}
 			log.Info("store removes left-overs", "bucket", b.Name(), "name", e.Name())
-			if err := os.RemoveAll(filepath.Join(temporary, e.Name())); err != nil {
+			if err := tree.Remove(filepath.Join(temporary, e.Name())); err != nil {
 				return err
 			}
 			if s.sidecar != "" {
-				if err := os.RemoveAll(filepath.Join(s.sidecar, b.Name(), posix.MetaTmpDir, e.Name())); err != nil {
+				if err := tree.Remove(filepath.Join(s.sidecar, b.Name(), posix.MetaTmpDir, e.Name())); err != nil {
 					return err
 				}
 			}
@@ -88,7 +90,7 @@ func (s *store) repairUploads(bucket string, log *slog.Logger) error {
 		key, err := s.attributes.RetrieveAttribute(nil, bucket, dir, "objname")
 		if err == nil && s.completed(bucket, string(key), upload) {
 			log.Info("store ends a completed upload", "bucket", bucket, "key", string(key), "upload", upload)
-			if err := os.RemoveAll(from); err != nil {
+			if err := tree.Remove(from); err != nil {
 				return err
 			}
 			_ = os.Remove(filepath.Dir(from)) // unless there are other uploads
@@ -192,7 +194,7 @@ func (s *store) forgetUploads(before time.Time, log *slog.Logger) {
 			}
 			log.Info("store ends a forgotten upload", "bucket", b.Name(), "upload", name)
 			path := filepath.Join(s.dir, b.Name(), dir, name)
-			if err := os.RemoveAll(path); err != nil {
+			if err := tree.Remove(path); err != nil {
 				return err
 			}
 			_ = os.Remove(filepath.Dir(path))

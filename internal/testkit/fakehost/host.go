@@ -29,7 +29,8 @@ func (h *Host) Check(ergane.Session) (int64, error) {
 
 // DiskUse implements session.Host.
 func (h *Host) DiskUse(context.Context, string, int64) (int64, error) {
-	return h.m.fault().DiskUse, nil
+	f := h.m.fault()
+	return f.DiskUse, f.Unmeasurable
 }
 
 // Resolve implements session.Host.

@@ -23,6 +23,8 @@ type Faults struct {
 	Check error
 	// Memory is what a session needs, DiskUse what its files take up, in bytes.
 	Memory, DiskUse int64
+	// Unmeasurable is what Host.DiskUse answers in place of that.
+	Unmeasurable error
 	// Logs are the parts of every session's log.
 	Logs []string
 	// Start is the answer of Host.Start, for the reason given.

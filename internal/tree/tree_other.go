@@ -1,0 +1,54 @@
+//go:build !linux
+
+// Package tree removes and measures folders. Only on Linux does it do so against the will of
+// those who have made what is in them; nothing else runs sessions.
+package tree
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Remove removes what is at path, and all that is in it.
+func Remove(path string) error { return os.RemoveAll(path) }
+
+// Clear removes what is in an open folder, but for the names given.
+func Clear(folder *os.File, keep ...string) error {
+	entries, err := os.ReadDir(folder.Name())
+	for _, e := range entries {
+		if !slices.Contains(keep, e.Name()) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(folder.Name(), e.Name())))
+		}
+	}
+	return err
+}
+
+// ErrLost is for Linux.
+var ErrLost = errors.New("the folder cannot be measured")
+
+// Size is what a file of so many blocks, of 512 bytes, counts.
+func Size(blocks int64) int64 { return blocks * 512 }
+
+// Use is how many bytes a folder's files have.
+func Use(ctx context.Context, path string, limit int64) (sum int64, err error) {
+	err = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return nil // gone, or closed to us
+		}
+		if info, err := d.Info(); err == nil {
+			sum += info.Size()
+		}
+		if sum > limit {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return sum, err
+}
