@@ -171,7 +171,7 @@ func (c *Conn) awaitRead() error {
 func (c *Conn) awaitWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.Conn.SetWriteDeadline(earlier(time.Now().Add(c.listener.limits.Stall), c.writeBy))
+	return c.Conn.SetWriteDeadline(earlier(time.Now().Add(c.listener.limits.Take), c.writeBy))
 }
 
 func (c *Conn) Write(p []byte) (written int, err error) {

@@ -21,9 +21,10 @@ type Limits struct {
 	// head of a request may take from its first byte on. Without Idle the
 	// server above sees to all reading itself.
 	Idle, Head time.Duration
-	// Stall is how long a write, and a read in mid-request, may wait for the
-	// peer to move at all.
-	Stall time.Duration
+	// Stall is how long a read in mid-request, and Take how long a write, may
+	// wait for the peer to move at all. Those who read may have to do something
+	// with what they have before they go on.
+	Stall, Take time.Duration
 }
 
 // shortWait is how long Accept waits where the system has nothing to accept with.

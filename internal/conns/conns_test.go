@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds every wait of a test.
 const patience = time.Minute
 
-var never = Limits{Max: 4, Idle: time.Hour, Head: time.Hour, Stall: time.Hour}
+var never = Limits{Max: 4, Idle: time.Hour, Head: time.Hour, Stall: time.Hour, Take: time.Hour}
 
 // serve serves handler behind limits, and returns the address.
 func serve(t *testing.T, limits Limits, handler http.HandlerFunc) string {
@@ -195,7 +195,7 @@ func accepted(t *testing.T, limits Limits) (*Conn, net.Conn) {
 
 func TestWhatDoesNotMoveIsCut(t *testing.T) {
 	t.Parallel()
-	limits := Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second}
+	limits := Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second, Take: 30 * time.Second}
 	for _, c := range []struct {
 		name string
 		do   func(*Conn) error
@@ -218,7 +218,7 @@ func TestWhatDoesNotMoveIsCut(t *testing.T) {
 		{"an answer that nobody takes", func(c *Conn) error {
 			_, err := c.Write(make([]byte, 10))
 			return err
-		}, nil, 20 * time.Second},
+		}, nil, 30 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			conn, peer := accepted(t, limits)
@@ -251,7 +251,7 @@ func drip(to net.Conn, every time.Duration) {
 func TestWhatMovesSlowlyGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		conn, peer := accepted(t, Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second})
+		conn, peer := accepted(t, Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second, Take: 30 * time.Second})
 		go func() {
 			for range 100 {
 				time.Sleep(19 * time.Second)
@@ -266,11 +266,11 @@ func TestWhatMovesSlowlyGoesOn(t *testing.T) {
 		conn.Close()
 	})
 	synctest.Test(t, func(t *testing.T) {
-		conn, peer := accepted(t, Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second})
+		conn, peer := accepted(t, Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second, Take: 30 * time.Second})
 		got := make(chan int64)
 		go func() {
 			var all int64
-			for buf := make([]byte, piece); ; time.Sleep(19 * time.Second) {
+			for buf := make([]byte, piece); ; time.Sleep(29 * time.Second) {
 				n, err := io.ReadFull(peer, buf)
 				if all += int64(n); err != nil {
 					got <- all
