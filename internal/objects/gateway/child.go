@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -94,38 +92,6 @@ func (c *child) kill() error {
 	case <-time.After(killTimeout):
 		return fmt.Errorf("the store's process %d does not end", c.PID)
 	}
-}
-
-// probe asks the process at the address for its id. Any answer at all says
-// that something lives; only that of the child itself is a nil error.
-func probe(ctx context.Context, addr string, pid int, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+healthPath, nil)
-	if err != nil {
-		return err
-	}
-	// A connection of its own: one that is kept would say nothing of accept.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return fmt.Errorf("the store at %s: %w", addr, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusServiceUnavailable {
-		return nil // too busy for one more request
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 32))
-	if err != nil {
-		return fmt.Errorf("the store at %s: %w", addr, err)
-	}
-	if string(body) != strconv.Itoa(pid) {
-		return fmt.Errorf("%s: %w", addr, ErrInUse)
-	}
-	return nil
 }
 
 // start starts a store process and returns when it listens on addr. If that

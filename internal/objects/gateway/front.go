@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -8,9 +9,12 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
 	"github.com/versity/versitygw/s3api/controllers"
 	"github.com/versity/versitygw/s3api/middlewares"
 	"github.com/versity/versitygw/s3err"
+
+	"github.com/ergane-dev/ergane/internal/conns"
 )
 
 // healthPath cannot be a bucket's: their names have three characters at least.
@@ -23,6 +27,7 @@ func health(c fiber.Ctx) error { return c.SendString(strconv.Itoa(os.Getpid())) 
 type front struct {
 	root     middlewares.RootUserConfig
 	accounts *accounts
+	slots    *slots
 }
 
 func (f *front) handler() fiber.Handler {
@@ -30,11 +35,53 @@ func (f *front) handler() fiber.Handler {
 		if err := checkNames(c); err != nil {
 			return err
 		}
+		length, err := document(c)
+		if err != nil {
+			return err
+		}
 		if writesObject(c) || sparkLists(c) {
 			c.Locals(makesBucket{}, true)
 		}
-		return f.settle(c)
+		key, err := f.settle(c)
+		if err != nil {
+			return err
+		}
+		if err := f.admit(c, key, length); err != nil {
+			return err
+		}
+		if length < 0 {
+			return readDocument(c)
+		}
+		return nil
 	}, nil, nil)
+}
+
+// admit takes a place for a request of the key that has signed it, empty where
+// none has. It is given back when the answer is sent.
+func (f *front) admit(c fiber.Ctx, key string, length int64) error {
+	holder := key
+	if bucket, _, _ := target(c); bucket == ProbeBucket {
+		if key != f.root.Access {
+			return s3err.GetAPIError(s3err.ErrAccessDenied)
+		}
+		holder = prober
+	}
+	if length < 0 {
+		length = maxDocument
+	}
+	leave, ok := f.slots.enter(holder, length)
+	if !ok {
+		return s3err.GetAPIError(s3err.ErrSlowDown)
+	}
+	conns.Of(c.RequestCtx().Conn()).Begin(key != "", leave)
+	return nil
+}
+
+// rest ends the request of a connection, if it is in one, when its answer is sent.
+func rest(c net.Conn, state fasthttp.ConnState) {
+	if state == fasthttp.StateIdle {
+		conns.Of(c).Rest()
+	}
 }
 
 // checkNames refuses keys and upload ids that must not become file names. What
@@ -98,12 +145,14 @@ func writesObject(c fiber.Ctx) bool {
 	case http.MethodPost:
 		return query.Has("uploads")
 	case http.MethodPut:
-		for _, other := range []string{"tagging", "retention", "legal-hold", "acl", "uploadId", "partNumber"} {
-			if query.Has(other) {
-				return false
-			}
-		}
-		return true
+		return !describesObject(c) && !query.Has("uploadId") && !query.Has("partNumber")
 	}
 	return false
+}
+
+// describesObject tells requests about what belongs to an object from those
+// about its content.
+func describesObject(c fiber.Ctx) bool {
+	query := c.Request().URI().QueryArgs()
+	return query.Has("tagging") || query.Has("retention") || query.Has("legal-hold") || query.Has("acl")
 }

@@ -22,9 +22,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/versity/versitygw/s3api"
-	"github.com/versity/versitygw/s3api/middlewares"
-
+	"github.com/ergane-dev/ergane/internal/conns"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/flock"
 )
@@ -33,17 +31,7 @@ import (
 // other region are accepted as well.
 const Region = "us-east-1"
 
-const (
-	defaultDeadMan = 30 * time.Second
-
-	// maxConnections and maxRequests bound what one process holds at once; a
-	// request above it is answered 503 SlowDown, which every SDK retries.
-	maxConnections = 4096
-	maxRequests    = 1024
-	// maxActions bounds the threads that sit in file system calls.
-	maxActions = 128
-	maxParts   = 10_000
-)
+const defaultDeadMan = 30 * time.Second
 
 // ErrInUse says that another program listens on the address.
 var ErrInUse = errors.New("the address is in use by another program")
@@ -61,6 +49,11 @@ type Config struct {
 	// Build is written into the handle, so that a server of another build
 	// knows that it should start its own.
 	Build string
+	// Connections and Stall are other limits than the constants of limits.go: how
+	// many connections there are at once, and how long a client may pause while
+	// it sends.
+	Connections int
+	Stall       time.Duration
 	// Ready, if set, is called once with the address when requests are taken.
 	Ready func(addr string)
 	// Log defaults to slog.Default.
@@ -96,7 +89,8 @@ func Serve(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	st, err := openStore(cfg.DataDir, ring.Root().AccessKeyID)
+	limits := cfg.limits()
+	st, err := openStore(cfg.DataDir, ring.Root().AccessKeyID, limits)
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
@@ -104,26 +98,20 @@ func Serve(ctx context.Context, cfg Config) error {
 	if err := st.repair(previous.BootID == self.BootID, cfg.Log); err != nil {
 		return fmt.Errorf("repair the store: %w", err)
 	}
-	self.Addr, err = concrete(cfg.Listen)
+	socket, err := listen(cfg.Listen)
 	if err != nil {
 		return err
 	}
-	self.Build = cfg.Build
+	defer socket.Close() // done by then, but for an error
+	self.Addr, self.Build = socket.Addr().String(), cfg.Build
 
-	listening := make(chan struct{})
-	srv, err := newServer(st, ring, cfg.DataDir, func() { close(listening) })
+	srv, err := newServer(st, ring, cfg.DataDir, limits)
 	if err != nil {
 		return fmt.Errorf("start the store: %w", err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- srv.ServeMultiPort([]string{self.Addr}) }()
-	select {
-	case <-listening:
-	case err := <-served:
-		return fmt.Errorf("listen on %s: %w", self.Addr, err)
-	}
+	served := srv.serve(conns.Limit(socket, limits.conns()))
 	if err := self.write(cfg.DataDir); err != nil {
-		err = errors.Join(err, srv.ShutDown())
+		err = errors.Join(err, srv.shutdown())
 		<-served
 		return err
 	}
@@ -157,7 +145,7 @@ func Serve(ctx context.Context, cfg Config) error {
 	}
 	<-chores
 	<-watched
-	if err := srv.ShutDown(); err != nil {
+	if err := srv.shutdown(); err != nil {
 		cfg.Log.Warn("requests were cut off at the end", "error", err)
 		return nil
 	}
@@ -166,31 +154,16 @@ func Serve(ctx context.Context, cfg Config) error {
 	return self.write(cfg.DataDir)
 }
 
-func newServer(st *store, ring *credentials.Keyring, dataDir string, onListen func()) (*s3api.S3ApiServer, error) {
-	root := ring.Root()
-	user := middlewares.RootUserConfig{Access: root.AccessKeyID, Secret: root.Secret}
-	accounts := newAccounts(ring, filepath.Join(dataDir, "sessions"))
-	door := &front{root: user, accounts: accounts}
-	return s3api.New(st, user, Region, accounts, nil, nil, nil, nil,
-		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithMpMaxParts(maxParts),
-		s3api.WithConcurrencyLimiter(maxConnections, maxRequests),
-		s3api.WithRoute("GET", healthPath, health),
-		s3api.WithMiddleware("/", door.handler()),
-		s3api.WithOnListen(onListen))
-}
-
-// concrete turns port 0 into a free one. Binding it here first also gives an
-// address in use its own error.
-func concrete(addr string) (string, error) {
+// listen opens the socket. An address in use has an error of its own.
+func listen(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return "", fmt.Errorf("%s: %w", addr, ErrInUse)
+		return nil, fmt.Errorf("%s: %w", addr, ErrInUse)
 	}
 	if err != nil {
-		return "", fmt.Errorf("listen on %s: %w", addr, err)
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return l, nil
 }
 
 // storeDirs are where the objects of a data dir lie, and their attributes

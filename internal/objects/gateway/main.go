@@ -30,6 +30,8 @@ func Main(args []string) int {
 	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:0", "`host:port` to serve")
 	flags.DurationVar(&cfg.DeadMan, "dead-man", defaultDeadMan, "end when no server and no kernel has lived for so `long`; negative: never")
 	flags.StringVar(&cfg.Build, "build", "", "build of the server that starts it")
+	flags.IntVar(&cfg.Connections, "max-connections", maxConnections, "`number` of connections at once; a quarter of it bounds the requests")
+	flags.DurationVar(&cfg.Stall, "stall", stallFor, "for how `long` a client may pause while it sends")
 	ready := flags.Int("ready-fd", -1, "file `descriptor` that is told when requests are taken")
 	if err := flags.Parse(args); err != nil {
 		return 2

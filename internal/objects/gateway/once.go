@@ -28,23 +28,37 @@ func isDeltaCommit(key string) bool { return deltaCommit.MatchString(key) }
 
 // putOnce stores an object unless there is another one of its name. The same
 // content again is no error: a client that has heard no answer asks again.
+// Writers take turns when their content is there, so that none waits for a
+// client that is slow to send.
 func (s *store) putOnce(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	turn := &s.writing[maphash.String(s.seed, *in.Bucket+"/"+*in.Key)%uint64(len(s.writing))]
-	turn.Lock()
-	defer turn.Unlock()
-	f, err := os.Open(filepath.Join(s.dir, *in.Bucket, *in.Key))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s.put(ctx, in)
-	}
-	if err != nil {
-		return s3response.PutObjectOutput{}, fmt.Errorf("look for the commit: %w", err)
-	}
-	defer f.Close()
-	same, err := sameContent(in.Body, f)
-	if err != nil {
-		return s3response.PutObjectOutput{}, err
-	}
-	if !same {
+	locked := false
+	defer func() {
+		if locked {
+			turn.Unlock()
+		}
+	}()
+	same, again := false, errors.New("the commit is there")
+	out, err := s.PutObjectWithPostFunc(ctx, in, func(sent *os.File) error {
+		turn.Lock()
+		locked = true
+		stored, err := os.Open(filepath.Join(s.dir, *in.Bucket, *in.Key))
+		if errors.Is(err, fs.ErrNotExist) {
+			return sent.Sync()
+		}
+		if err != nil {
+			return fmt.Errorf("look for the commit: %w", err)
+		}
+		defer stored.Close()
+		if same, err = sameContent(sent, stored); err != nil {
+			return err
+		}
+		return again
+	})
+	switch {
+	case !errors.Is(err, again):
+		return s.finish(in, out, err)
+	case !same:
 		return s3response.PutObjectOutput{}, s3err.APIError{
 			Code:           "PreconditionFailed",
 			Description:    fmt.Sprintf("Another writer was first with this commit of the Delta table, %q: read the table again and repeat the change.", *in.Key),
@@ -58,27 +72,24 @@ func (s *store) putOnce(ctx context.Context, in s3response.PutObjectInput) (s3re
 	return s3response.PutObjectOutput{ETag: string(etag)}, s.commit(*in.Bucket, *in.Key)
 }
 
-// sameContent reads both to the end, because at the end of a request's body its signature is checked.
-func sameContent(sent, stored io.Reader) (bool, error) {
-	if sent == nil {
-		sent = http.NoBody
+// sameContent compares two files from their beginning on.
+func sameContent(sent, stored *os.File) (bool, error) {
+	if _, err := sent.Seek(0, io.SeekStart); err != nil {
+		return false, fmt.Errorf("read what was sent: %w", err)
 	}
 	a, b := bufio.NewReader(sent), bufio.NewReader(stored)
-	same := true
 	for {
 		x, errX := a.ReadByte()
-		if errX != nil && errX != io.EOF {
-			return false, errX
-		}
 		y, errY := b.ReadByte()
-		if errY != nil && errY != io.EOF {
-			return false, fmt.Errorf("read the commit: %w", errY)
-		}
 		switch {
-		case errX == io.EOF:
-			return same && errY == io.EOF, nil
-		case errY == io.EOF || x != y:
-			same = false
+		case errX != nil && errX != io.EOF:
+			return false, fmt.Errorf("read what was sent: %w", errX)
+		case errY != nil && errY != io.EOF:
+			return false, fmt.Errorf("read the commit: %w", errY)
+		case errX != nil || errY != nil:
+			return errX == errY, nil
+		case x != y:
+			return false, nil
 		}
 	}
 }

@@ -40,44 +40,44 @@ var (
 	location   = regexp.MustCompile(`(?s)<LocationConstraint[^>]*>.*?</LocationConstraint>|<LocationConstraint[^>]*/>`)
 )
 
-// settle turns a request for any region into one for Region.
-func (f *front) settle(c fiber.Ctx) error {
+// settle verifies the signature of a request, and turns a request for any region
+// into one for Region. It returns the access key id; empty where the request has
+// no signature that could be good: versitygw has the right answer.
+func (f *front) settle(c fiber.Ctx) (key string, err error) {
 	credential, presigned := scope(c)
 	parts := strings.Split(credential, "/")
 	if len(parts) != 5 || !regionName.MatchString(parts[2]) {
-		return nil // anonymous or malformed: versitygw has the right answer
+		return "", nil
 	}
 	region := parts[2]
 	located := locates(c)
-	if region == Region && !located {
-		return nil
-	}
+	stays := region == Region && !located
 	secret, err := f.secret(parts[0])
 	if err != nil {
-		return err
+		return "", err
 	}
 	// versitygw verifies requests whose path it has decoded, later on.
 	sent := string(c.Request().URI().PathOriginal())
 	path, err := url.PathUnescape(sent)
 	if err != nil {
-		return s3err.GetAPIError(s3err.ErrInvalidURI)
+		return "", s3err.GetAPIError(s3err.ErrInvalidURI)
 	}
 	c.Path(path)
 	if presigned {
-		err = f.verifyPresigned(c, region)
+		err = f.verifyPresigned(c, region, stays)
 	} else {
-		err = f.verifyHeader(c, region)
+		err = f.verifyHeader(c, region, stays)
 	}
 	c.Path(sent)
-	if err != nil {
-		return err
+	if err != nil || stays {
+		return parts[0], err
 	}
 	if located {
 		if err := dropLocation(c); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return resign(c, path, aws.Credentials{AccessKeyID: parts[0], SecretAccessKey: secret})
+	return parts[0], resign(c, path, aws.Credentials{AccessKeyID: parts[0], SecretAccessKey: secret})
 }
 
 // scope is the Credential of a request, and whether it stands in the query.
@@ -108,7 +108,7 @@ func (f *front) secret(access string) (string, error) {
 	return a.Secret, nil
 }
 
-func (f *front) verifyHeader(c fiber.Ctx, region string) error {
+func (f *front) verifyHeader(c fiber.Ctx, region string, stays bool) error {
 	data, err := utils.ParseAuthorization(c.Get("Authorization"))
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (f *front) verifyHeader(c fiber.Ctx, region string) error {
 	if err != nil {
 		return err
 	}
-	if utils.IsStreamingPayload(payload) && !utils.IsUnsignedStreamingPayload(payload) {
+	if !stays && utils.IsStreamingPayload(payload) && !utils.IsUnsignedStreamingPayload(payload) {
 		// Each chunk is signed for the same region: the body is verified as it
 		// is read here, and goes on as one whose hash is not known before.
 		var body io.Reader = bytes.NewReader(nil)
@@ -152,13 +152,16 @@ func (f *front) verifyHeader(c fiber.Ctx, region string) error {
 }
 
 // verifyPresigned also takes the signature out of the query, for it to become
-// one in the header.
-func (f *front) verifyPresigned(c fiber.Ctx, region string) error {
+// one in the header, unless it stays.
+func (f *front) verifyPresigned(c fiber.Ctx, region string, stays bool) error {
 	verify := middlewares.VerifyPresignedV4Signature(f.root, f.accounts, region, false)
 	if err := verify(c); err != nil {
 		return err
 	}
 	utils.ContextKeyAuthenticated.Delete(c)
+	if stays {
+		return nil
+	}
 	query := c.Request().URI().QueryArgs()
 	for _, name := range []string{"Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature", "Security-Token"} {
 		query.Del("X-Amz-" + name)

@@ -40,7 +40,7 @@ type store struct {
 // openStore opens or makes the store of a data dir. Attributes are extended
 // ones of the file system, or files beside the objects where there are none;
 // a store that has begun with files stays with files.
-func openStore(dataDir, owner string) (*store, error) {
+func openStore(dataDir, owner string, l limits) (*store, error) {
 	dir, attributes := storeDirs(dataDir)
 	if err := errors.Join(os.MkdirAll(dir, 0o700), syncPath(filepath.Dir(dir))); err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func openStore(dataDir, owner string) (*store, error) {
 	s := &store{dir: dir, attributes: meta.XattrMeta{}, owner: owner, seed: maphash.MakeSeed()}
 	opts := posix.PosixOpts{
 		CopyObjectThreshold: 5 << 30, // documented as the default, but 0 refuses every copy
-		Concurrency:         maxActions,
-		ForceNoObjLockFile:  true, // there is one process by our own lock
+		Concurrency:         l.all(), // one waits for none: slots are what bounds them
+		ForceNoObjLockFile:  true,    // there is one process by our own lock
 		IOBufferSize:        256 << 10,
 	}
 	opts.SetNewDirPerm(0o700)
@@ -114,10 +114,20 @@ func (s *store) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3
 
 func (s *store) put(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	out, err := s.PutObjectWithPostFunc(ctx, in, (*os.File).Sync)
+	return s.finish(in, out, err)
+}
+
+// finish ends what PutObjectWithPostFunc has done.
+func (s *store) finish(in s3response.PutObjectInput, out s3response.PutObjectOutput, err error) (s3response.PutObjectOutput, error) {
 	if err != nil {
-		return out, s.explain(*in.Bucket, *in.Key, err)
+		return out, s.explain(*in.Bucket, *in.Key, stalled(err))
 	}
 	return out, s.commit(*in.Bucket, *in.Key)
+}
+
+func (s *store) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
+	out, err := s.Posix.UploadPart(ctx, in)
+	return out, stalled(err)
 }
 
 func (s *store) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
@@ -220,6 +230,13 @@ func (s *store) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl 
 		return err
 	}
 	return errors.Join(s.commit(*in.Bucket, ""), syncPath(s.dir))
+}
+
+// ListBuckets leaves out the one that is the server's own.
+func (s *store) ListBuckets(ctx context.Context, in s3response.ListBucketsInput) (s3response.ListAllMyBucketsResult, error) {
+	out, err := s.Posix.ListBuckets(ctx, in)
+	out.Buckets.Bucket = slices.DeleteFunc(out.Buckets.Bucket, func(b s3response.ListAllMyBucketsEntry) bool { return b.Name == ProbeBucket })
+	return out, err
 }
 
 func (s *store) DeleteBucket(ctx context.Context, bucket string) error {

@@ -8,9 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/credentials"
 )
 
 const (
@@ -37,10 +40,18 @@ type SupervisorConfig struct {
 	Build string
 	// DeadMan is Config.DeadMan.
 	DeadMan time.Duration
-	// ProbeEvery and ProbeTimeout are 5 s and 3 s by default; after three
-	// failures in a row the process is killed and started anew.
+	// ProbeEvery and ProbeTimeout are 5 s and 3 s by default: whether the process
+	// accepts and answers. After three failures in a row it is killed and started
+	// anew.
 	ProbeEvery   time.Duration
 	ProbeTimeout time.Duration
+	// TryEvery is how often an object is put and got as well, and at every probe
+	// after one could not be; TryTimeout is how long that may take. 30 s each by
+	// default: a busy disk is slow.
+	TryEvery   time.Duration
+	TryTimeout time.Duration
+	// Disk writes a file to a folder for a try; by default a real one.
+	Disk func(folder string) error
 	// Log defaults to slog.Default.
 	Log *slog.Logger
 }
@@ -49,6 +60,8 @@ type SupervisorConfig struct {
 // server lives. The process itself outlives the server: see Detach.
 type Supervisor struct {
 	cfg  SupervisorConfig
+	key  credentials.Key // the server's
+	disk disk            // used by keep alone
 	stop context.CancelFunc
 	done chan struct{} // closed when keep has returned
 
@@ -89,10 +102,15 @@ func NewSupervisor(cfg SupervisorConfig) (*Supervisor, error) {
 	cfg.DeadMan = cmp.Or(cfg.DeadMan, defaultDeadMan)
 	cfg.ProbeEvery = cmp.Or(cfg.ProbeEvery, 5*time.Second)
 	cfg.ProbeTimeout = cmp.Or(cfg.ProbeTimeout, 3*time.Second)
+	cfg.TryEvery = cmp.Or(cfg.TryEvery, 30*time.Second)
+	cfg.TryTimeout = cmp.Or(cfg.TryTimeout, 30*time.Second)
+	if cfg.Disk == nil {
+		cfg.Disk = writeThrough
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Supervisor{cfg: cfg, bad: errors.New("the store is not started")}, nil
+	return &Supervisor{cfg: cfg, disk: disk{write: cfg.Disk, folder: filepath.Join(cfg.DataDir, "s3")}, bad: errors.New("the store is not started")}, nil
 }
 
 // Start adopts the store's living process, or starts one, and returns when it
@@ -100,6 +118,11 @@ func NewSupervisor(cfg SupervisorConfig) (*Supervisor, error) {
 // must be called. An address in use by another program is an error that says so
 // (ErrInUse). The caller holds the server's lock of the data dir.
 func (s *Supervisor) Start(ctx context.Context) error {
+	ring, err := credentials.Open(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s.key = ring.Root()
 	c, err := s.obtain(ctx, s.first)
 	if err != nil {
 		return err
@@ -122,7 +145,7 @@ func (s *Supervisor) Endpoint() string {
 	return "http://" + s.addr
 }
 
-// Healthy is nil while the store answers; else it says in a sentence what is wrong.
+// Healthy is nil while the store serves; else it says in a sentence what is wrong.
 func (s *Supervisor) Healthy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,11 +223,13 @@ func (s *Supervisor) keep(ctx context.Context, c *child) {
 	}
 }
 
-// watch returns nil when ctx ends, and otherwise why the process is no more;
-// a process that hangs is killed.
+// watch returns nil when ctx ends, and otherwise why the process is no more; a
+// process that hangs, or serves nobody, is killed. One that cannot write because
+// nobody can is left alone: it is unhealthy until the disk is well.
 func (s *Supervisor) watch(ctx context.Context, c *child) error {
 	tick := time.NewTicker(s.cfg.ProbeEvery)
 	defer tick.Stop()
+	var served time.Time // when it last did
 	for failures := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -214,6 +239,14 @@ func (s *Supervisor) watch(ctx context.Context, c *child) error {
 		case <-tick.C:
 		}
 		err := probe(ctx, c.Addr, c.PID, s.cfg.ProbeTimeout)
+		if err == nil && time.Since(served) >= s.cfg.TryEvery {
+			if err = try(ctx, c.Addr, s.key, s.cfg.TryTimeout); err == nil {
+				served = time.Now()
+			} else if fault := s.disk.fault(ctx, s.cfg.TryTimeout); fault != nil {
+				s.unwell(ctx, c, fmt.Errorf("the store's disk fails: %w", fault))
+				continue
+			}
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -222,7 +255,8 @@ func (s *Supervisor) watch(ctx context.Context, c *child) error {
 			s.set(c, nil)
 			continue
 		}
-		s.set(c, err)
+		served = time.Time{} // to be seen again
+		s.unwell(ctx, c, err)
 		if failures++; failures < maxProbeFailures {
 			continue
 		}
@@ -233,8 +267,19 @@ func (s *Supervisor) watch(ctx context.Context, c *child) error {
 			failures = 0
 			continue
 		}
-		return fmt.Errorf("it hung: %w", err)
+		return fmt.Errorf("it served nobody: %w", err)
 	}
+}
+
+// unwell says so, and for the log when it is news.
+func (s *Supervisor) unwell(ctx context.Context, c *child, bad error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if s.Healthy() == nil {
+		s.cfg.Log.Warn("store is not well", "pid", c.PID, "error", bad)
+	}
+	s.set(c, bad)
 }
 
 func (s *Supervisor) set(c *child, bad error) {
