@@ -47,17 +47,18 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *proc
 
 // killStragglers ends what an unwatched kernel left running. The work folder
 // goes when that is done: from then on the kernel's user may be another's.
-func killStragglers(ctx context.Context, h Handle, dir string) {
+// It returns how many it could not end.
+func killStragglers(ctx context.Context, h Handle, dir string) (left int) {
 	if _, err := os.Lstat(filepath.Join(dir, workFolder)); errors.Is(err, fs.ErrNotExist) {
-		return
+		return 0
 	}
 	deadline := time.Now().Add(settleLimit)
-	for ctx.Err() == nil && time.Now().Before(deadline) {
-		left := stragglers(h, dir, sessionOf(dir))
-		if len(left) == 0 {
-			return
+	for {
+		pids := stragglers(h, dir, sessionOf(dir))
+		if len(pids) == 0 || ctx.Err() != nil || time.Now().After(deadline) {
+			return len(pids)
 		}
-		for _, pid := range left {
+		for _, pid := range pids {
 			killStraggler(h, dir, pid)
 		}
 		pause(ctx, 5*time.Millisecond)
