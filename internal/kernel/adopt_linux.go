@@ -66,7 +66,7 @@ func resolve(dir string) (string, error) {
 func find(ctx context.Context, dir string, root *os.Root, token string, log *slog.Logger) (*Kernel, error) {
 	h, err := awaitHandle(ctx, dir, root)
 	if errors.Is(err, ErrNotStarted) {
-		return nil, errors.Join(err, killGroup(root)) // a shim may have come that far
+		return nil, errors.Join(err, killGroup(ctx, root)) // a shim may have come that far
 	}
 	unknown, other := errors.AsType[*versionError](err)
 	if ctx.Err() != nil {

@@ -64,7 +64,7 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 			return err
 		}
 	}
-	switch err := killGroup(root); {
+	switch err := killGroup(ctx, root); {
 	case err == nil:
 	case lasting(err):
 		log.Warn("nothing is known of the kernel's control group", "error", err)
@@ -99,6 +99,7 @@ func expelHolder(lock string, pid int) error {
 		shim.close()
 		return err
 	}
+	shim.signal(syscall.SIGCONT)
 	stopShim(shim)
 	return nil
 }
@@ -121,6 +122,7 @@ func expel(ctx context.Context, dir string, root *os.Root, h Handle) (ergane.Exi
 	}
 	if shim != nil {
 		defer shim.close()
+		shim.signal(syscall.SIGCONT) // one that was stopped has work to do
 	}
 	proc, err := open(h.PID, h.Start)
 	if err != nil {

@@ -33,8 +33,12 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *proc
 		}
 		shim.reap()
 	}
-	exit, err := readDocument(root, exitFile, parseExit)
-	left := killGroup(root)
+	var exit ergane.Exit
+	err := insist(ctx, func() (err error) {
+		exit, err = readDocument(root, exitFile, parseExit)
+		return err
+	})
+	left := killGroup(ctx, root)
 	if err != nil {
 		killStragglers(ctx, h, dir)
 		exit = ergane.Exit{Detail: "the process that watched over it is gone, too"}
@@ -43,6 +47,18 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *proc
 		exit.Detail = strings.TrimSpace(exit.Detail + " (" + left.Error() + ")")
 	}
 	return exit
+}
+
+// insist repeats for a while what fails for a want that may pass.
+func insist(ctx context.Context, do func() error) error {
+	deadline := time.Now().Add(settleLimit)
+	for {
+		err := do()
+		if err == nil || lasting(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
 }
 
 // killStragglers ends what an unwatched kernel left running. The work folder
