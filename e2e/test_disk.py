@@ -157,6 +157,23 @@ def test_code_for_a_full_disk_is_refused_or_fails_with_the_reason(
     assert_whole(server, athena, session)
 
 
+def test_code_is_stopped_where_the_order_finds_no_room(
+    disk: Disk, server: Server, athena: Athena, session: str, common: Path
+) -> None:
+    begun = common / "begun"
+    cid = athena.submit(session, f"open({str(begun)!r}, 'w').close()\nwhile True: pass")
+    wait_for("code that runs", 600, lambda: True if begun.exists() else None)
+    wait_for("RUNNING", 600, lambda: True if state(athena, cid) == "RUNNING" else None)
+    disk.fill_with("inodes")  # the database needs none, a file for the kernel does
+    athena.api.stop_calculation_execution(CalculationExecutionId=cid)
+    outcome = disk.at / "sessions" / session / "work" / "calc" / cid / "outcome.json"
+    wait_for("outcome on disk", 600, lambda: True if outcome.exists() else None)
+    disk.empty()
+    got = Result(athena, athena.await_calculation(cid, limit=60))
+    assert got.state == "CANCELED", got.reason
+    assert_whole(server, athena, session)
+
+
 def test_a_server_on_a_full_disk_does_not_start_and_its_kernels_wait(
     disk: Disk, server: Server, athena: Athena, session: str
 ) -> None:

@@ -213,6 +213,8 @@ func (h *host) Adopt(ctx context.Context, sessionID string) (session.Kernel, err
 	switch {
 	case errors.Is(err, kernel.ErrNotStarted):
 		return nil, session.ErrNoKernel
+	case errors.Is(err, kernel.ErrLost):
+		return nil, fmt.Errorf("%w: %w", session.ErrLost, err)
 	case errors.Is(err, kernel.ErrRebooted):
 		return nil, &session.ExitError{Exit: ergane.Exit{Detail: "the machine was restarted"}}
 	case errors.As(err, &gone):
@@ -222,6 +224,13 @@ func (h *host) Adopt(ctx context.Context, sessionID string) (session.Kernel, err
 	}
 	_, _, ahead := kernel.ReadAhead(h.dir(sessionID))
 	return sessionKernel{k, h, ahead}, nil
+}
+
+func (h *host) Expel(ctx context.Context, sessionID string) error {
+	if err := uuid.Validate(sessionID); err != nil {
+		return nil // no kernel was ever started
+	}
+	return kernel.Expel(ctx, h.dir(sessionID), h.log)
 }
 
 // ended is the error for a kernel that has ended; Spark's own refusal says

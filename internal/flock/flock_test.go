@@ -160,3 +160,42 @@ func TestALockFileThatCannotBeOpenedIsAnError(t *testing.T) {
 		t.Error("Held followed a symbolic link")
 	}
 }
+
+func TestHoldersAreThoseThatHaveTheLockAndNotOnlyTheFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	if pids, err := flock.Holders(path); err != nil || len(pids) != 0 {
+		t.Errorf("of a missing file: %v, %v", pids, err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if pids, err := flock.Holders(path); err != nil || len(pids) != 0 {
+		t.Errorf("of an open file: %v, %v", pids, err)
+	}
+	cmd := exec.Command(os.Args[0], holder, path)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("held\n"))); err != nil {
+		t.Fatal(err)
+	}
+	if pids, err := flock.Holders(path); err != nil || len(pids) != 1 || pids[0] != cmd.Process.Pid {
+		t.Errorf("holders %v, %v; want %d", pids, err, cmd.Process.Pid)
+	}
+	if held, err := flock.HeldBy(path, os.Getpid()); held || err != nil {
+		t.Errorf("held by this process: %t, %v", held, err)
+	}
+}

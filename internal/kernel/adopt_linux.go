@@ -8,18 +8,17 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
-	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
 // Adopt finds the kernel that an earlier server started in a session folder.
 // It returns without waiting for an answer: a kernel that is deep in C code
-// is slow and not dead. The errors are ErrNotStarted, ErrRebooted, and a
-// *GoneError once the kernel and everything it started is gone; for the
-// last it waits for the shim to clean up. log may be nil.
+// is slow and not dead. The errors are ErrNotStarted, ErrRebooted, a
+// *GoneError once the kernel and everything it started is gone, for which it
+// waits for the shim to clean up, and ErrLost. Any other error says that the
+// kernel could not be looked for now, and nothing of whether it lives. log may be nil.
 func Adopt(ctx context.Context, dir, token string, log *slog.Logger) (*Kernel, error) {
 	k, err := adopt(ctx, dir, token, log)
 	if err != nil {
@@ -45,6 +44,14 @@ func adopt(ctx context.Context, dir, token string, log *slog.Logger) (*Kernel, e
 	return k, nil
 }
 
+// lost marks an error of reading what is written down of a kernel as one that stays.
+func lost(err error) error {
+	if err != nil && lasting(err) {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return err
+}
+
 func resolve(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
@@ -59,19 +66,26 @@ func resolve(dir string) (string, error) {
 func find(ctx context.Context, dir string, root *os.Root, token string, log *slog.Logger) (*Kernel, error) {
 	h, err := awaitHandle(ctx, dir, root)
 	if errors.Is(err, ErrNotStarted) {
-		return nil, errors.Join(err, killGroup(root)) // a shim may have come that far
+		return nil, errors.Join(err, killGroup(ctx, root)) // a shim may have come that far
 	}
 	unknown, other := errors.AsType[*versionError](err)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil && !other {
+		return nil, lost(err)
+	}
+	boot, err := bootID()
+	if err != nil {
 		return nil, err
 	}
-	if boot, err := bootID(); err == nil && boot != h.BootID && (h.BootID != "" || !other) {
+	if boot != h.BootID && (h.BootID != "" || !other) {
 		return nil, ErrRebooted
 	}
 	if other {
-		exit := expel(ctx, dir, root, h)
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		exit, err := expel(ctx, dir, root, h)
+		if err != nil {
+			return nil, err
 		}
 		exit.Detail = unknown.Error()
 		return nil, &GoneError{Exit: exit}
@@ -102,6 +116,7 @@ func find(ctx context.Context, dir string, root *os.Root, token string, log *slo
 	var spool *Spool
 	if err == nil {
 		spool, err = OpenSpool(dir)
+		err = lost(err)
 	}
 	if err != nil {
 		proc.close()
@@ -111,45 +126,31 @@ func find(ctx context.Context, dir string, root *os.Root, token string, log *slo
 	return attach(dir, h, root, spool, proc, shim, e, token, log), nil
 }
 
-// expel ends a kernel that cannot be talked to, and all that it started.
-func expel(ctx context.Context, dir string, root *os.Root, h Handle) ergane.Exit {
-	open := func(pid int, start uint64) *process {
-		if pid <= 1 {
-			return nil
-		}
-		p, err := openProcess(pid, start)
-		if err != nil {
-			return nil
-		}
-		return p
-	}
-	shim := open(h.ShimPID, h.ShimStart)
-	if shim != nil {
-		defer shim.close()
-	}
-	if proc := open(h.PID, h.Start); proc != nil {
-		defer proc.close()
-		proc.signal(syscall.SIGKILL)
-	}
-	return settle(ctx, dir, root, h, shim)
-}
+// handleFor is how long the handle of a shim that has the session's lock may
+// be missing: it writes one in a moment, unless it is stuck or the file was taken away.
+const handleFor = time.Minute
+
+var errNoHandle = errors.New("a process holds the session's lock, and there is no " + handleFile)
 
 // awaitHandle reads the handle. Where there is none yet but the session's
 // lock is held, a shim is about to write it.
 func awaitHandle(ctx context.Context, dir string, root *os.Root) (Handle, error) {
-	for {
+	begun := time.Now()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		held, err := flock.Held(filepath.Join(dir, lockFile)) // asked first: the handle is written under the lock
 		if err != nil {
 			return Handle{}, err
 		}
 		h, err := readDocument(root, handleFile, parseHandle)
-		if !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case !errors.Is(err, fs.ErrNotExist):
 			return h, err
-		}
-		if !held {
+		case !held:
 			return Handle{}, ErrNotStarted
+		case time.Since(begun) > handleFor:
+			return Handle{}, errNoHandle
 		}
-		if pause(ctx, 5*time.Millisecond); ctx.Err() != nil {
+		if pause(ctx, wait); ctx.Err() != nil {
 			return Handle{}, context.Cause(ctx)
 		}
 	}

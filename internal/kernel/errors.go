@@ -1,7 +1,9 @@
 package kernel
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -13,6 +15,10 @@ var (
 	ErrRebooted = errors.New("the machine was restarted")
 	// ErrNotStarted: no kernel was ever started in the session's folder.
 	ErrNotStarted = errors.New("the kernel was never started")
+	// ErrLost: a kernel may live that can never be adopted, because what is
+	// written down of it is damaged or missing. Expel is for it. What cannot be
+	// read for the time being is another error, and may be tried again.
+	ErrLost = errors.New("nothing usable is written down of the kernel")
 	// ErrDetached: Detach was called; the kernel may well live on.
 	ErrDetached = errors.New("the server has let go of the kernel")
 	// ErrFenced: the kernel obeys another server now. Its files can still be read.
@@ -71,4 +77,15 @@ func Unread(err error) bool {
 		}
 	}
 	return false
+}
+
+// lasting tells, of an error in looking for a kernel that may live, whether
+// trying again cannot help. A file that is there but cannot be reached, for
+// want of descriptors, memory or a healthy disk, may be whole.
+func lasting(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	_, system := errors.AsType[syscall.Errno](err)
+	return !system || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }

@@ -79,6 +79,24 @@ func writeDurable(root *os.Root, name string, v any) error {
 	return commitTemp(root, name, f, b)
 }
 
+// overwrite puts a document in the place of one that is there, in the room that
+// it has. What is longer than the document becomes spaces.
+func overwrite(root *os.Root, name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	f, size, err := openRegular(root, name, os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	for int64(len(b)) < size {
+		b = append(b, ' ')
+	}
+	_, err = f.WriteAt(b, 0)
+	return errors.Join(err, f.Close())
+}
+
 func createTemp(root *os.Root, name string) (*os.File, error) {
 	tmp := tempName(name)
 	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {

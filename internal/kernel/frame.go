@@ -24,6 +24,8 @@ type frame struct {
 	V     int    `json:"v"`
 	State string `json:"state"`
 	OK    bool   `json:"ok"`
+	// Pending says that an order to strike has not been taken yet.
+	Pending bool `json:"pending"`
 	// Current is the id of the calculation that runs; empty when none does.
 	Current   string          `json:"current"`
 	Executors json.RawMessage `json:"executors"`

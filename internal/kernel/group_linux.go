@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,8 +55,12 @@ func openGroup(root *os.Root) (*sandbox.Group, error) {
 
 // killGroup ends all that is left in the group of a kernel that is gone, and
 // the group. The shim has done that, unless it was killed.
-func killGroup(root *os.Root) error {
-	g, err := openGroup(root)
+func killGroup(ctx context.Context, root *os.Root) error {
+	var g *sandbox.Group
+	err := insist(ctx, func() (err error) {
+		g, err = openGroup(root)
+		return err
+	})
 	if err != nil || g == nil { // one that was cut short: the group was never made
 		return nil
 	}

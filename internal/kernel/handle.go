@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // A Handle is what it takes to find a kernel again. The shim writes it as
@@ -63,12 +64,21 @@ func takeEpochs(root *os.Root) (*epochs, error) {
 	d, err := readDocument(root, epochFile, func(b []byte) (d document, err error) {
 		return d, json.Unmarshal(b, &d)
 	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+	case lasting(err):
+		d.Block = time.Now().Unix() // more than all servers that there ever were
+	default:
 		return nil, err
 	}
 	d.V, d.Block = 1, d.Block+1
 	if err := writeDurable(root, epochFile, d); err != nil {
-		return nil, err
+		// On a full disk there is no room for another file, but for this one
+		// there is. Nobody who is killed leaves half of so few bytes, and after a
+		// loss of power there is no kernel to be told.
+		if overwrite(root, epochFile, d) != nil {
+			return nil, err
+		}
 	}
 	return &epochs{last: d.Block * epochBlock}, nil
 }

@@ -3,7 +3,6 @@ package kernel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -24,7 +23,8 @@ const (
 // calculation has Spark and child processes do, and signals the kernel while
 // the calculation has not taken the interrupt (its marker exists). Code that has
 // taken it and goes on gets the next one after strikeAgain, or at once by another
-// call. A calculation that has not started yet is stopped at its start.
+// call. A calculation that has not started yet is stopped at its start. Where
+// the marker cannot be made, on a full disk, the kernel is told of the order instead.
 func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	if err := validID(id); err != nil {
 		return err
@@ -32,9 +32,9 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
 	marker := calcFile(id, "interrupt")
-	ordered := false
+	ordered, told := false, false // told: by word, and not taken as far as we know
 	var marked time.Time
-	for {
+	for complained := false; ; {
 		woken := k.pulse.next()
 		if _, ok, _ := k.spool.Outcome(id); ok {
 			k.spool.root.Remove(marker) // came too late to be taken
@@ -44,16 +44,29 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 			return &GoneError{Exit: k.exit}
 		}
 		if !ordered {
-			ordered = k.orderInterrupt(ctx, id)
+			f, err := k.orderInterrupt(ctx, id, false)
+			ordered = err == nil && f.OK
 		}
 		if marked.IsZero() || time.Since(marked) > strikeAgain {
-			if err := k.mark(marker); err != nil {
-				return fmt.Errorf("interrupt: %w", err)
+			err := k.mark(marker)
+			if err != nil && !complained {
+				k.log.Warn("an interrupt cannot be written down; telling the kernel", "calculation", id, "error", err)
+				complained = true
 			}
-			marked = time.Now()
+			if err != nil {
+				f, err := k.orderInterrupt(ctx, id, true)
+				told = err == nil && f.Pending
+			}
+			if err == nil || told {
+				marked = time.Now()
+			}
 		}
-		if _, err := k.spool.root.Lstat(marker); err == nil {
+		if _, err := k.spool.root.Lstat(marker); err == nil || told {
 			k.proc.signal(syscall.SIGINT)
+		}
+		if told {
+			f, err := k.orderInterrupt(ctx, id, false)
+			told = err != nil || f.Pending // silence is no sign that it was taken
 		}
 		if pause(ctx, signalEvery, woken, k.done); ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -61,12 +74,17 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	}
 }
 
-// orderInterrupt reports whether the kernel has begun to cancel what the calculation started.
-func (k *Kernel) orderInterrupt(ctx context.Context, id string) bool {
+// orderInterrupt orders the kernel to cancel what the calculation started. The
+// answer is OK once that has begun. strike says that the next signal is for the
+// code, as the marker does; Pending answers that the code has not taken it yet.
+func (k *Kernel) orderInterrupt(ctx context.Context, id string, strike bool) (frame, error) {
 	limited, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()
-	f, err := k.call(limited, map[string]any{"op": "interrupt", "id": id})
-	return err == nil && f.OK
+	order := map[string]any{"op": "interrupt", "id": id}
+	if strike {
+		order["strike"] = true
+	}
+	return k.call(limited, order)
 }
 
 func (k *Kernel) mark(marker string) error {

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == serverArgument {
 		os.Exit(serverMain(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == starvedArgument {
+		os.Exit(starvedMain(os.Args[2]))
+	}
 	goleak.VerifyTestMain(m)
 }
 

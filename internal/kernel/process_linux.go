@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -30,9 +31,17 @@ func openProcess(pid int, start uint64) (*process, error) {
 	}
 	// Looked at only after the number has been pinned.
 	st, err := readStat(pid)
-	if err != nil || st.start != start || p.dead() {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH):
+		err = errNoProcess
+	case err != nil: // not being able to look is not seeing that it is gone
+		err = fmt.Errorf("look at process %d: %w", pid, err)
+	case st.start != start || p.dead():
+		err = errNoProcess
+	}
+	if err != nil {
 		p.close()
-		return nil, errNoProcess
+		return nil, err
 	}
 	return p, nil
 }

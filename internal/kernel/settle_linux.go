@@ -33,8 +33,12 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *proc
 		}
 		shim.reap()
 	}
-	exit, err := readDocument(root, exitFile, parseExit)
-	left := killGroup(root)
+	var exit ergane.Exit
+	err := insist(ctx, func() (err error) {
+		exit, err = readDocument(root, exitFile, parseExit)
+		return err
+	})
+	left := killGroup(ctx, root)
 	if err != nil {
 		killStragglers(ctx, h, dir)
 		exit = ergane.Exit{Detail: "the process that watched over it is gone, too"}
@@ -45,19 +49,32 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *proc
 	return exit
 }
 
+// insist repeats for a while what fails for a want that may pass.
+func insist(ctx context.Context, do func() error) error {
+	deadline := time.Now().Add(settleLimit)
+	for {
+		err := do()
+		if err == nil || lasting(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
 // killStragglers ends what an unwatched kernel left running. The work folder
 // goes when that is done: from then on the kernel's user may be another's.
-func killStragglers(ctx context.Context, h Handle, dir string) {
+// It returns how many it could not end.
+func killStragglers(ctx context.Context, h Handle, dir string) (left int) {
 	if _, err := os.Lstat(filepath.Join(dir, workFolder)); errors.Is(err, fs.ErrNotExist) {
-		return
+		return 0
 	}
 	deadline := time.Now().Add(settleLimit)
-	for ctx.Err() == nil && time.Now().Before(deadline) {
-		left := stragglers(h, dir, sessionOf(dir))
-		if len(left) == 0 {
-			return
+	for {
+		pids := stragglers(h, dir, sessionOf(dir))
+		if len(pids) == 0 || ctx.Err() != nil || time.Now().After(deadline) {
+			return len(pids)
 		}
-		for _, pid := range left {
+		for _, pid := range pids {
 			killStraggler(h, dir, pid)
 		}
 		pause(ctx, 5*time.Millisecond)

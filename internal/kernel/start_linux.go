@@ -169,7 +169,7 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 	}
 	shim, h, err := launch(ctx, s, dir, root, lock)
 	if err != nil {
-		return nil, errors.Join(err, killGroup(root))
+		return nil, errors.Join(err, killGroup(context.Background(), root))
 	}
 	proc, err := openProcess(h.PID, h.Start)
 	if errors.Is(err, errNoProcess) { // it has ended already: its shim is about to say how

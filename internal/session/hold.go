@@ -67,10 +67,26 @@ func (m *Manager) Session(ctx context.Context, key, id string) (ergane.Session, 
 
 func (m *Manager) session(ctx context.Context, key, id string, until time.Time) (ergane.Session, error) {
 	return hold(ctx, m, key, id, until,
-		func() (ergane.Session, error) { return m.store.Session(ctx, id) },
+		func() (ergane.Session, error) {
+			s, err := m.store.Session(ctx, id)
+			if err == nil && s.Status.Reason == "" {
+				s.Status.Reason = m.trouble(id)
+			}
+			return s, err
+		},
 		func(s ergane.Session) bool {
 			return s.Status.State != ergane.SessionCreating && s.Status.State != ergane.SessionTerminating
 		})
+}
+
+// trouble is what keeps a live session from going on, which the store does not know; empty while nothing does.
+func (m *Manager) trouble(id string) string {
+	if r := m.runner(id); r != nil {
+		if t := r.trouble.Load(); t != nil {
+			return clip(*t)
+		}
+	}
+	return ""
 }
 
 // hold reads a thing until it is settled or the time is up.

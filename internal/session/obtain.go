@@ -45,8 +45,8 @@ const lookAgain = time.Second
 
 // attach adopts the session's kernel or starts it, and waits until it is ready.
 // The kernel comes back with the error if there is one already. The end of
-// starting ends the start of a kernel and the wait for it, but never the search
-// for one that may live.
+// starting ends the start of a kernel and the wait for it; a kernel that may
+// live and cannot be adopted is ended then.
 func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	var s ergane.Session
 	r.persist(ctx, "read the session", func() (err error) {
@@ -62,7 +62,10 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	if s.Status.State == ergane.SessionCreating {
 		r.persist(ctx, "record the session's executors", func() error { return r.saveOwn(ctx, ergane.ExecutorCreating) })
 	}
-	k, err := r.find(ctx)
+	if s.Status.State == ergane.SessionTerminating {
+		r.nudge() // it was terminated before this server started
+	}
+	k, err := r.find(ctx, starting)
 	switch {
 	case err == nil:
 		r.m.cfg.Meter.Count(CountKernels, kernelAdopted)
@@ -147,28 +150,89 @@ func (r *runner) claim(ctx, starting context.Context, s ergane.Session) (Kernel,
 	return nil, nil
 }
 
-// findFor is how long a kernel is looked for that cannot be reached.
-const findFor = time.Minute
+const (
+	// lostFor is how long a kernel is looked for of which nothing usable is known.
+	lostFor = time.Minute
+	// findEvery is the longest pause between two looks, sayEvery that between
+	// two complaints.
+	findEvery = 5 * time.Second
+	sayEvery  = time.Minute
+)
 
 // find adopts the kernel that an earlier server started. ErrNoKernel where
-// there was none; nothing but an *ExitError says that it is dead.
-func (r *runner) find(ctx context.Context) (Kernel, error) {
+// there was none; nothing but an *ExitError says that it is dead. A kernel that
+// cannot be looked for, for want of disk, descriptors or memory, runs on and is
+// looked for until it is found. It is ended only where the session is to end,
+// and where nothing usable is known of it.
+func (r *runner) find(ctx, starting context.Context) (Kernel, error) {
 	if !r.adopt {
 		return nil, ErrNoKernel
 	}
-	begun := time.Now()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		k, err := r.m.host.Adopt(ctx, r.id)
+	defer r.trouble.Store(nil)
+	var complain complaint
+	var lost time.Time // since when nothing usable is known
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, findEvery) {
+		k, err := r.m.host.Adopt(starting, r.id)
 		if _, dead := errors.AsType[*ExitError](err); err == nil || dead || errors.Is(err, ErrNoKernel) {
 			return k, err
 		}
-		if time.Since(begun)+wait > findFor {
-			r.astray = true
-			return nil, fmt.Errorf("the session's kernel cannot be reached: %w", err)
-		}
-		r.log.Warn("cannot reach the kernel; trying again", "error", err, "wait", wait)
-		if !pause(ctx, wait) {
+		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		switch {
+		case starting.Err() != nil:
+			if r.expel(ctx) {
+				return nil, context.Cause(starting)
+			}
+			return nil, context.Cause(ctx)
+		case !errors.Is(err, ErrLost):
+			lost = time.Time{}
+		case lost.IsZero():
+			lost = time.Now()
+		case time.Since(lost)+wait > lostFor:
+			if r.expelOnce(ctx) != nil {
+				r.astray = true
+			}
+			return nil, fmt.Errorf("the session's kernel cannot be reached: %w", err)
+		}
+		trouble := "the session's kernel cannot be reached at present: " + err.Error()
+		r.trouble.Store(&trouble)
+		if complain.due(err) {
+			r.log.Warn("cannot reach the kernel; trying again until it is found", "error", err)
+		}
+		pause(starting, wait)
 	}
+}
+
+// expel ends a kernel that cannot be adopted, however often it has to be
+// tried. False when the server stops.
+func (r *runner) expel(ctx context.Context) bool {
+	for wait := 50 * time.Millisecond; r.expelOnce(ctx) != nil; wait = min(2*wait, findEvery) {
+		if !pause(ctx, wait) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *runner) expelOnce(ctx context.Context) error {
+	err := r.m.host.Expel(ctx, r.id)
+	if err != nil && ctx.Err() == nil {
+		r.log.Error("cannot end a kernel that cannot be adopted", "error", err)
+	}
+	return err
+}
+
+// A complaint is repeated while it stays the same, but not at every occasion.
+type complaint struct {
+	what string
+	at   time.Time
+}
+
+func (c *complaint) due(err error) bool {
+	if err.Error() == c.what && time.Since(c.at) < sayEvery {
+		return false
+	}
+	c.what, c.at = err.Error(), time.Now()
+	return true
 }

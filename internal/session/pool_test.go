@@ -315,7 +315,7 @@ func TestAKernelThatCannotBeReachedIsNotForgottenWhileItMayLive(t *testing.T) {
 		ids, err := h.machine.Host(h.power).Sessions()
 		h.must(err)
 		h.kill()
-		h.machine.Set(faults{Adopt: errors.New("too many open files")})
+		h.machine.Set(faults{Adopt: errors.New("too many open files"), Expel: errors.New("too many open files")})
 		h.serve()
 		h.settled()
 		if files, _ := h.machine.Has(ids[0]); !files || !h.machine.Alive(ids[0]) {

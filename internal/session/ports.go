@@ -102,8 +102,13 @@ type Host interface {
 	// ahead, and when; false where it was not, or was claimed since.
 	Ahead(sessionID string) (shape string, at time.Time, ok bool)
 	// Adopt finds the kernel that an earlier server started. ErrNoKernel
-	// where none was ever started; an *ExitError where it has ended.
+	// where none was ever started; an *ExitError where it has ended; ErrLost
+	// where nothing usable is known of one that may live. Any other error says
+	// only that it could not be looked for now.
 	Adopt(ctx context.Context, sessionID string) (Kernel, error)
+	// Expel ends the kernel of a session, and all that it started, without
+	// adopting it. It needs to write nothing, and nil says that nothing is left.
+	Expel(ctx context.Context, sessionID string) error
 	// Spool opens what a session's kernel wrote; its errors are as a Spool's.
 	Spool(sessionID string) (Spool, error)
 	// DiskUse is how many bytes the files of a session's kernel take up, or
@@ -150,6 +155,9 @@ var ErrNoKernel = errors.New("the session has no kernel")
 // ErrUnmeasurable is Host.DiskUse's answer where folders are nested too deep to
 // be followed, or moved about meanwhile.
 var ErrUnmeasurable = errors.New("the session's folder cannot be measured")
+
+// ErrLost is Host.Adopt's answer where a kernel may live that nobody will ever be able to adopt.
+var ErrLost = errors.New("what is known of the session's kernel is damaged")
 
 // ExitError tells that a kernel ended, and how.
 type ExitError struct{ Exit ergane.Exit }

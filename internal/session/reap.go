@@ -46,9 +46,14 @@ func (m *Manager) reapSession(id string) {
 		m.log.Warn("ending a kernel that belongs to no live session", "session", id)
 		k.Shutdown(m.ctx, 0)
 		k.Detach()
-	} else if e := new(ExitError); !errors.As(err, &e) && !errors.Is(err, ErrNoKernel) {
-		m.log.Warn("cannot reach a kernel that belongs to no live session", "session", id, "error", err)
+	} else if m.ctx.Err() != nil {
 		return
+	} else if e := new(ExitError); !errors.As(err, &e) && !errors.Is(err, ErrNoKernel) {
+		m.log.Warn("ending a kernel that belongs to no live session and cannot be adopted", "session", id, "error", err)
+		if err := m.host.Expel(m.ctx, id); err != nil {
+			m.log.Warn("cannot end a kernel that belongs to no live session", "session", id, "error", err)
+			return
+		}
 	}
 	if err == nil {
 		m.findLog(s)

@@ -90,20 +90,20 @@ func TestReaperEndsNothingWhileItCannotReadTheStore(t *testing.T) {
 	})
 }
 
-// Where a kernel that lived could not be reached, its session has failed. The
-// reaper ends it as soon as it can.
+// Where a kernel was lost and could not even be ended, its session has failed.
+// The reaper ends it as soon as it can.
 func TestKernelThatWasGivenUpIsEndedOnceItIsFound(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
 		h.kill()
-		h.machine.Set(faults{Adopt: errors.New("too many open files")})
+		h.machine.Set(faults{Adopt: session.ErrLost, Expel: errors.New("too many open files")})
 		h.serve()
 		h.awaitSession(sid, ergane.SessionFailed)
 		time.Sleep(2 * time.Hour)
 		if files, _ := h.machine.Has(sid); !files || !h.machine.Alive(sid) {
 			h.Errorf("alive %t, files %t", h.machine.Alive(sid), files)
 		}
-		h.machine.Set(faults{})
+		h.machine.Set(faults{Adopt: errors.New("too many open files")})
 		time.Sleep(time.Hour)
 		h.gone(sid)
 	})

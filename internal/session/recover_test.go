@@ -2,6 +2,8 @@ package session_test
 
 import (
 	"errors"
+	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -239,14 +241,76 @@ func TestKernelThatCannotBeReachedForAWhileIsNotGivenUp(t *testing.T) {
 	})
 }
 
-func TestKernelThatCanNeverBeReachedFailsItsSession(t *testing.T) {
+// However long that takes: it is the server that lacks something, and not the session.
+func TestKernelThatCannotBeReachedForDaysIsNotGivenUp(t *testing.T) {
+	inHouse(t, session.Config{}, func(h *house) {
+		sid := h.idle()
+		cid := h.at(sid, "door", "print x")
+		h.kill()
+		h.machine.Set(faults{Adopt: fmt.Errorf("write epoch.json: %w", syscall.ENOSPC)})
+		h.serve()
+		time.Sleep(48 * time.Hour)
+		h.sessionIs(sid, ergane.SessionBusy, "")
+		s, err := h.m.Session(h.ctx, key, sid)
+		h.must(err)
+		if s.Status.Reason != "the session's kernel cannot be reached at present: write epoch.json: no space left on device" {
+			h.Errorf("reason %q", s.Status.Reason)
+		}
+		h.machine.Set(faults{})
+		h.machine.Let("door")
+		h.awaitCalculation(cid, ergane.CalculationCompleted)
+		h.delivered(cid, "x\nthrough\n", "", "")
+		h.ran(cid, 1)
+		s, err = h.m.Session(h.ctx, key, sid)
+		h.must(err)
+		if s.Status.State != ergane.SessionIdle || s.Status.Reason != "" {
+			h.Errorf("%s (%s)", s.Status.State, s.Status.Reason)
+		}
+	})
+}
+
+func TestTerminateEndsAKernelThatCannotBeAdopted(t *testing.T) {
+	for name, before := range map[string]bool{"terminated before the server started": true, "terminated meanwhile": false} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, session.Config{}, func(h *house) {
+				sid := h.idle()
+				cid := h.at(sid, "door", "print x")
+				h.kill()
+				h.machine.Set(faults{Adopt: syscall.ENOSPC, Expel: syscall.EMFILE})
+				if before {
+					h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated))
+				}
+				h.serve()
+				if !before {
+					time.Sleep(time.Hour)
+					h.must(terminate(h, sid))
+				}
+				time.Sleep(time.Hour)
+				if !h.machine.Alive(sid) { // what cannot be ended is not said to have ended
+					h.Error("it is dead")
+				}
+				h.sessionIs(sid, ergane.SessionTerminating, terminated)
+				h.machine.Set(faults{Adopt: syscall.ENOSPC})
+				h.awaitSession(sid, ergane.SessionTerminated)
+				if h.machine.Alive(sid) {
+					h.Error("it lives")
+				}
+				h.awaitCalculation(cid, ergane.CalculationCanceled)
+				h.delivered(cid, "x\n", "", "")
+			})
+		})
+	}
+}
+
+func TestKernelOfWhichNothingUsableIsKnownIsEndedAndFailsItsSession(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
 		h.kill()
-		h.machine.Lose(sid)
-		h.machine.Set(faults{Adopt: errors.New("unusable handle.json")})
+		h.machine.Set(faults{Adopt: fmt.Errorf("%w: unusable handle.json", session.ErrLost)})
 		h.serve()
 		h.awaitSession(sid, ergane.SessionFailed)
-		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel cannot be reached: unusable handle.json")
+		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel cannot be reached: what is known of the session's kernel is damaged: unusable handle.json")
+		h.settled()
+		h.gone(sid)
 	})
 }

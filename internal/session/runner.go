@@ -23,6 +23,8 @@ type runner struct {
 
 	// kernel is set once by the runner, and read by API calls.
 	kernel atomic.Pointer[Kernel]
+	// trouble is why the kernel cannot be reached at present; nil while it can.
+	trouble atomic.Pointer[string]
 	// looks is taken by whoever asks Spark for the executors.
 	looks chan struct{}
 	// late makes deliveries of one attempt each: who calls tries again.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 
 import pytest
@@ -87,6 +89,28 @@ def test_a_marker_that_lies_there_stops_a_block_without_a_signal(kernel: Kernel)
     calculation.await_outcome()
     assert calculation.stdout == ""
     assert calculation.outcome["error"]["name"] == "KeyboardInterrupt"
+
+
+def test_an_order_by_the_socket_strikes_without_a_marker(kernel: Kernel) -> None:
+    calculation = kernel.submit("print('on')\nwhile True: pass")
+    calculation.await_stdout("on")
+    answer = kernel.server.ask(op="interrupt", id=calculation.id)
+    assert (answer["ok"], answer["pending"]) == (True, False)
+    os.kill(kernel.process.pid, signal.SIGINT)  # nothing has been ordered for it
+    answer = kernel.server.ask(op="interrupt", id=calculation.id, strike=True)
+    assert (answer["ok"], answer["pending"]) == (True, True)
+    os.kill(kernel.process.pid, signal.SIGINT)
+    assert calculation.await_outcome()["state"] == "CANCELED"
+    assert not kernel.server.ask(op="interrupt", id=calculation.id)["pending"]
+    assert kernel.run("import time\ntime.sleep(0.1)\nprint('next')").stdout == "next\n"
+
+
+def test_an_order_by_the_socket_before_the_first_line_is_obeyed_there(kernel: Kernel) -> None:
+    for _ in range(20):
+        calculation = kernel.submit("import time\ntime.sleep(1000)")
+        assert kernel.server.ask(op="interrupt", id=calculation.id, strike=True)["ok"]
+        os.kill(kernel.process.pid, signal.SIGINT)
+        assert calculation.await_outcome()["state"] == "CANCELED"
 
 
 def test_code_that_catches_the_first_is_stopped_by_the_second(kernel: Kernel) -> None:

@@ -35,6 +35,7 @@ type standin struct {
 	finishing bool
 	seen      map[string]string
 	stop      context.CancelFunc // of the running block
+	asked     string             // the calculation to strike, ordered by the socket
 	deaf      bool
 }
 
@@ -119,11 +120,20 @@ func (s *standin) obeySignals() {
 	signal.Notify(c, syscall.SIGINT)
 	for range c {
 		s.mu.Lock()
-		if s.stop != nil && !s.deaf && os.Remove(s.path(s.current, "interrupt")) == nil {
+		if s.stop != nil && !s.deaf && s.takeOrder(s.current) {
 			s.stop()
 		}
 		s.mu.Unlock()
 	}
+}
+
+// takeOrder takes the order to stop a calculation, if there is one. Call it under mu.
+func (s *standin) takeOrder(id string) bool {
+	if s.asked == id {
+		s.asked = ""
+		return true
+	}
+	return os.Remove(s.path(id, "interrupt")) == nil
 }
 
 func (s *standin) listen() error {
@@ -151,6 +161,7 @@ func (s *standin) listen() error {
 
 type order struct {
 	Op, ID, Token string
+	Strike        bool
 	V, Epoch, N   int64
 }
 
@@ -226,7 +237,10 @@ func (s *standin) obey(c net.Conn, o order) bool {
 		s.write("claimed.json", s.claimed())
 		s.tell(map[string]any{"ev": "claimed"})
 	case "interrupt":
-		answer["ok"] = s.current == o.ID
+		if o.Strike && s.current == o.ID {
+			s.asked = o.ID
+		}
+		answer["ok"], answer["pending"] = s.current == o.ID, s.asked != "" && s.asked == o.ID
 	case "ping":
 		answer["current"] = s.running()
 	case "executors":
@@ -301,10 +315,10 @@ func (s *standin) calculate(id string) int {
 	defer stop()
 	s.mu.Lock()
 	s.stop = stop
-	s.mu.Unlock()
-	if os.Remove(s.path(id, "interrupt")) == nil {
+	if s.takeOrder(id) {
 		stop()
 	}
+	s.mu.Unlock()
 	code, err := os.ReadFile(s.path(id, "code.py"))
 	verdict := map[string]any{
 		"v": 1, "id": id, "state": "COMPLETED", "error": nil, "start": began, "stdout": []int64{stdout, 0}, "stderr": []int64{stderr, 0},

@@ -166,6 +166,17 @@ func (h *Host) Adopt(ctx context.Context, id string) (k session.Kernel, err erro
 	return k, err
 }
 
+// Expel implements session.Host.
+func (h *Host) Expel(ctx context.Context, id string) error {
+	return h.power.call(ctx, "Expel", func(context.Context) error {
+		if f := h.m.fault(); f.Expel != nil {
+			return f.Expel
+		}
+		h.m.Kill(id, ergane.Exit{Signal: 9})
+		return nil
+	})
+}
+
 // attach makes a server's Kernel, which a server that is killed gives back by that.
 func (h *Host) attach(p *process) *Kernel {
 	k := &Kernel{p: p, power: h.power}

@@ -39,8 +39,8 @@ type Faults struct {
 	// Spark's sentence with which it refuses to be.
 	Unclaimed    *ergane.Exit
 	ClaimRefusal string
-	// Adopt is the answer of Host.Adopt, Spool of Host.Spool.
-	Adopt, Spool error
+	// Adopt is the answer of Host.Adopt, Expel of Host.Expel, Spool of Host.Spool.
+	Adopt, Expel, Spool error
 	// Exec is the answer of Kernel.Exec; nothing runs.
 	Exec error
 	// Wait is what Kernel.Wait answers at the end of the code, while the kernel lives.

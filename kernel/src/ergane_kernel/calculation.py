@@ -21,6 +21,7 @@ class Calculation:
     id: str
     folder: str
     interrupted: bool = False  # ordered to stop; guarded by the desk's lock
+    asked: bool = False  # ordered to strike by the socket, and not taken; set by the desk, taken by the main thread
     closed: bool = False  # user code is through, an order to stop comes too late; guarded by the desk's lock
     finishing: bool = False  # its outcome is about to appear; guarded by the desk's lock
     struck: bool = False  # KeyboardInterrupt was raised in it
@@ -32,6 +33,11 @@ class Calculation:
     @property
     def marker(self) -> str:
         return f"{self.folder}/interrupt"
+
+    @property
+    def waits(self) -> bool:
+        """Whether an order to stop is there that the block has not taken."""
+        return self.asked or exists(self.marker)
 
     @property
     def begun(self) -> bool:

@@ -43,12 +43,17 @@ class Desk:
             self._orders.put(calculation)
             return {"state": "accepted"}
 
-    def interrupt(self, id: str) -> bool:  # noqa: A002
-        """Begins to stop the calculation; False where it is not the current one or has ended already."""
+    def interrupt(self, id: str, strike: bool = False) -> bool:  # noqa: A002
+        """Begins to stop the calculation; False where it is not the current one or has ended already.
+
+        strike is the order that the marker is otherwise: the next signal is for the block.
+        """
         with self._lock:
             current = self._current
             if current is None or current.id != id or current.finishing:
                 return False
+            if strike and not current.closed:
+                current.asked = True
             if current.interrupted:
                 return True
             if current.closed:
@@ -56,6 +61,12 @@ class Desk:
             current.interrupted = True
         self._on_interrupt(current)
         return True
+
+    def pending(self, id: str) -> bool:  # noqa: A002
+        """Whether an order to strike has come and the block has not taken it."""
+        with self._lock:
+            current = self._current
+            return current is not None and current.id == id and current.asked and not current.closed
 
     @property
     def current(self) -> str | None:

@@ -1,7 +1,8 @@
 """SIGINT: an order to stop raises KeyboardInterrupt in the block it names, and never in another.
 
 The order is a file, `interrupt`, in the calculation's folder; the signal only says that there may be one. Whoever
-unlinks the file has taken the order, so a signal that comes late finds none.
+unlinks the file has taken the order, so a signal that comes late finds none. Where no file can be made, on a full disk,
+the order comes by the socket and is a flag of the calculation's.
 """
 
 from __future__ import annotations
@@ -60,10 +61,13 @@ class Interrupts:
         if self._dropped:
             self._dropped = False
             raise KeyboardInterrupt
-        try:
-            unlink(calculation.marker)
-        except OSError:
-            return
+        if calculation.asked:
+            calculation.asked = False
+        else:
+            try:
+                unlink(calculation.marker)
+            except OSError:
+                return
         calculation.struck = True
         raise KeyboardInterrupt
 

@@ -57,7 +57,9 @@ class Service:
         reply(self._desk.execute(str(calculation)) if valid_id(calculation) else {"err": "bad id"})
 
     def _interrupt(self, message: Message, reply: Reply) -> None:
-        reply({"ok": self._desk.interrupt(str(message.get("id")))})
+        calculation = str(message.get("id"))
+        begun = self._desk.interrupt(calculation, strike=message.get("strike") is True)
+        reply({"ok": begun, "pending": self._desk.pending(calculation)})
 
     def _ping(self, _: Message, reply: Reply) -> None:
         reply({"current": self._desk.current})

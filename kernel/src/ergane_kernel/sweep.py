@@ -11,7 +11,6 @@ from collections.abc import Callable
 from time import monotonic, sleep
 
 from .calculation import Calculation
-from .files import exists
 from .jobs import Jobs, JobsError
 
 POLL_SECONDS = 0.05
@@ -69,7 +68,7 @@ class Sweep:
     def _stop_children(self) -> None:
         """Once at once, then only while Python has not taken the order itself: os.system keeps it from doing so."""
         first = self._children_at == 0.0
-        if monotonic() < self._children_at or not (first or exists(self._calculation.marker)):
+        if monotonic() < self._children_at or not (first or self._calculation.waits):
             return
         self._children_at = monotonic() + CHILDREN_SECONDS
         if self._children():
