@@ -18,18 +18,20 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/host"
 )
 
 // client speaks Athena's protocol to a server, for the subcommands.
 type client struct {
-	info   serverInfo
+	info   datadir.Server
 	key    credentials.Key
 	signer *v4.Signer
 	http   *http.Client
 }
 
-func newClient(info serverInfo, key credentials.Key) (*client, error) {
-	hc, err := info.httpClient()
+func newClient(info datadir.Server, key credentials.Key) (*client, error) {
+	hc, err := httpClient(info)
 	return &client{info: info, key: key, signer: v4.NewSigner(), http: hc}, err
 }
 
@@ -117,4 +119,13 @@ func (c *client) output(ctx context.Context, id, stream string, from int64, w io
 	}
 	defer res.Body.Close()
 	return io.Copy(w, res.Body)
+}
+
+// clientKey is the key pair for clients of a server whose own root key is root.
+func clientKey(info datadir.Server, root credentials.Key) (credentials.Key, error) {
+	if !info.ExternalS3 {
+		return root, nil
+	}
+	x, err := host.ExternalFromEnv()
+	return x.Key(), err
 }

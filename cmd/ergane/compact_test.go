@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"database/sql"
 	"errors"
-	"log/slog"
 	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/store"
 )
@@ -20,7 +18,7 @@ import (
 func oldData(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	db, err := sql.Open("sqlite", "file:"+databasePath(dir)+"?_pragma=journal_mode(WAL)")
+	db, err := sql.Open("sqlite", "file:"+datadir.Database(dir)+"?_pragma=journal_mode(WAL)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +28,7 @@ func oldData(t *testing.T) (dir string) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	st, err := store.Open(t.Context(), databasePath(dir))
+	st, err := store.Open(t.Context(), datadir.Database(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,36 +52,15 @@ func shrinks(t *testing.T, st *store.Store) bool {
 	return can
 }
 
-func TestServeWritesAnOldDatabaseAnewOnce(t *testing.T) {
-	t.Parallel()
-	dir := oldData(t)
-	for _, want := range []bool{true, false} {
-		var said bytes.Buffer
-		st, err := openStore(t.Context(), dir, slog.New(slog.NewTextHandler(&said, nil)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !shrinks(t, st) {
-			t.Error("it does not shrink")
-		}
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-		if got := strings.Contains(said.String(), "database compacted"); got != want {
-			t.Errorf("said %q", said.String())
-		}
-	}
-}
-
 func TestCompactWorksWhereNoServerRuns(t *testing.T) {
 	t.Parallel()
 	dir := oldData(t)
 	c := compactCmd{dirs{DataDir: dir, EngineDir: dir}}
-	lock, err := flock.Acquire(lockPath(dir))
+	lock, err := flock.Acquire(datadir.Lock(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeJSON(serverInfoPath(dir), serverInfo{PID: 4711, API: "http://here"}); err != nil {
+	if err := datadir.WriteJSON(datadir.ServerFile(dir), datadir.Server{PID: 4711, API: "http://here"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "a server runs on "+dir+" (process 4711, http://here); stop it first") {
@@ -95,10 +72,10 @@ func TestCompactWorksWhereNoServerRuns(t *testing.T) {
 	if err := c.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if held, err := flock.Held(lockPath(dir)); held || err != nil {
+	if held, err := flock.Held(datadir.Lock(dir)); held || err != nil {
 		t.Errorf("the lock is held (%v)", err)
 	}
-	st, err := store.Open(t.Context(), databasePath(dir))
+	st, err := store.Open(t.Context(), datadir.Database(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,33 +95,4 @@ func TestCompactWithoutADatabaseMakesNone(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it made %v (%v)", left, err)
 	}
-}
-
-func TestRoomIsLookedForBeforeItIsTaken(t *testing.T) {
-	t.Parallel()
-	path := databasePath(t.TempDir())
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, 1<<40); err != nil { // a hole
-		t.Skip(err)
-	}
-	if err := roomFor(path, 1<<20); err == nil || !strings.Contains(err.Error(), "are free") {
-		t.Error(err)
-	}
-}
-
-func TestACompactionThatTakesLongIsTold(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var said bytes.Buffer
-		tell := patient(slog.New(slog.NewTextHandler(&said, nil)))
-		for second := range 25 {
-			tell(int64(second), 100)
-			time.Sleep(time.Second)
-		}
-		if got := strings.Count(said.String(), "compacting the database"); got != 2 || !strings.Contains(said.String(), `done="3 %"`) {
-			t.Errorf("told %d times: %s", got, said.String())
-		}
-	})
 }

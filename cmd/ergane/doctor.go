@@ -6,20 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"math"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/durable"
 	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/host"
 	"github.com/ergane-dev/ergane/internal/sandbox"
+	"github.com/ergane-dev/ergane/internal/server"
 	"github.com/ergane-dev/ergane/internal/store"
+	"github.com/ergane-dev/ergane/internal/words"
 )
 
 type doctorCmd struct {
 	dirs
-	sandboxFlags
+	host.SandboxFlags
 	JSON bool `name:"json" help:"Print the findings as a JSON list."`
 }
 
@@ -72,16 +77,16 @@ const enoughDisk = 3 << 30
 
 func (c *doctorCmd) folders() []finding {
 	f := finding{Name: "data folder", OK: true, Detail: c.DataDir}
-	if err := makeDataDir(c.DataDir); err != nil {
+	if err := datadir.Make(c.DataDir); err != nil {
 		return []finding{{Name: "data folder", Detail: err.Error(), Advice: "name a folder that can be written with --data-dir"}}
 	}
 	disk := finding{Name: "disk", OK: true}
-	free, err := freeSpace(c.DataDir)
+	free, err := durable.Free(c.DataDir)
 	if err != nil {
 		disk.OK, disk.Detail = false, err.Error()
 		return []finding{f, disk}
 	}
-	disk.Detail = size(free) + " free"
+	disk.Detail = words.Bytes(free) + " free"
 	if free < enoughDisk {
 		disk.OK, disk.Advice = false, "free some space: an engine takes 1 GB, results come on top"
 	}
@@ -89,11 +94,11 @@ func (c *doctorCmd) folders() []finding {
 }
 
 func (c *doctorCmd) engine(ctx context.Context) []finding {
-	e, err := newEngines(context.Background(), c.EngineDir, nil)
+	table, err := engine.DefaultTable()
 	if err != nil {
 		return []finding{{Name: "engine", Detail: err.Error()}}
 	}
-	spec, _, err := e.table.Resolve(engine.Auto)
+	spec, _, err := table.Resolve(engine.Auto)
 	if err != nil {
 		return []finding{{Name: "engine", Detail: err.Error()}}
 	}
@@ -112,11 +117,11 @@ func (c *doctorCmd) engine(ctx context.Context) []finding {
 }
 
 func (c *doctorCmd) server(ctx context.Context) []finding {
-	running, err := flock.Held(lockPath(c.DataDir))
+	running, err := flock.Held(datadir.Lock(c.DataDir))
 	if err != nil {
 		return []finding{{Name: "server", Detail: err.Error()}}
 	}
-	info, ok, err := readServerInfo(c.DataDir)
+	info, ok, err := datadir.ReadServer(c.DataDir)
 	if err != nil || !running || !ok {
 		return []finding{{Name: "server", OK: true, Detail: "none runs on this data folder; ergane run brings its own"}}
 	}
@@ -135,14 +140,14 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 		f.Detail += "; no kernel waits for a session (serve --pool)"
 	}
 	if ready.Catalog != nil {
-		return []finding{f, ready.Catalog.finding()}
+		return []finding{f, catalogFinding(*ready.Catalog)}
 	}
 	return []finding{f}
 }
 
 // database tells how large the database is, how fast it grows, and what ends that.
 func (c *doctorCmd) database(ctx context.Context) []finding {
-	u, err := store.Measure(ctx, databasePath(c.DataDir), time.Now())
+	u, err := store.Measure(ctx, datadir.Database(c.DataDir), time.Now())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // no server has run yet
 	}
@@ -151,11 +156,11 @@ func (c *doctorCmd) database(ctx context.Context) []finding {
 		f.OK, f.Detail, f.Advice = false, err.Error(), "if it stays so, look into the log of the server"
 		return []finding{f}
 	}
-	f.Detail = fmt.Sprintf("%s; %d calculations of %d sessions", size(u.Bytes), u.Calculations, u.Sessions)
+	f.Detail = fmt.Sprintf("%s; %d calculations of %d sessions", words.Bytes(u.Bytes), u.Calculations, u.Sessions)
 	if u.PerDay > 0 {
-		f.Detail += fmt.Sprintf("; about %s a day came in the last %.0f days", size(u.PerDay), math.Ceil(u.Days))
+		f.Detail += fmt.Sprintf("; about %s a day came in the last %.0f days", words.Bytes(u.PerDay), math.Ceil(u.Days))
 	}
-	if info, ok, err := readServerInfo(c.DataDir); err == nil && ok && info.Keep != "" {
+	if info, ok, err := datadir.ReadServer(c.DataDir); err == nil && ok && info.Keep != "" {
 		f.Detail += "; " + info.Keep
 	}
 	if !u.Shrinks {
@@ -170,23 +175,26 @@ func (c *doctorCmd) safety(ctx context.Context) []finding {
 		{Name: "loopback", OK: true, Detail: "the API and S3 listen on this machine alone, unless serve is told otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
 	}
-	info, runs, _ := readServerInfo(c.DataDir) // of none: what a server has that is told nothing
+	info, runs, _ := datadir.ReadServer(c.DataDir) // of none: what a server has that is told nothing
 	all = append(all, sessionKeys(info)...)
 	if runs {
 		if ready, err := askReady(ctx, info); err == nil && ready.Sandbox != nil {
-			all = append(all, ready.Sandbox.finding())
+			all = append(all, protectionFinding(*ready.Sandbox))
 		}
 	}
 	return append(all, c.sandbox(ctx)...)
 }
 
 // sessionKeys tells what the keys that sessions have are good for.
-func sessionKeys(info serverInfo) []finding {
+func sessionKeys(info datadir.Server) []finding {
 	own := finding{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it and is good for no other session; until then it reaches every bucket of the embedded S3"}
 	if info.ExternalS3 {
 		own.Detail = "sessions have a key of the external store that the API does not take"
 	}
-	wide := info.WideKeys.findings()
+	var wide []finding
+	for _, d := range info.WideKeys.Dangers() {
+		wide = append(wide, finding{Name: "session keys", Detail: d.Detail, Advice: d.Advice})
+	}
 	if info.WideKeys.Results {
 		return wide
 	}
@@ -195,13 +203,16 @@ func sessionKeys(info serverInfo) []finding {
 
 // sandbox tries the layers that serve would put around sessions with the same flags.
 func (c *doctorCmd) sandbox(ctx context.Context) []finding {
-	if c.Sandbox == sandboxOff {
+	if c.Sandbox == host.SandboxOff {
 		return []finding{{Name: "sandbox", Detail: "off: code in a session runs as the server's user and can read that user's files, the keys of the data folder included",
 			Advice: "leave out --sandbox off, or run only code that you would run yourself"}}
 	}
-	l, lacking, err := c.tryLayers(ctx)
+	l, lacking, err := host.TryLayers(ctx, c.SandboxFlags, c.DataDir, limitFlags{}.live().Memory, c.installed())
 	if err != nil {
 		return []finding{{Name: "sandbox", Detail: err.Error()}}
+	}
+	if info, ok, err := datadir.ReadServer(c.DataDir); err == nil && ok && info.Group != (sandbox.Layer{}) {
+		l.Group = info.Group
 	}
 	landlock := fmt.Sprintf("active (version %d): sessions reach no file, no abstract socket and no process but their own", l.ABI)
 	if !l.Scopes() {
@@ -222,27 +233,6 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 	return all
 }
 
-// tryLayers tries the layers as a server would that is started here, and
-// records nothing. lacking is why such a server would refuse.
-func (c *doctorCmd) tryLayers(ctx context.Context) (l sandbox.Layers, lacking, err error) {
-	quiet := slog.New(slog.DiscardHandler)
-	tried, err := newConfiner(c.sandboxFlags, c.DataDir, limitFlags{}.live().Memory, engine.Master{}, nil, quiet)
-	if err != nil {
-		return l, nil, err
-	}
-	e, worked := c.installed(), tried.before.Server
-	if e != nil {
-		worked = tried.before.Sessions
-	}
-	if l, err = tried.detect(ctx, e, tried.expected(worked)); err != nil {
-		return l, nil, err
-	}
-	if info, ok, err := readServerInfo(c.DataDir); err == nil && ok && info.Group != (sandbox.Layer{}) {
-		l.Group = info.Group
-	}
-	return l, tried.lacks(l, worked), nil
-}
-
 // groupDetail tells what a control group does for a session of the default size.
 func (c *doctorCmd) groupDetail() string {
 	limit := engine.MemoryLimit(engine.Memory(nil, engine.Master{}, 0), engine.Master{})
@@ -258,11 +248,11 @@ func (c *doctorCmd) groupDetail() string {
 
 // installed is the engine that sessions get; nil where there is none.
 func (c *doctorCmd) installed() *engine.Engine {
-	e, err := newEngines(context.Background(), c.EngineDir, nil)
+	table, err := engine.DefaultTable()
 	if err != nil {
 		return nil
 	}
-	spec, _, err := e.table.Resolve(engine.Auto)
+	spec, _, err := table.Resolve(engine.Auto)
 	if err != nil {
 		return nil
 	}
@@ -278,4 +268,41 @@ func layerFinding(name string, l sandbox.Layer, active, advice string) finding {
 		return finding{Name: name, OK: true, Detail: active}
 	}
 	return finding{Name: name, Detail: "not active: " + l.Why, Advice: advice}
+}
+
+// protectionFinding is what doctor says of the sandbox of a server that runs.
+func protectionFinding(p server.Protection) finding {
+	f := finding{Name: "server's sandbox", OK: !p.Less, Detail: "its sessions have every layer"}
+	if f.OK {
+		return f
+	}
+	var with, without []string
+	for _, name := range sandbox.Names {
+		if why := p.Layers[name]; why == host.LayerActive {
+			with = append(with, name)
+		} else {
+			without = append(without, name+": "+why)
+		}
+	}
+	f.Detail = "its sessions are without " + strings.Join(without, "; ")
+	if len(with) > 0 {
+		f.Detail += "; they have " + strings.Join(with, ", ")
+	}
+	f.Advice = "see the layers below for what each takes, then restart the server"
+	return f
+}
+
+// catalogFinding is the state of the catalog in doctor's words.
+func catalogFinding(c server.CatalogState) finding {
+	f := finding{Name: "catalog", OK: c.Error == "", Detail: "one for all sessions, " + c.Address}
+	switch {
+	case c.Address == host.CatalogOff:
+		f.Detail = "off: each session has its own, in memory"
+	case !f.OK:
+		f.Detail += ": " + c.Error
+		f.Advice = "look into metastore/metastore.log in the data folder"
+	case c.Detail != "":
+		f.Detail += ": " + c.Detail
+	}
+	return f
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
@@ -21,11 +22,11 @@ func (c *envCmd) Run() error {
 	if err := c.resolve(); err != nil {
 		return err
 	}
-	info, ok, err := readServerInfo(c.DataDir)
+	info, ok, err := datadir.ReadServer(c.DataDir)
 	if err != nil {
 		return err
 	}
-	running, err := flock.Held(lockPath(c.DataDir))
+	running, err := flock.Held(datadir.Lock(c.DataDir))
 	if err != nil {
 		return fmt.Errorf("look for a server: %w", err)
 	}
@@ -43,27 +44,11 @@ func (c *envCmd) Run() error {
 	// JavaScript's SDK skips the keys when a profile is set, and a session
 	// token of another account would be sent along with ours.
 	fmt.Println("unset AWS_PROFILE AWS_SESSION_TOKEN")
-	for _, v := range clientEnv(info, key) {
+	for _, v := range info.ClientEnv(key) {
 		name, value := cutEnv(v)
 		fmt.Printf("export %s=%s\n", name, quote(value))
 	}
 	return nil
-}
-
-// clientEnv is the environment in which AWS clients find the server.
-func clientEnv(info serverInfo, key credentials.Key) []string {
-	env := []string{
-		"AWS_ENDPOINT_URL_ATHENA=" + info.API,
-		"AWS_ENDPOINT_URL_S3=" + info.S3,
-		"AWS_ACCESS_KEY_ID=" + key.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY=" + key.Secret,
-		"AWS_REGION=" + info.Region,
-		"AWS_DEFAULT_REGION=" + info.Region,
-	}
-	if info.CertFile != "" {
-		env = append(env, "AWS_CA_BUNDLE="+info.CertFile)
-	}
-	return env
 }
 
 // cutEnv splits NAME=value.

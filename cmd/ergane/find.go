@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/server"
 )
 
 // exitIdle is how long a server that `run` started waits for another client.
@@ -23,29 +25,11 @@ const exitIdle = 3 * time.Second
 // answerWithin is how long a server may keep silent before it is given up.
 const answerWithin = 30 * time.Second
 
-// self is this very program, even after its file is gone: `go run` deletes it.
-const self = "/proc/self/exe"
-
-// readiness is the answer of /readyz.
-type readiness struct {
-	Ready  bool   `json:"ready"`
-	What   string `json:"what,omitempty"`   // what is being waited for
-	Detail string `json:"detail,omitempty"` // how far it is
-	Error  string `json:"error,omitempty"`  // why it will not become ready by itself
-	// Kernels that were started ahead of their sessions: those that wait for one, and those that are on their way.
-	Waiting int `json:"waiting_kernels,omitempty"`
-	Warming int `json:"warming_kernels,omitempty"`
-	// Catalog is how the catalog of all sessions is.
-	Catalog *catalogState `json:"catalog,omitempty"`
-	// Sandbox is what keeps sessions apart.
-	Sandbox *protection `json:"sandbox,omitempty"`
-}
-
 // findServer returns a client of the server on the data dir, and starts one
 // where there is none, with more flags. It returns when sessions can start.
 func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*client, error) {
 	defer say.done()
-	if err := makeDataDir(d.DataDir); err != nil {
+	if err := datadir.Make(d.DataDir); err != nil {
 		return nil, err
 	}
 	var child *exited
@@ -54,11 +38,11 @@ func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*cli
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		held, err := flock.Held(lockPath(d.DataDir))
+		held, err := flock.Held(datadir.Lock(d.DataDir))
 		if err != nil {
 			return nil, fmt.Errorf("look for a server: %w", err)
 		}
-		info, ok, err := readServerInfo(d.DataDir)
+		info, ok, err := datadir.ReadServer(d.DataDir)
 		if err != nil {
 			return nil, err
 		}
@@ -111,15 +95,15 @@ func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*cli
 }
 
 // askReady asks a server whether sessions can start.
-func askReady(ctx context.Context, info serverInfo) (readiness, error) {
+func askReady(ctx context.Context, info datadir.Server) (server.Readiness, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	var r readiness
+	var r server.Readiness
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, info.API+"/readyz", nil)
 	if err != nil {
 		return r, err
 	}
-	hc, err := info.httpClient()
+	hc, err := httpClient(info)
 	if err != nil {
 		return r, err
 	}
@@ -164,7 +148,7 @@ func startServer(d dirs, flags []string) (*exited, error) {
 	}
 	args := []string{"serve", "--exit-idle", exitIdle.String(), "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0",
 		"--data-dir", d.DataDir, "--engine-dir", d.EngineDir}
-	cmd := exec.Command(self, append(args, flags...)...)
+	cmd := exec.Command(datadir.Self, append(args, flags...)...)
 	cmd.Args[0] = "ergane"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

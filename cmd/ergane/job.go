@@ -17,6 +17,7 @@ import (
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/athena"
 	"github.com/ergane-dev/ergane/internal/objects"
+	"github.com/ergane-dev/ergane/internal/words"
 )
 
 // A job is what `ergane run` does on a server: one session, one file.
@@ -127,7 +128,7 @@ func (j *job) upload(ctx context.Context, dir string) (string, error) {
 			return
 		}
 		copied += f.Size
-		j.say.progress("copying "+dir, size(copied))
+		j.say.progress("copying "+dir, words.Bytes(copied))
 	})
 	if err != nil {
 		return "", fmt.Errorf("copy %s to %s: %w", dir, at, err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -97,14 +98,14 @@ func TestDoctorTellsOfTheDatabase(t *testing.T) {
 		t.Errorf("where there is none: %+v", got)
 	}
 	c.DataDir = oldData(t)
-	if err := writeJSON(serverInfoPath(c.DataDir), serverInfo{Keep: "kept"}); err != nil {
+	if err := datadir.WriteJSON(datadir.ServerFile(c.DataDir), datadir.Server{Keep: "kept"}); err != nil {
 		t.Fatal(err)
 	}
 	got := c.database(t.Context())
 	if len(got) != 1 || !got[0].OK || !strings.Contains(got[0].Detail, " kB; 0 calculations of 0 sessions; kept; the file does not shrink") {
 		t.Errorf("of an old one: %+v", got)
 	}
-	if err := os.WriteFile(databasePath(c.DataDir), []byte("no database at all, and much too short"), 0o600); err != nil {
+	if err := os.WriteFile(datadir.Database(c.DataDir), []byte("no database at all, and much too short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got = c.database(t.Context()); len(got) != 1 || got[0].OK || !strings.Contains(got[0].Detail, "damaged") {

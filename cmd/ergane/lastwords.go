@@ -4,10 +4,9 @@ import (
 	"bufio"
 	"io"
 	"strings"
-)
 
-// alreadyServed begins the message of a server that found its data dir in use.
-const alreadyServed = "a server already runs on "
+	"github.com/ergane-dev/ergane/internal/server"
+)
 
 // lastWords finds the message with which a server ended in what it logged.
 func lastWords(log io.Reader, path string) string {
@@ -19,7 +18,7 @@ func lastWords(log io.Reader, path string) string {
 		}
 	}
 	switch {
-	case strings.HasPrefix(last, alreadyServed):
+	case strings.HasPrefix(last, server.AlreadyServed):
 		return ""
 	case last == "":
 		return "the server ended without a word; see " + path

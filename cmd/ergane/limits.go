@@ -62,18 +62,6 @@ func (l limitFlags) live() ergane.Limits {
 	}
 }
 
-// owed is how many bytes of output may be owed in a data folder.
-func (l limitFlags) owed(dataDir string) int64 {
-	if l.MaxOwed > 0 {
-		return int64(l.MaxOwed)
-	}
-	var st unix.Statfs_t
-	if unix.Statfs(dataDir, &st) != nil {
-		return 0
-	}
-	return int64(st.Blocks) / 10 * st.Bsize
-}
-
 // machineMemory is the memory of the machine, or of the container, in bytes; 0
 // where it cannot be found out.
 func machineMemory() int64 {

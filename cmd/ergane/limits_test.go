@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -41,24 +39,5 @@ func TestMemoryIsBoundedByTheMachines(t *testing.T) {
 	}
 	if got := (limitFlags{MaxMemory: 5}).live().Memory; got != 5 {
 		t.Errorf("%d bytes, asked for 5", got)
-	}
-}
-
-func TestWhatASessionPrintsPastItsSpoolCounts(t *testing.T) {
-	t.Parallel()
-	h := &host{dataDir: t.TempDir()}
-	dir := h.dir("one")
-	if err := os.MkdirAll(filepath.Join(dir, "work"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	before, err := h.DiskUse(t.Context(), "one", 1<<40)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "spawn.log"), make([]byte, 1<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := h.DiskUse(t.Context(), "one", 1<<40); err != nil || got < before+1<<20 {
-		t.Errorf("%d bytes, %v; %d without the log", got, err, before)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
@@ -26,7 +27,7 @@ func (c *logsCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("%q is not a session id", c.Session)
 	}
-	dir := filepath.Join(sessionsPath(c.DataDir), id.String())
+	dir := filepath.Join(datadir.Sessions(c.DataDir), id.String())
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("session %s left no log on this machine; logs of ended sessions are kept for a week", id)
 	}

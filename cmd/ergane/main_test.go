@@ -17,10 +17,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/server"
 )
 
 // selfSigned writes a certificate for 127.0.0.1 and its key.
@@ -64,15 +64,15 @@ func TestOurOwnClientTrustsASelfSignedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(readiness{Ready: true})
+		_ = json.NewEncoder(w).Encode(server.Readiness{Ready: true})
 	}))
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	srv.StartTLS()
 	defer srv.Close()
-	if r, err := askReady(context.Background(), serverInfo{API: srv.URL, CertFile: trusted}); err != nil || !r.Ready {
+	if r, err := askReady(context.Background(), datadir.Server{API: srv.URL, CertFile: trusted}); err != nil || !r.Ready {
 		t.Errorf("with the certificate: %+v, %v", r, err)
 	}
-	if _, err := askReady(context.Background(), serverInfo{API: srv.URL}); err == nil {
+	if _, err := askReady(context.Background(), datadir.Server{API: srv.URL}); err == nil {
 		t.Error("a stranger's certificate is trusted")
 	}
 }
@@ -113,86 +113,15 @@ func TestServeRefusesWhatIsNotSafeOrNotWhole(t *testing.T) {
 	}
 }
 
-func TestPortZeroIsKeptForTheDataFolder(t *testing.T) {
-	t.Parallel()
-	kept := filepath.Join(t.TempDir(), "listen")
-	first, err := listen("127.0.0.1:0", kept)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := first.Addr().String()
-	first.Close()
-	second, err := listen("127.0.0.1:0", kept)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	if second.Addr().String() != addr {
-		t.Errorf("listens on %s, then on %s", addr, second.Addr())
-	}
-	if _, err := listen(addr, kept); err == nil || !strings.Contains(err.Error(), "in use by another program") {
-		t.Errorf("an address in use: %v", err)
-	}
-}
-
-func TestAServerThatExitsIdleWaitsForClientsAndSessions(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var a activity
-		free := false
-		ended := make(chan struct{})
-		began := time.Now()
-		go func() {
-			a.awaitIdle(t.Context(), 3*time.Second, func() bool { return free })
-			close(ended)
-		}()
-		time.Sleep(time.Minute) // a session is live
-		free = true
-		if !a.enter() { // a client is there
-			t.Error("the door is closed too early")
-		}
-		time.Sleep(time.Minute)
-		select {
-		case <-ended:
-			t.Fatal("it ended under a client's hands")
-		default:
-		}
-		a.add(-1)
-		<-ended
-		if a.enter() {
-			t.Error("a client is let in by a server that ends")
-		}
-		if took := time.Since(began); took < 2*time.Minute+3*time.Second || took > 2*time.Minute+5*time.Second {
-			t.Errorf("it ended after %s", took)
-		}
-	})
-}
-
 func TestTheLastWordsOfAServerAreItsError(t *testing.T) {
 	t.Parallel()
 	for log, want := range map[string]string{
-		"time=… msg=x\nergane: the disk is full\n":                   "the disk is full",
-		"ergane: first\nergane: " + alreadyServed + "/d (process 1)": "",
+		"time=… msg=x\nergane: the disk is full\n":                          "the disk is full",
+		"ergane: first\nergane: " + server.AlreadyServed + "/d (process 1)": "",
 		"panic: …\n": "the server ended without a word; see LOG",
 	} {
 		if got := lastWords(strings.NewReader(log), "LOG"); got != want {
 			t.Errorf("%q: %q, want %q", log, got, want)
-		}
-	}
-}
-
-func TestProgressSaysWhatHowMuchAndHowLong(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		p            engine.Progress
-		what, detail string
-	}{
-		{engine.Progress{}, "looking for the engine", ""},
-		{engine.Progress{Step: "pyspark", What: "downloading PySpark", DoneBytes: 100e6, TotalBytes: 450e6, Left: 20 * time.Second}, "downloading PySpark", "100 MB of 450 MB, about 20s left"},
-		{engine.Progress{Step: "archive", What: "starting Spark", DoneBytes: 449e6, TotalBytes: 450e6, Elapsed: 61 * time.Second}, "starting Spark", "(1m1s so far)"},
-	} {
-		if what, detail := describe(c.p); what != c.what || detail != c.detail {
-			t.Errorf("%+v: %q %q", c.p, what, detail)
 		}
 	}
 }

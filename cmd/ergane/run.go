@@ -12,11 +12,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/host"
 )
 
 type runCmd struct {
 	dirs
-	sandboxFlags
+	host.SandboxFlags
 	Files     string   `help:"Folder to copy to S3 first; its s3:// address is the code's sys.argv[1]." placeholder:"DIR" type:"existingdir"`
 	WorkGroup string   `help:"Workgroup of the session." default:"primary" placeholder:"NAME"`
 	File      string   `arg:"" help:"Python file to run." type:"existingfile"`
@@ -38,7 +39,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
 	}
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	code, err := os.ReadFile(c.File)
@@ -49,11 +50,11 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("%s is not UTF-8 text", c.File)
 	}
 	say := newSpeaker(os.Stderr)
-	cl, err := findServer(ctx, c.dirs, c.args(), say)
+	cl, err := findServer(ctx, c.dirs, c.SandboxFlags.Args(), say)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	j := &job{dirs: c.dirs, client: cl, say: say, serve: c.args(), workGroup: c.WorkGroup, id: uuid.NewString()}
+	j := &job{dirs: c.dirs, client: cl, say: say, serve: c.SandboxFlags.Args(), workGroup: c.WorkGroup, id: uuid.NewString()}
 	argv := []string{filepath.Base(c.File)}
 	if c.Files != "" { // before there is a session, which would count as idle meanwhile
 		at, err := j.upload(ctx, c.Files)

@@ -11,6 +11,9 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/host"
+	"github.com/ergane-dev/ergane/internal/server"
 )
 
 type serveCmd struct {
@@ -29,7 +32,7 @@ type serveCmd struct {
 	poolFlags
 	keepFlags
 	limitFlags
-	sandboxFlags
+	host.SandboxFlags
 	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
 }
 
@@ -54,13 +57,13 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
-	srv, err := openServer(ctx, cfg, log)
+	srv, err := server.Open(ctx, cfg, log)
 	if err != nil {
 		return withAdvice(err, cfg.DataDir)
 	}
-	fmt.Printf("ergane is ready: API %s, S3 %s, data in %s\n", srv.info.API, srv.info.S3, cfg.DataDir)
-	err = srv.serve(ctx)
-	return errors.Join(err, srv.close())
+	fmt.Printf("ergane is ready: API %s, S3 %s, data in %s\n", srv.Info().API, srv.Info().S3, cfg.DataDir)
+	err = srv.Serve(ctx)
+	return errors.Join(err, srv.Close())
 }
 
 // withAdvice says what to do about a full disk, which shows in many ways: as
@@ -75,16 +78,17 @@ func withAdvice(err error, dataDir string) error {
 }
 
 // config is the checked form of the flags.
-func (c *serveCmd) config() (serverConfig, error) {
-	cfg := serverConfig{
+func (c *serveCmd) config() (server.Config, error) {
+	cfg := server.Config{
 		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
-		Results: strings.TrimRight(c.Results, "/"), Limits: c.limitFlags, Sandbox: c.sandboxFlags, Keep: c.retention(), Hold: c.Hold, ExitIdle: c.ExitIdle,
+		Results: strings.TrimRight(c.Results, "/"), Limits: c.live(), MaxRunTime: c.MaxRunTime, MaxStart: c.MaxStartTime, MaxOutput: int64(c.MaxOutput), MaxDisk: int64(c.MaxDisk),
+		MaxOwed: int64(c.MaxOwed), APIRate: c.APIRate, Version: build(), Sandbox: c.SandboxFlags, Keep: c.retention(), KeptFor: keptFor(c.retention()), Hold: c.Hold, ExitIdle: c.ExitIdle,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	}
 	if err := c.limitFlags.check(); err != nil {
 		return cfg, err
 	}
-	if err := c.sandboxFlags.check(); err != nil {
+	if err := c.SandboxFlags.Check(); err != nil {
 		return cfg, err
 	}
 	if err := c.poolFlags.check(); err != nil {
@@ -104,16 +108,16 @@ func (c *serveCmd) config() (serverConfig, error) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return cfg, errors.New("--tls-cert and --tls-key go together")
 	}
-	cfg.Catalog = cmp.Or(c.Catalog, catalogOff)
-	if err := checkCatalog(cfg.Catalog); err != nil {
+	cfg.Catalog = cmp.Or(c.Catalog, host.CatalogOff)
+	if err := host.CheckCatalog(cfg.Catalog); err != nil {
 		return cfg, err
 	}
-	if cfg.Catalog == catalogAuto && c.Roles != "" {
+	if cfg.Catalog == host.CatalogAuto && c.Roles != "" {
 		// It makes and removes folders with the server's key, for whoever connects.
 		return cfg, errors.New("--catalog auto and --roles do not go together: the catalog would do for a role's sessions what the role may not")
 	}
 	var err error
-	if cfg.Cluster, err = openCluster(c.Master); err != nil {
+	if cfg.Cluster, err = host.OpenCluster(c.Master); err != nil {
 		return cfg, err
 	}
 	if cfg.SelfSigned, err = certificate(c.TLSCert, c.TLSKey); err != nil {
@@ -133,12 +137,12 @@ func (c *serveCmd) config() (serverConfig, error) {
 		if !strings.HasPrefix(c.Results, "s3://") {
 			return cfg, fmt.Errorf("--results %s is not an s3:// address", c.Results)
 		}
-		if cfg.External, err = externalFromEnv(); err != nil {
+		if cfg.External, err = host.ExternalFromEnv(); err != nil {
 			return cfg, err
 		}
 	}
 	if c.Roles != "" {
-		if cfg.Roles, err = readRoles(c.Roles, cfg.External); err != nil {
+		if cfg.Roles, err = host.ReadRoles(c.Roles, cfg.External); err != nil {
 			return cfg, err
 		}
 	}

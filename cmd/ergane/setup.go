@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 
 	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/host"
 )
 
 type setupCmd struct {
@@ -24,23 +24,27 @@ func (c *setupCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
 	}
-	e, err := newEngines(ctx, c.EngineDir, slog.New(slog.DiscardHandler))
+	table, err := engine.DefaultTable()
+	if err != nil {
+		return err
+	}
+	source, err := host.KernelSource()
 	if err != nil {
 		return err
 	}
 	say := newSpeaker(os.Stderr)
-	spec, _, err := e.table.Resolve(engine.Auto)
+	spec, _, err := table.Resolve(engine.Auto)
 	if err != nil {
 		return err
 	}
-	got, err := engine.Install(ctx, engine.Options{Dir: c.EngineDir, Spec: spec, KernelFS: e.kernel, Progress: func(p engine.Progress) {
-		say.progress(describe(p))
+	got, err := engine.Install(ctx, engine.Options{Dir: c.EngineDir, Spec: spec, KernelFS: source, Progress: func(p engine.Progress) {
+		say.progress(p.Words())
 	}})
 	for _, name := range c.Formats {
 		if err != nil {
 			break
 		}
-		err = got.InstallFormat(ctx, name, func(p engine.Progress) { say.progress(describe(p)) }, nil)
+		err = got.InstallFormat(ctx, name, func(p engine.Progress) { say.progress(p.Words()) }, nil)
 	}
 	say.done()
 	if err != nil {

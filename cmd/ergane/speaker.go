@@ -66,15 +66,3 @@ func (s *speaker) clear() {
 		s.open = false
 	}
 }
-
-// size formats a number of bytes: 318 MB.
-func size(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%d MB", n/1e6)
-	default:
-		return fmt.Sprintf("%d kB", (n+999)/1e3)
-	}
-}

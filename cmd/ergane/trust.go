@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+
+	"github.com/ergane-dev/ergane/internal/datadir"
 )
 
 // certificate checks that a certificate and its key fit together, and returns
@@ -37,7 +39,7 @@ func certificate(certFile, keyFile string) (selfSigned string, err error) {
 }
 
 // httpClient talks to the server and trusts its certificate.
-func (info serverInfo) httpClient() (*http.Client, error) {
+func httpClient(info datadir.Server) (*http.Client, error) {
 	t := &http.Transport{MaxIdleConnsPerHost: 8} // no proxy: the server is on this machine
 	if info.CertFile != "" {
 		raw, err := os.ReadFile(info.CertFile)

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"fmt"
 	"sync"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/words"
 )
 
 // Progress is how far a setup is.
@@ -89,4 +92,21 @@ func (r *reporter) send() {
 	}
 	r.told = time.Now()
 	r.tell(p)
+}
+
+// Words puts the progress of an installation into words: what, how much,
+// how long still.
+func (p Progress) Words() (what, detail string) {
+	if p.Step == "" {
+		return "looking for the engine", ""
+	}
+	what = p.What
+	if p.TotalBytes == 0 || p.DoneBytes >= p.TotalBytes*99/100 { // nothing is left to download that counts
+		return what, fmt.Sprintf("(%s so far)", p.Elapsed.Round(time.Second))
+	}
+	detail = words.Bytes(p.DoneBytes) + " of " + words.Bytes(p.TotalBytes)
+	if p.Left > 0 {
+		detail += fmt.Sprintf(", about %s left", p.Left)
+	}
+	return what, detail
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/durable"
+	"github.com/ergane-dev/ergane/internal/words"
 )
 
 const (
@@ -148,4 +149,20 @@ func syncFile(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// RoomFor refuses where the disk has no room for so many times the database at path.
+func RoomFor(path string, times int64) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	free, err := durable.Free(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if need := times*info.Size() + 16<<20; free < need {
+		return fmt.Errorf("it takes %s of the disk for a while, and %s are free", words.Bytes(need), words.Bytes(free))
+	}
+	return nil
 }

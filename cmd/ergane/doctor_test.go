@@ -1,0 +1,20 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/ergane-dev/ergane/internal/host"
+	"github.com/ergane-dev/ergane/internal/server"
+)
+
+func TestDoctorTellsWhatTheServersSessionsAreWithout(t *testing.T) {
+	t.Parallel()
+	p := server.Protection{Asked: "auto", Less: true, Layers: map[string]string{"user": host.LayerActive, "mounts": host.LayerActive, "landlock": host.LayerActive, "group": "no group today"}}
+	if f := protectionFinding(p); f.OK || f.Detail != "its sessions are without group: no group today; they have user, mounts, landlock" {
+		t.Errorf("%+v", f)
+	}
+	p.Less = false
+	if f := protectionFinding(p); !f.OK {
+		t.Errorf("%+v", f)
+	}
+}

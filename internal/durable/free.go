@@ -1,0 +1,16 @@
+package durable
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Free is how many bytes of a folder's disk this user may still take.
+func Free(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("look at the disk of %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}

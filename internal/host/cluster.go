@@ -1,0 +1,41 @@
+package host
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/engine"
+)
+
+// A Cluster is where the executors of all sessions run.
+type Cluster struct {
+	Master engine.Master
+	secret string // of a cluster that has its own
+}
+
+// OpenCluster checks what --master says.
+func OpenCluster(master string) (Cluster, error) {
+	if master == "" {
+		return Cluster{}, nil // the default
+	}
+	m, err := engine.ParseMaster(master)
+	if err != nil {
+		return Cluster{}, fmt.Errorf("--master: %w", err)
+	}
+	c := Cluster{Master: m, secret: os.Getenv("ERGANE_MASTER_SECRET")}
+	if m.NeedsSecret() && c.secret == "" {
+		return c, errors.New("--master: sessions on a standalone cluster need the cluster's spark.authenticate.secret in ERGANE_MASTER_SECRET")
+	}
+	return c, nil
+}
+
+// secretOf is what a session's driver and executors know each other by.
+func (c Cluster) secretOf(keys *credentials.Keyring, sessionID string) string {
+	if c.secret != "" && c.Master.NeedsSecret() {
+		return c.secret
+	}
+	return hex.EncodeToString(keys.Derive("spark secret " + sessionID))
+}

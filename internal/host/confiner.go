@@ -1,0 +1,365 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/sandbox"
+)
+
+// SandboxFlags are how far the code of sessions is kept from this machine.
+type SandboxFlags struct {
+	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
+	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
+	SessionUsers sandbox.Users `help:"Numbers of the users that sessions run as where the server is root; nobody else may have them." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
+	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user or a control group of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
+}
+
+const (
+	sandboxAuto   = "auto"
+	sandboxStrict = "strict"
+	// SandboxOff is --sandbox off.
+	SandboxOff = "off"
+	// sessionUser is what a session's own user is called in the session.
+	sessionUser = "ergane"
+)
+
+// Check refuses what cannot be meant.
+func (f SandboxFlags) Check() error {
+	if f.MaxProcesses < 0 {
+		return errors.New("--max-processes is negative; 0 is no limit")
+	}
+	if _, err := f.named(); err != nil {
+		return err
+	}
+	_, _, err := f.allowed()
+	return err
+}
+
+// named are the layers that --sandbox names; none with auto (also where it is empty), strict and off.
+func (f SandboxFlags) named() ([]string, error) {
+	if slices.Contains([]string{"", sandboxAuto, sandboxStrict, SandboxOff}, f.Sandbox) {
+		return nil, nil
+	}
+	var names []string
+	for name := range strings.SplitSeq(f.Sandbox, ",") {
+		name = strings.TrimSpace(name)
+		if !slices.Contains(sandbox.Names, name) {
+			return nil, fmt.Errorf("--sandbox %s: %q is not auto, strict, off or a layer (%s)", f.Sandbox, name, strings.Join(sandbox.Names, ", "))
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// allowed are the paths that --allow-path names.
+func (f SandboxFlags) allowed() (read, write []string, err error) {
+	for _, path := range f.AllowPath {
+		path, mayWrite := strings.CutSuffix(path, ":rw")
+		abs, err := filepath.Abs(path)
+		if err == nil {
+			_, err = os.Stat(abs)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("--allow-path: %w", err)
+		}
+		if mayWrite {
+			write = append(write, abs)
+		} else {
+			read = append(read, abs)
+		}
+	}
+	return read, write, nil
+}
+
+// view is that of all sessions: the system and what --allow-path names,
+// without what is hidden and where servers claim users.
+func (f SandboxFlags) view(hidden []string) (sandbox.View, error) {
+	read, write, err := f.allowed()
+	if err != nil {
+		return sandbox.View{}, err
+	}
+	hidden = append(hidden, sandbox.ClaimsDir, "/var"+sandbox.ClaimsDir) // /var/run is /run
+	return sandbox.System(hidden...).AndRead(read...).AndWrite(write...), nil
+}
+
+// Args are the flags as another `ergane` takes them.
+func (f SandboxFlags) Args() []string {
+	args := []string{"--sandbox", f.Sandbox, "--session-users", f.SessionUsers.String(), "--max-processes", fmt.Sprint(f.MaxProcesses)}
+	for _, path := range f.AllowPath {
+		args = append(args, "--allow-path", path)
+	}
+	return args
+}
+
+// A Confiner gives each session its sandbox.
+type Confiner struct {
+	flags   SandboxFlags
+	dataDir string
+	claims  string       // where the servers of this machine claim users
+	view    sandbox.View // of all sessions
+	memory  int64        // that all sessions may have together; 0 is any
+	shared  bool         // the executors are elsewhere, and know the server's user
+	named   []string     // layers without which nothing starts
+	log     *slog.Logger
+
+	trying sync.Mutex // held while the layers are tried, which may take its time
+	before proven     // what has worked; guarded by trying
+
+	mu     sync.Mutex
+	user   int            // the last one given out; guarded by mu
+	tried  *engine.Engine // for which layers holds; guarded by mu
+	layers sandbox.Layers // guarded by mu
+}
+
+// NewConfiner makes one that has tried nothing yet. hidden are files of the
+// server's beside its data dir; memory is what sessions may have together. It
+// is nil with --sandbox off.
+func NewConfiner(f SandboxFlags, dataDir string, memory int64, master engine.Master, hidden []string, log *slog.Logger) (*Confiner, error) {
+	if f.Sandbox == SandboxOff {
+		return nil, nil
+	}
+	c := &Confiner{flags: f, dataDir: dataDir, claims: sandbox.ClaimsDir, memory: memory, shared: !master.Here(), log: log}
+	var err error
+	if c.named, err = f.named(); err != nil {
+		return nil, err
+	}
+	if c.view, err = f.view(append(slices.Clip(hidden), dataDir)); err != nil {
+		return nil, err
+	}
+	if c.shared {
+		c.view = c.view.AndRead(clusterFiles()...)
+	}
+	c.before, err = readProven(dataDir)
+	return c, err
+}
+
+// Open finds out what works here, and refuses less than before.
+func (c *Confiner) Open(ctx context.Context) error {
+	l, err := c.detect(ctx, nil, c.expected(c.before.Server))
+	if err != nil {
+		return err
+	}
+	c.layers = l
+	c.log.Info("sandbox", "user", DescribeLayer(l.User), "mounts", DescribeLayer(l.Mounts), "landlock", DescribeLayer(l.Landlock),
+		"group", DescribeLayer(l.Group))
+	if err := c.lacks(l, c.before.Server); err != nil {
+		return err
+	}
+	c.warn(l)
+	return c.remember(proven{Server: l.Active(), Sessions: c.before.Sessions.and(l.Active())})
+}
+
+// LayerActive is the word of a layer that works; else there is the reason.
+const LayerActive = "active"
+
+// DescribeLayer is that word, or the reason for which the layer does not work.
+func DescribeLayer(l sandbox.Layer) string {
+	if l.Active {
+		return LayerActive
+	}
+	return l.Why
+}
+
+// clusterFiles are what Spark reads to find clusters.
+func clusterFiles() (files []string) {
+	for _, name := range []string{"HADOOP_CONF_DIR", "YARN_CONF_DIR"} {
+		if dir := os.Getenv(name); dir != "" {
+			files = append(files, dir)
+		}
+	}
+	return append(files, "/var/run/secrets/kubernetes.io")
+}
+
+// detect tries the layers, those that should work more than once; e may be nil.
+func (c *Confiner) detect(ctx context.Context, e *engine.Engine, expected []string) (sandbox.Layers, error) {
+	s := sandbox.Setup{
+		Stage: []string{datadir.Self, "confine"}, DataDir: c.dataDir, View: c.view, Users: c.flags.SessionUsers, Expected: expected,
+		Again: func(missing []string, l sandbox.Layers) {
+			c.log.Info("sandbox: trying again", "layers", strings.Join(missing, ","), "reason", l.Named(missing[0]).Why)
+		},
+	}
+	if e != nil {
+		s.View, s.Need = s.View.AndRead(e.Needs()...), e.Programs()
+	}
+	l, err := sandbox.Detect(ctx, s)
+	if err == nil && c.shared && l.User.Active {
+		l.User = sandbox.Layer{Why: "the cluster knows the server's user"}
+	}
+	return l, err
+}
+
+// strict is the error of what --sandbox strict misses.
+func (c *Confiner) strict(l sandbox.Layers) error {
+	if c.flags.Sandbox != sandboxStrict || (l.User.Active || l.Mounts.Active) && l.Landlock.Active {
+		return nil
+	}
+	if !l.Landlock.Active {
+		return fmt.Errorf("--sandbox strict: Landlock does not work here: %s", l.Landlock.Why)
+	}
+	return fmt.Errorf("--sandbox strict: sessions can have neither a user of their own (%s) nor mounts of their own (%s)", l.User.Why, l.Mounts.Why)
+}
+
+// Known are the layers as far as they have been tried.
+func (c *Confiner) Known() sandbox.Layers {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.layers
+}
+
+// with are the layers that work with an engine: a session's own user may not be able to read it.
+func (c *Confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
+	c.trying.Lock()
+	defer c.trying.Unlock()
+	c.mu.Lock()
+	tried, known := c.tried, c.layers
+	c.mu.Unlock()
+	if tried == e || !known.User.Active {
+		return known, nil
+	}
+	l, err := c.detect(ctx, e, c.expected(c.before.Sessions))
+	if err == nil {
+		err = c.lacks(l, c.before.Sessions)
+	}
+	if err != nil {
+		return l, err
+	}
+	if !slices.Equal(l.Active(), known.Active()) {
+		c.warn(l)
+	}
+	if err := c.remember(proven{Server: c.before.Server, Sessions: l.Active()}); err != nil {
+		return l, err
+	}
+	c.mu.Lock()
+	c.tried, c.layers = e, l
+	c.mu.Unlock()
+	return l, nil
+}
+
+// group is the control group of the session with a folder, which may have so many bytes.
+func (c *Confiner) group(l sandbox.Layers, dir string, memory int64) *sandbox.Group {
+	server := sha256.Sum256([]byte(c.dataDir))
+	g := l.NewGroup(hex.EncodeToString(server[:4]), filepath.Base(dir))
+	if g == nil {
+		return nil
+	}
+	if g.Total = c.memory; g.Total > 0 {
+		memory = min(memory, g.Total)
+	}
+	g.Memory, g.Processes = memory, c.flags.MaxProcesses
+	return g
+}
+
+// policy makes the folder of a session, which may have so many bytes of
+// memory, and the sandbox around it. started has to be called when the
+// session's process runs, or will not.
+func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, memory int64) (_ *sandbox.Policy, started func(), err error) {
+	l, err := c.with(ctx, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	work := filepath.Join(dir, "work")
+	p := &sandbox.Policy{
+		Stage: []string{datadir.Self, "confine"}, Dir: filepath.Join(work, "tmp"),
+		Mounts: l.Mounts.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
+		Group: c.group(l, dir, memory),
+	}
+	if p.User, started, err = c.claim(work, l.User.Active); err != nil {
+		return nil, nil, err
+	}
+	tmp := filepath.Join(work, "systmp")
+	for _, sub := range []string{p.Home, tmp} {
+		if err := os.Mkdir(sub, 0o700); err != nil {
+			started()
+			return nil, nil, fmt.Errorf("make the session's folder: %w", err)
+		}
+	}
+	if p.Name = sessionUser; p.User != 0 {
+		p.Processes = c.flags.MaxProcesses
+	} else if me, err := user.Current(); err == nil && !strings.ContainsAny(me.Username, ":\n") {
+		p.Name = me.Username
+	}
+	p.View = c.view.AndRead(e.Needs()...).AndWrite(work)
+	p.View.Tmp = tmp
+	return p, started, nil
+}
+
+// claim makes a session's work folder and finds it a user. Whose a folder is
+// says which numbers are taken, also by sessions of earlier servers; folders
+// go after everything that ran in them. The claim holds against other servers
+// of this machine until release; by then a process has the user.
+func (c *Confiner) claim(work string, own bool) (number int, release func(), err error) {
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return 0, nil, fmt.Errorf("make the session's folder: %w", err)
+	}
+	if !own {
+		return 0, func() {}, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	folders, err := filepath.Glob(filepath.Join(datadir.Sessions(c.dataDir), "*", "work"))
+	if err != nil {
+		return 0, nil, err
+	}
+	folders = append(folders, filepath.Join(datadir.Catalog(c.dataDir), "work"))
+	taken := map[int]bool{}
+	for _, folder := range folders {
+		if st, err := os.Lstat(folder); err == nil {
+			taken[int(st.Sys().(*syscall.Stat_t).Uid)] = true
+		}
+	}
+	for {
+		number = c.flags.SessionUsers.Next(c.user, taken)
+		if number == 0 {
+			return 0, nil, fmt.Errorf("all users of --session-users %v are taken", c.flags.SessionUsers)
+		}
+		c.user, taken[number] = number, true
+		release, err = sandbox.Claim(c.claims, number)
+		if errors.Is(err, flock.ErrHeld) {
+			continue // another server is about to use it
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		if !sandbox.Busy(number) { // asked only now, when nobody else begins to use it
+			break
+		}
+		release()
+	}
+	if err := os.Lchown(work, number, number); err != nil {
+		release()
+		return 0, nil, fmt.Errorf("give the session's folder to its user: %w", err)
+	}
+	return number, release, nil
+}
+
+// TryLayers tries the layers as a server would that is started here, and
+// records nothing; e may be nil. lacking is why such a server would refuse.
+func TryLayers(ctx context.Context, f SandboxFlags, dataDir string, memory int64, e *engine.Engine) (l sandbox.Layers, lacking, err error) {
+	c, err := NewConfiner(f, dataDir, memory, engine.Master{}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return l, nil, err
+	}
+	worked := c.before.Server
+	if e != nil {
+		worked = c.before.Sessions
+	}
+	if l, err = c.detect(ctx, e, c.expected(worked)); err != nil {
+		return l, nil, err
+	}
+	return l, c.lacks(l, worked), nil
+}

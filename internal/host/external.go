@@ -1,0 +1,94 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/engine"
+)
+
+// ExternalS3 is a result store that is not ours. AWS clients take one key pair
+// for all services, so the store's pair is good for the API, too.
+type ExternalS3 struct {
+	Endpoint, Region, AccessKeyID, Secret string
+	// Session is the pair that the code of sessions gets in place of the
+	// other; the API does not take it. Empty: they get the other.
+	Session credentials.Key
+}
+
+// ExternalFromEnv reads ERGANE_S3_*. The AWS_* names are not used: `ergane env`
+// sets those, for clients.
+func ExternalFromEnv() (ExternalS3, error) {
+	x := ExternalS3{
+		Endpoint: os.Getenv("ERGANE_S3_ENDPOINT"), Region: os.Getenv("ERGANE_S3_REGION"),
+		AccessKeyID: os.Getenv("ERGANE_S3_ACCESS_KEY_ID"), Secret: os.Getenv("ERGANE_S3_SECRET_ACCESS_KEY"),
+	}
+	if x.Region == "" {
+		x.Region = datadir.Region
+	}
+	if x.Endpoint == "" || x.AccessKeyID == "" || x.Secret == "" {
+		return x, errors.New("the external result store needs ERGANE_S3_ENDPOINT, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY")
+	}
+	x.Session = credentials.Key{AccessKeyID: os.Getenv("ERGANE_S3_SESSION_ACCESS_KEY_ID"), Secret: os.Getenv("ERGANE_S3_SESSION_SECRET_ACCESS_KEY")}
+	if halfPair(x.Session) {
+		return x, errors.New("ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY go together; set both, or neither")
+	}
+	return x, CheckSessionKeys(x, nil, "")
+}
+
+// halfPair tells whether one half of a pair is there without the other.
+func halfPair(k credentials.Key) bool { return (k.AccessKeyID == "") != (k.Secret == "") }
+
+// CheckSessionKeys refuses a pair for sessions with which the API would take
+// their code for somebody else's. root may be empty, where it is not known.
+func CheckSessionKeys(results ExternalS3, all Roles, root string) error {
+	good := map[string]bool{results.AccessKeyID: true, root: true}
+	for _, x := range all {
+		good[x.AccessKeyID] = true
+	}
+	if id := results.Session.AccessKeyID; id != "" && good[id] {
+		return fmt.Errorf("ERGANE_S3_SESSION_ACCESS_KEY_ID %s is a key that may call the whole API; sessions need one of their own", id)
+	}
+	for arn, x := range all {
+		if id := x.Session.AccessKeyID; id != "" && good[id] {
+			return fmt.Errorf("--roles: %s: session_access_key_id %s is a key that may call the whole API; sessions need one of their own", arn, id)
+		}
+	}
+	return nil
+}
+
+// inSession is the store with the pair that the code of sessions has.
+func (x ExternalS3) inSession() engine.S3 {
+	s3 := x.engine()
+	if x.Session.AccessKeyID != "" {
+		s3.AccessKeyID, s3.Secret = x.Session.AccessKeyID, x.Session.Secret
+	}
+	return s3
+}
+
+// engine is the store with the server's pair.
+func (x ExternalS3) engine() engine.S3 {
+	return engine.S3{Endpoint: x.Endpoint, Region: x.Region, AccessKeyID: x.AccessKeyID, Secret: x.Secret}
+}
+
+// WideKeys looks for the sessions that have no pair of their own for a store
+// that is not ours; results is nil where it is.
+func WideKeys(results *ExternalS3, all Roles) (w datadir.WideKeys) {
+	w.Results = results != nil && results.Session.AccessKeyID == ""
+	for arn, x := range all {
+		if x.Session.AccessKeyID == "" {
+			w.Roles = append(w.Roles, arn)
+		}
+	}
+	slices.Sort(w.Roles)
+	return w
+}
+
+// Key is the store's pair as clients have it.
+func (x ExternalS3) Key() credentials.Key {
+	return credentials.Key{AccessKeyID: x.AccessKeyID, Secret: x.Secret}
+}

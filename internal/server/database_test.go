@@ -1,0 +1,90 @@
+package server
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/store"
+)
+
+// oldData is a data folder whose database an earlier version made, with a workgroup in it.
+func oldData(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	db, err := sql.Open("sqlite", "file:"+datadir.Database(dir)+"?_pragma=journal_mode(WAL)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE TABLE x (y TEXT); DROP TABLE x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(t.Context(), datadir.Database(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := ergane.WorkGroup{Name: "w", State: ergane.WorkGroupEnabled, CreatedAt: time.UnixMilli(1)}
+	if err := errors.Join(st.CreateWorkGroup(t.Context(), w), st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// shrinks opens a database and reports whether it can shrink, and has what oldData put there.
+func shrinks(t *testing.T, st *store.Store) bool {
+	t.Helper()
+	can, err := st.Shrinks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.WorkGroup(t.Context(), "w"); err != nil {
+		t.Error(err)
+	}
+	return can
+}
+
+func TestServeWritesAnOldDatabaseAnewOnce(t *testing.T) {
+	t.Parallel()
+	dir := oldData(t)
+	for _, want := range []bool{true, false} {
+		var said bytes.Buffer
+		st, err := openStore(t.Context(), dir, slog.New(slog.NewTextHandler(&said, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !shrinks(t, st) {
+			t.Error("it does not shrink")
+		}
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Contains(said.String(), "database compacted"); got != want {
+			t.Errorf("said %q", said.String())
+		}
+	}
+}
+
+func TestACompactionThatTakesLongIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		tell := patient(slog.New(slog.NewTextHandler(&said, nil)))
+		for second := range 25 {
+			tell(int64(second), 100)
+			time.Sleep(time.Second)
+		}
+		if got := strings.Count(said.String(), "compacting the database"); got != 2 || !strings.Contains(said.String(), `done="3 %"`) {
+			t.Errorf("told %d times: %s", got, said.String())
+		}
+	})
+}
