@@ -1,3 +1,4 @@
+// Package server is everything that `ergane serve` runs, from Open to Close.
 package server
 
 import (

@@ -79,8 +79,19 @@ type Section interface {
 	Len() int64
 }
 
-// A Host starts kernels on this machine and finds them again.
+// A Host is the machine that sessions run on.
 type Host interface {
+	Engines
+	Kernels
+	Files
+}
+
+// Engines are what kernels are made of: the PySparks that are, or can be, installed.
+type Engines interface {
+	// Resolve names the engine version that a selected one stands for.
+	Resolve(selected string) (effective string, err error)
+	// Versions are the engine versions that can be selected, in the order in which they are offered.
+	Versions() []ergane.EngineVersion
 	// Check refuses a session that could never start, with a sentence that
 	// says why, and tells how many bytes of memory one that can may need.
 	Check(s ergane.Session) (memory int64, err error)
@@ -89,6 +100,10 @@ type Host interface {
 	// Downloads reports whether the kernel of a session fetches something from
 	// elsewhere before it is ready.
 	Downloads(s ergane.Session) bool
+}
+
+// Kernels starts kernels and finds them again.
+type Kernels interface {
 	// Start starts the kernel of a session. If ctx ends, nothing is left of it.
 	Start(ctx context.Context, s ergane.Session) (Kernel, error)
 	// Shape names what a kernel cannot change once it is started: one that was
@@ -109,6 +124,10 @@ type Host interface {
 	// Expel ends the kernel of a session, and all that it started, without
 	// adopting it. It needs to write nothing, and nil says that nothing is left.
 	Expel(ctx context.Context, sessionID string) error
+}
+
+// Files are what kernels have left on disk, living or dead.
+type Files interface {
 	// Spool opens what a session's kernel wrote; its errors are as a Spool's.
 	Spool(sessionID string) (Spool, error)
 	// DiskUse is how many bytes the files of a session's kernel take up, or
@@ -130,12 +149,8 @@ type Host interface {
 	Forget(sessionID string) error
 	// Sessions returns the ids of all sessions that left something on this machine.
 	Sessions() ([]string, error)
-	// Resolve names the engine version that a selected one stands for.
-	Resolve(selected string) (effective string, err error)
 	// Location refuses an s3:// address below which nothing could ever be stored.
 	Location(uri string) error
-	// Versions are the engine versions that can be selected, in the order in which they are offered.
-	Versions() []ergane.EngineVersion
 }
 
 // Objects is where results go.

@@ -1,0 +1,96 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/tree"
+)
+
+func (h *Host) Spool(sessionID string) (session.Spool, error) {
+	s, err := kernel.OpenSpool(h.dir(sessionID))
+	if err != nil {
+		return nil, damaged(err)
+	}
+	return sessionSpool{s}, nil
+}
+
+func (h *Host) Logs(sessionID string) ([]session.Section, error) {
+	var parts []session.Section
+	for _, path := range kernel.Logs(h.dir(sessionID)) {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return parts, err
+		}
+		parts = append(parts, logPart{f})
+	}
+	return parts, nil
+}
+
+// logPart is a part of a log as the session manager wants it.
+type logPart struct{ *os.File }
+
+func (p logPart) Len() int64 {
+	info, err := p.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func (h *Host) Discard(sessionID string) error {
+	return tree.Remove(filepath.Join(h.dir(sessionID), "work"))
+}
+
+func (h *Host) Trim(sessionID string) error {
+	s, err := kernel.OpenSpool(h.dir(sessionID))
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Trim(), s.Close())
+}
+
+func (h *Host) LogStored(sessionID string) (bool, error) {
+	_, err := os.Stat(logStoredPath(h.dir(sessionID)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (h *Host) SetLogStored(sessionID string) error {
+	f, err := os.OpenFile(logStoredPath(h.dir(sessionID)), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// logStoredPath is an empty file of the server's, beside the logs.
+func logStoredPath(dir string) string { return filepath.Join(dir, "log.stored") }
+
+func (h *Host) Forget(sessionID string) error { return tree.Remove(h.dir(sessionID)) }
+
+func (h *Host) Sessions() ([]string, error) {
+	entries, err := os.ReadDir(datadir.Sessions(h.DataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var ids []string
+	for _, e := range entries {
+		if uuid.Validate(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, err
+}

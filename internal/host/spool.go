@@ -1,0 +1,90 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"time"
+
+	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/session"
+)
+
+// sessionSpool is a spool as the session manager wants it.
+type sessionSpool struct{ *kernel.Spool }
+
+func (s sessionSpool) Outcome(id string) (ergane.Outcome, bool, error) {
+	out, ok, err := s.Spool.Outcome(id)
+	return out, ok && err == nil, unread(err)
+}
+
+func (s sessionSpool) Started(id string) (at time.Time, stdout, stderr int64, ok bool, err error) {
+	st, ok, err := s.Spool.Started(id)
+	return st.At, st.Stdout, st.Stderr, ok && err == nil, unread(err)
+}
+
+func (s sessionSpool) Size(stream string) (int64, error) {
+	n, err := s.Spool.Size(kernel.Stream(stream))
+	return n, damaged(err)
+}
+
+// unread is an error that may pass, or nil: a document that is there and
+// cannot be believed is like none.
+func unread(err error) error {
+	if kernel.Unread(err) {
+		return err
+	}
+	return nil
+}
+
+// damaged tells an error that stays, by session.ErrSpool, from one that may pass.
+func damaged(err error) error {
+	if err == nil || kernel.Unread(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", session.ErrSpool, err)
+}
+
+func (s sessionSpool) Release(stream string, r ergane.Range) error {
+	return s.Spool.Release(kernel.Stream(stream), r)
+}
+
+func (s sessionSpool) Section(stream string, r ergane.Range) (session.Section, error) {
+	return whole(s.Spool.Section(kernel.Stream(stream), r))
+}
+
+func (s sessionSpool) Outputs(id string, n int64) (session.Section, error) {
+	if n < 0 {
+		sec, err := s.Spool.Outputs(id, math.MaxInt64)
+		if errors.Is(err, fs.ErrNotExist) {
+			return session.Nothing, nil
+		}
+		if err != nil {
+			return nil, damaged(err)
+		}
+		return section{sec}, nil
+	}
+	if n == 0 {
+		return session.Nothing, nil
+	}
+	return whole(s.Spool.Outputs(id, n))
+}
+
+// section is a section as the session manager wants it.
+type section struct{ *kernel.Section }
+
+func (s section) Len() int64 { return s.Size() }
+
+// whole refuses a section of which a part is missing.
+func whole(s *kernel.Section, err error) (session.Section, error) {
+	if err != nil {
+		return nil, damaged(err)
+	}
+	if s.Missing > 0 {
+		s.Close()
+		return nil, fmt.Errorf("%w: %d bytes of the output are gone", session.ErrSpool, s.Missing)
+	}
+	return section{s}, nil
+}
