@@ -195,5 +195,8 @@ func TestCalculationThatMakesItsFolderUnmeasurableIsStopped(t *testing.T) {
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile")
 		h.awaitSession(sid, ergane.SessionIdle)
+		time.Sleep(9 * time.Minute) // for the next calculation to clean up
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.awaitSession(sid, ergane.SessionTerminated)
 	})
 }
