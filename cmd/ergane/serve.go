@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/logfile"
 )
 
 type serveCmd struct {
@@ -30,6 +33,7 @@ type serveCmd struct {
 	keepFlags
 	limitFlags
 	sandboxFlags
+	LogFile  string     `help:"Write the log to a file, and not to stderr. When it has 8 MiB, it goes on in a new one; the one before is kept as FILE.1." env:"ERGANE_LOG_FILE" placeholder:"FILE" type:"path"`
 	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
 }
 
@@ -53,7 +57,16 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	to := io.Writer(os.Stderr)
+	if c.LogFile != "" {
+		file, err := logfile.Open(c.LogFile, logfile.Most)
+		if err != nil {
+			return fmt.Errorf("--log-file: %w", err)
+		}
+		defer file.Close()
+		to = file
+	}
+	log := slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: c.LogLevel}))
 	srv, err := openServer(ctx, cfg, log)
 	if err != nil {
 		return withAdvice(err, cfg.DataDir)

@@ -149,7 +149,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 		Meter: s.metrics, Pool: cfg.Pool, Keep: cfg.Keep,
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.table.Default,
 		Limits: cfg.Limits.live(), MaxOutput: int64(cfg.Limits.MaxOutput), MaxRunTime: cfg.Limits.MaxRunTime, MaxStart: cfg.Limits.MaxStartTime, MaxDisk: int64(cfg.Limits.MaxDisk),
-		OweBytes: cfg.Limits.owed(cfg.DataDir),
+		OweBytes: cfg.Limits.owed(cfg.DataDir), MaxLogs: int64(cfg.Limits.MaxLogs),
 	}, states, kernels, bucket, log)
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err

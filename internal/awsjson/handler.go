@@ -242,7 +242,7 @@ func brokenOff() *Error {
 		Message: "The request was broken off. Try again."}
 }
 
-// tell logs a request and lets it be observed.
+// tell lets a request be observed and logs it; one that we failed at is an error.
 func (h *Handler) tell(q *request, r *http.Request, took time.Duration) {
 	if h.cfg.Observe != nil {
 		a := Answer{Operation: q.operation, Status: q.status, Took: took}
@@ -251,7 +251,13 @@ func (h *Handler) tell(q *request, r *http.Request, took time.Duration) {
 		}
 		h.cfg.Observe(a)
 	}
-	level := slog.LevelInfo
+	level := slog.LevelDebug // INFO is for what changes
+	if q.cause != nil {
+		level = slog.LevelError
+	}
+	if !h.cfg.Log.Enabled(r.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String(logOperation, q.operation),
 		slog.String(logAccessKeyID, q.accessKeyID),
@@ -266,7 +272,6 @@ func (h *Handler) tell(q *request, r *http.Request, took time.Duration) {
 		attrs = append(attrs, slog.String(logErrorType, q.err.Type))
 	}
 	if q.cause != nil {
-		level = slog.LevelError
 		attrs = append(attrs, slog.Any(logError, q.cause))
 	}
 	if q.stack != nil {

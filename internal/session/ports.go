@@ -118,6 +118,9 @@ type Host interface {
 	// Logs opens the driver's log of a session, the older part first. It is in
 	// one or two parts, or none where nothing was started.
 	Logs(sessionID string) ([]Section, error)
+	// LogSize is how many bytes the files of a session take up that Discard and
+	// Trim leave: its logs.
+	LogSize(sessionID string) (int64, error)
 	// LogStored reports whether SetLogStored was called for a session: its log
 	// is where its MonitoringConfiguration wants it. Forget forgets that, too.
 	LogStored(sessionID string) (bool, error)
