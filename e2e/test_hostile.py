@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 from conftest import Athena, Result, Server, wait_for
-from faults import alive, await_nothing_left, errors, kernel_pid, shim_pid
+from faults import alive, await_nothing_left, errors, kernel_pid, outside, shim_pid
 
 REFUSED = "Session is in the {} state; needs to be IDLE to accept Calculations."
 
@@ -271,7 +271,7 @@ if not pid:
 print(pid)
 """
     sid = victim.session
-    child = int(victim.run(code).stdout)
+    (child,) = outside(shared_server, sid, int(victim.run(code).stdout))
     assert victim.run("print('next')").stdout == b"next\n"
     assert alive(child)
     victim.athena.api.terminate_session(SessionId=sid)

@@ -14,7 +14,7 @@ import (
 
 // working are layers of which those named work.
 func working(names ...string) (l sandbox.Layers) {
-	for name, layer := range map[string]*sandbox.Layer{"user": &l.User, "mounts": &l.Mounts, "landlock": &l.Landlock, "group": &l.Group} {
+	for name, layer := range map[string]*sandbox.Layer{"user": &l.User, "mounts": &l.Mounts, "landlock": &l.Landlock, "pids": &l.Pids, "group": &l.Group} {
 		if layer.Active = slices.Contains(names, name); !layer.Active {
 			layer.Why = "no " + name + " today"
 		}
@@ -106,7 +106,7 @@ func TestAServerWarnsOnceOfAllThatSessionsLack(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("of nothing: %s", &log)
 	}
-	c.warn(working("user", "mounts"))
+	c.warn(working("user", "mounts", "pids"))
 	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=WARN") || !strings.Contains(said, "landlock (no landlock today), group (no group today)") {
 		t.Error(said)
 	}
@@ -114,12 +114,12 @@ func TestAServerWarnsOnceOfAllThatSessionsLack(t *testing.T) {
 
 func TestProtectionTellsTheLayersAndWhyOthersAreMissing(t *testing.T) {
 	t.Parallel()
-	s := &server{cfg: serverConfig{Sandbox: sandboxFlags{Sandbox: "auto"}}, confiner: &confiner{layers: working("user", "mounts", "landlock")}}
+	s := &server{cfg: serverConfig{Sandbox: sandboxFlags{Sandbox: "auto"}}, confiner: &confiner{layers: working("user", "mounts", "landlock", "pids")}}
 	p := s.protection()
 	if !p.Less || p.Layers["user"] != layerActive || p.Layers["group"] != "no group today" {
 		t.Errorf("%+v", p)
 	}
-	if f := p.finding(); f.OK || f.Detail != "its sessions are without group: no group today; they have user, mounts, landlock" {
+	if f := p.finding(); f.OK || f.Detail != "its sessions are without group: no group today; they have user, mounts, landlock, pids" {
 		t.Errorf("%+v", f)
 	}
 	s.confiner.layers = working(sandbox.Names...)

@@ -22,7 +22,7 @@ import (
 
 // sandboxFlags are how far the code of sessions is kept from this machine.
 type sandboxFlags struct {
-	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
+	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock, pids and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
 	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
 	SessionUsers sandbox.Users `help:"Numbers of the users that sessions run as where the server is root; nobody else may have them." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
 	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user or a control group of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
@@ -154,7 +154,7 @@ func (c *confiner) open(ctx context.Context) error {
 	}
 	c.layers = l
 	c.log.Info("sandbox", "user", describeLayer(l.User), "mounts", describeLayer(l.Mounts), "landlock", describeLayer(l.Landlock),
-		"group", describeLayer(l.Group))
+		"pids", describeLayer(l.Pids), "group", describeLayer(l.Group))
 	if err := c.lacks(l, c.before.Server); err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (c *confiner) policy(ctx context.Context, dir string, e *engine.Engine, mem
 	work := filepath.Join(dir, "work")
 	p := &sandbox.Policy{
 		Stage: []string{self, "confine"}, Dir: filepath.Join(work, "tmp"),
-		Mounts: l.Mounts.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
+		Mounts: l.Mounts.Active, Pids: l.Pids.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
 		Group: c.group(l, dir, memory),
 	}
 	if p.User, started, err = c.claim(work, l.User.Active); err != nil {

@@ -104,6 +104,9 @@ type shim struct {
 	user   int      // of the kernel, where it has one of its own
 	exit   *os.File // exit.json to be; its room on disk is reserved
 	kernel *process
+	child  int            // the kernel, or the init of its process namespace
+	inside *os.File       // of what that init tells; nil where there is none
+	words  io.Reader      // what it still has to tell
 	group  *sandbox.Group // of the kernel, where it has one
 	oom    *oomWatch
 	// driverOutput is the read end of the session log's pipe.
@@ -164,27 +167,27 @@ func (s *shim) start() (err error) {
 		}()
 	}
 	s.oom = newOOMWatch(s.group, oomCounts())
-	pid, err := s.spawn(log)
-	if pid == 0 {
+	s.child, err = s.spawn(log)
+	if s.child == 0 {
 		return fmt.Errorf("start %s: %w", s.in.Argv[0], err)
 	}
 	crashAt("shim.spawned")
 	s.in.Argv, s.in.Env, s.in.Boot = nil, nil, nil // there are secrets in it, and it is long
 	if err == nil {
-		s.kernel, err = openPID(pid)
+		s.kernel, err = s.findKernel()
 	}
 	if err == nil {
-		err = s.record(pid)
+		err = s.record(s.kernel.pid)
 	}
 	if err != nil {
-		unix.Kill(pid, unix.SIGKILL)
+		unix.Kill(s.child, unix.SIGKILL)
 		s.killDescendants()
 		return err
 	}
 	return nil
 }
 
-// spawn returns the kernel's process number, also beside an error if it runs nevertheless.
+// spawn returns the number of the kernel, or of its init; also beside an error if it runs nevertheless.
 func (s *shim) spawn(log *logRing) (pid int, err error) {
 	boot, err := memoryFile("boot", s.in.Boot)
 	if err != nil {
@@ -223,6 +226,15 @@ func (s *shim) spawn(log *logRing) (pid int, err error) {
 		defer policy.Close()
 		s.user = p.User
 		argv, attr.Files, attr.Sys = p.Command(argv), append(attr.Files, policy.Fd()), p.Attr()
+		if p.Pids {
+			read, write, err := os.Pipe()
+			if err != nil {
+				unix.Close(ends[0])
+				return 0, err
+			}
+			defer write.Close()
+			s.inside, attr.Files = read, append(attr.Files, write.Fd())
+		}
 	}
 	pid, err = syscall.ForkExec(argv[0], argv, attr)
 	runtime.KeepAlive(null)
@@ -306,8 +318,8 @@ func (s *shim) run(signals <-chan os.Signal) int {
 func (s *shim) reapUntilKernel() syscall.WaitStatus {
 	for {
 		var status syscall.WaitStatus
-		if pid, err := syscall.Wait4(-1, &status, 0, nil); err == nil && pid == s.kernel.pid {
-			return status
+		if pid, err := syscall.Wait4(-1, &status, 0, nil); err == nil && pid == s.child {
+			return s.statusInside(status)
 		}
 	}
 }
