@@ -36,7 +36,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		return err
 	}
 	findings := append(c.folders(), c.engine(ctx)...)
-	findings = append(findings, c.server(ctx)...)
+	findings = append(append(findings, c.server(ctx)...), c.descriptors())
 	safety := c.safety(ctx)
 	if c.JSON {
 		out := json.NewEncoder(os.Stdout)

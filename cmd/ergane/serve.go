@@ -52,6 +52,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.Descriptors = raiseDescriptors()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
 	srv, err := openServer(ctx, cfg, log)
 	if err != nil {
