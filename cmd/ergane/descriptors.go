@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -78,20 +79,41 @@ func (c *doctorCmd) descriptors() finding {
 		}
 		return f
 	}
-	var limit unix.Rlimit
-	used, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(info.PID), "fd"))
-	if err == nil {
-		err = unix.Prlimit(info.PID, unix.RLIMIT_NOFILE, nil, &limit)
-	}
+	proc := filepath.Join("/proc", strconv.Itoa(info.PID))
+	limit, err := limitOf(proc)
 	if err != nil {
-		f.Detail = fmt.Sprintf("how many the server has is for its user to see: %v", err)
+		f.Detail = fmt.Sprintf("the server does not show how many it has: %v", err)
 		return f
 	}
-	f.Detail = fmt.Sprintf("%d/%s of the server are in use", len(used), descriptorLimit(limit.Cur))
-	if limit.Cur < fewDescriptors || uint64(len(used)) > limit.Cur/5*4 {
+	used, err := os.ReadDir(filepath.Join(proc, "fd"))
+	if err != nil {
+		f.Detail = fmt.Sprintf("%s at most; how many are in use is for the server's user to see", descriptorLimit(limit))
+		return f
+	}
+	f.Detail = fmt.Sprintf("%d/%s of the server are in use", len(used), descriptorLimit(limit))
+	if limit < fewDescriptors || uint64(len(used)) > limit/5*4 {
 		f.OK, f.Advice = false, more+"; or allow fewer sessions with --max-sessions"
 	}
 	return f
+}
+
+// limitOf reads a process' soft limit. Unlike prlimit, the file asks for no
+// privilege where that is another user's.
+func limitOf(proc string) (uint64, error) {
+	b, err := os.ReadFile(filepath.Join(proc, "limits"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if values, ok := strings.CutPrefix(line, "Max open files"); ok {
+			soft, _, _ := strings.Cut(strings.TrimSpace(values), " ")
+			if soft == "unlimited" {
+				return math.MaxUint64, nil
+			}
+			return strconv.ParseUint(soft, 10, 64)
+		}
+	}
+	return 0, errors.New("no limit of open files in its limits")
 }
 
 func descriptorLimit(n uint64) string {
