@@ -40,6 +40,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	findings := append(c.folders(), c.engine(ctx)...)
 	findings = append(findings, c.server(ctx)...)
 	findings = append(findings, c.database(ctx)...)
+	findings = append(findings, c.descriptors())
 	safety := c.safety(ctx)
 	if c.JSON {
 		out := json.NewEncoder(os.Stdout)

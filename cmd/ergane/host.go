@@ -37,6 +37,8 @@ type host struct {
 	// confiner keeps sessions apart; nil: nothing does.
 	confiner *confiner
 	log      *slog.Logger
+	// descriptors are the limits of kernels.
+	descriptors kernel.Descriptors
 	// external is the store that sessions use in place of the embedded one;
 	// its keys are not ours to narrow down, so every session gets the same.
 	external *externalS3
@@ -137,17 +139,18 @@ func (h *host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		return nil, err
 	}
 	spec := kernel.Spec{
-		Dir:        dir,
-		Argv:       launch.Argv,
-		Env:        launch.Env,
-		Boot:       kernel.Boot{Env: h.environment(s), Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
-		Token:      h.keys.KernelToken(s.ID),
-		DeadMan:    deadMan,
-		ServerLock: lockPath(h.dataDir),
-		Shim:       []string{self, "shim"},
-		Ahead:      ahead,
-		Sandbox:    policy,
-		Log:        h.log,
+		Dir:         dir,
+		Argv:        launch.Argv,
+		Env:         launch.Env,
+		Boot:        kernel.Boot{Env: h.environment(s), Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
+		Token:       h.keys.KernelToken(s.ID),
+		DeadMan:     deadMan,
+		ServerLock:  lockPath(h.dataDir),
+		Shim:        []string{self, "shim"},
+		Ahead:       ahead,
+		Sandbox:     policy,
+		Descriptors: h.descriptors,
+		Log:         h.log,
 	}
 	replaceKernel(&spec)
 	k, err := kernel.Start(ctx, spec)

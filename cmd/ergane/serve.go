@@ -57,6 +57,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.Descriptors = raiseDescriptors()
 	to := io.Writer(os.Stderr)
 	if c.LogFile != "" {
 		file, err := logfile.Open(c.LogFile, logfile.Most)

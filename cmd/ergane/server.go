@@ -20,6 +20,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/kernel"
 	"github.com/ergane-dev/ergane/internal/metastore"
 	"github.com/ergane-dev/ergane/internal/metrics"
 	"github.com/ergane-dev/ergane/internal/objects"
@@ -53,6 +54,7 @@ type serverConfig struct {
 	Hold, ExitIdle     time.Duration
 	TLSCert, TLSKey    string
 	SelfSigned         string // TLSCert's path, if it is self-signed
+	Descriptors        kernel.Descriptors
 }
 
 // A server is everything that `ergane serve` runs, from open to close.
@@ -132,7 +134,7 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	}
 	s.installing.Go(s.engines.run)
 
-	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, confiner: s.confiner, log: log}
+	h := &host{dataDir: cfg.DataDir, keys: keys, engines: s.engines, info: func() serverInfo { return s.info }, deadMan: 24 * time.Hour, cluster: cfg.Cluster, confiner: s.confiner, log: log, descriptors: cfg.Descriptors}
 	if cfg.ExitIdle > 0 {
 		h.deadMan = orphanedFor
 	}

@@ -31,6 +31,7 @@ type shimInput struct {
 	Boot           json.RawMessage `json:"boot"`
 	Sandbox        *sandbox.Policy `json:"sandbox,omitzero"`
 	Yield          bool            `json:"yield,omitzero"` // the kernel gives way to others until it is claimed
+	Descriptors    Descriptors     `json:"descriptors,omitzero"`
 }
 
 // The shim's descriptors. 0 is /dev/null, 1 and 2 are spawn.log.
@@ -153,6 +154,9 @@ func (s *shim) start() (err error) {
 	}
 	if s.in.Yield {
 		yield()
+	}
+	if err := s.in.Descriptors.set(); err != nil {
+		return err
 	}
 	if p := s.in.Sandbox; p != nil && p.Group != nil {
 		if err := makeGroup(s.root, p.Group); err != nil {

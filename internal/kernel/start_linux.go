@@ -40,6 +40,8 @@ type Spec struct {
 	Ahead *Ahead
 	// Sandbox is what keeps the kernel to its session; nothing does where it is nil.
 	Sandbox *sandbox.Policy
+	// Descriptors are the kernel's limits.
+	Descriptors Descriptors
 	// Log takes what happens beside the calls; nothing is logged where it is nil.
 	Log *slog.Logger
 }
@@ -247,6 +249,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 	doc, err := json.Marshal(shimInput{
 		V: 1, Dir: dir, Argv: s.Argv, Env: append(s.Env[:len(s.Env):len(s.Env)], sessionVariable+"="+sessionOf(dir)),
 		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot, Sandbox: s.Sandbox, Yield: s.Ahead != nil,
+		Descriptors: s.Descriptors,
 	})
 	if err != nil {
 		return nil, Handle{}, err
