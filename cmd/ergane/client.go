@@ -46,6 +46,12 @@ func (e *apiError) Error() string {
 	return e.Message
 }
 
+// throttled reports whether the server has too many calls.
+func throttled(err error) bool {
+	e, ok := errors.AsType[*apiError](err)
+	return ok && (e.Type == "ThrottlingException" || e.Type == "TooManyRequestsException")
+}
+
 // errUnreachable says that nobody answers at the server's address.
 var errUnreachable = errors.New("the server does not answer")
 
