@@ -46,6 +46,7 @@ type Conn struct {
 	readBy  time.Time // guarded by mu; what the server above has set
 	writeBy time.Time // guarded by mu; likewise
 	after   func()    // guarded by mu; to be called at the request's end
+	gone    bool      // guarded by mu; it has been closed
 
 	closing sync.Once
 	closed  error
@@ -116,11 +117,15 @@ func (c *Conn) meet() {
 // somebody known. after, if any, is called once when the request is over.
 func (c *Conn) Begin(good bool, after func()) {
 	c.mu.Lock()
-	before := c.after
-	c.busy, c.known, c.reads, c.after = true, c.known || good, body, after
+	over := c.after
+	if c.gone { // given up while the request was being looked at
+		over = after
+	} else {
+		c.busy, c.known, c.reads, c.after = true, c.known || good, body, after
+	}
 	c.mu.Unlock()
-	if before != nil {
-		before()
+	if over != nil {
+		over()
 	}
 }
 
@@ -157,6 +162,9 @@ func (c *Conn) Close() error {
 	c.closing.Do(func() {
 		c.listener.remove(c)
 		c.closed = c.Conn.Close()
+		c.mu.Lock()
+		c.gone = true
+		c.mu.Unlock()
 		c.Rest()
 	})
 	return c.closed

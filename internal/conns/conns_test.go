@@ -384,6 +384,10 @@ func TestTheEndOfARequestIsTold(t *testing.T) {
 		if told != 2 {
 			t.Errorf("after the close it was told %d times", told)
 		}
+		conn.Begin(true, func() { told++ })
+		if told != 3 {
+			t.Errorf("of a request on a closed connection it was told %d times", told-2)
+		}
 	})
 }
 
