@@ -46,10 +46,10 @@ func (e *apiError) Error() string {
 	return e.Message
 }
 
-// throttled reports whether the server has too many calls.
+// throttled reports whether calls come too fast.
 func throttled(err error) bool {
 	e, ok := errors.AsType[*apiError](err)
-	return ok && (e.Type == "ThrottlingException" || e.Type == "TooManyRequestsException")
+	return ok && e.Type == "ThrottlingException"
 }
 
 // errUnreachable says that nobody answers at the server's address.
