@@ -71,7 +71,7 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 	default:
 		return err
 	}
-	if left := killStragglers(ctx, h, dir); left > 0 {
+	if left := killStragglers(ctx, root, h, dir); left > 0 {
 		return fmt.Errorf("%d processes could not be ended", left)
 	}
 	if ctx.Err() != nil {
