@@ -49,7 +49,10 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if h.ShimPID > 1 && (h.BootID == boot || h.BootID == "") {
+	if h.BootID != boot && h.BootID != "" {
+		h = Handle{} // its numbers are others' by now
+	}
+	if h.ShimPID > 1 {
 		if _, err := expel(ctx, dir, root, h); err != nil {
 			return err
 		}
