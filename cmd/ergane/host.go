@@ -16,6 +16,7 @@ import (
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/kernel"
 	"github.com/ergane-dev/ergane/internal/metastore"
 	"github.com/ergane-dev/ergane/internal/objects"
@@ -124,12 +125,14 @@ func (h *host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		return nil, fmt.Errorf("clear the session's folder: %w", err)
 	}
 	var policy *sandbox.Policy
+	var claim *flock.Lock
 	if h.confiner != nil {
-		var started func()
-		if policy, started, err = h.confiner.policy(ctx, dir, e, h.memoryLimit(s)); err != nil {
+		if policy, claim, err = h.confiner.policy(ctx, dir, e, h.memoryLimit(s)); err != nil {
 			return nil, err
 		}
-		defer started()
+		if claim != nil {
+			defer claim.File().Close() // the shim has it then, or nobody
+		}
 	}
 	launch, err := h.launch(e, s, policy)
 	if err == nil {
@@ -149,6 +152,7 @@ func (h *host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		Shim:        []string{self, "shim"},
 		Ahead:       ahead,
 		Sandbox:     policy,
+		Claim:       claim,
 		Descriptors: h.descriptors,
 		Log:         h.log,
 	}

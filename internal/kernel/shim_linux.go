@@ -30,6 +30,7 @@ type shimInput struct {
 	ServerLock     string          `json:"server_lock"`
 	Boot           json.RawMessage `json:"boot"`
 	Sandbox        *sandbox.Policy `json:"sandbox,omitzero"`
+	Claim          string          `json:"claim,omitzero"` // the file of the lock on the sandbox's user
 	Yield          bool            `json:"yield,omitzero"` // the kernel gives way to others until it is claimed
 	Descriptors    Descriptors     `json:"descriptors,omitzero"`
 }
@@ -39,7 +40,8 @@ const (
 	shimInputFD  = 3
 	shimReportFD = 4 // takes one line: startedReport, or what went wrong
 	shimLockFD   = 5 // the session's lock, taken by the server, held until the shim ends
-	shimFDs      = 6
+	shimClaimFD  = 6 // the lock on the sandbox's user, likewise, where there is one
+	shimFDs      = 7
 )
 
 const (
@@ -274,7 +276,7 @@ func (s *shim) record(pid int) error {
 		return fmt.Errorf("find boot id: %w", err)
 	}
 	return writeDurable(s.root, handleFile, Handle{
-		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot, User: s.user,
+		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot, User: s.user, Claim: s.in.Claim,
 	})
 }
 

@@ -45,7 +45,7 @@ func DiskBeside(ctx context.Context, dir string, file func(blocks int64) int64) 
 		return sum
 	}
 	u := unlinked{within: []string{filepath.Join(dir, workFolder), "/tmp", "/var/tmp"}, dev: work.Dev, file: file, seen: map[uint64]bool{}}
-	for _, pid := range tree(h.ShimPID) {
+	for _, pid := range descendants(h.ShimPID) {
 		if ctx.Err() != nil {
 			break
 		}

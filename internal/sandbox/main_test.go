@@ -101,12 +101,12 @@ func try(deed string) string {
 	case "claim": // and lets go of it
 		number, dir, _ := strings.Cut(to, " ")
 		user, _ := strconv.Atoi(number)
-		release, err := sandbox.Claim(dir, user)
+		claim, err := sandbox.Claim(dir, user)
 		if errors.Is(err, flock.ErrHeld) {
 			return "held"
 		}
 		if err == nil {
-			release()
+			claim.Release()
 		}
 		return outcome(err)
 	case "score":

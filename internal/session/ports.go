@@ -25,6 +25,9 @@ type Kernel interface {
 	Wait(ctx context.Context, id string) (ergane.Outcome, error)
 	// Has reports whether the kernel has taken the calculation already.
 	Has(id string) bool
+	// Age is how long ago a calculation was submitted, which was at the time
+	// given by the machine's clock, also after that was set.
+	Age(id string, submitted time.Time) time.Duration
 	// Interrupt stops the calculation as far as it can be stopped; it goes on
 	// trying until the outcome is there or ctx ends. Calling it again interrupts
 	// at once what has taken an interrupt and gone on.
