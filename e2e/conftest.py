@@ -144,7 +144,8 @@ class Server:
                 [
                     *(*self.under, ERGANE, "serve", "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0"),
                     # A pool costs more than it brings where each test starts a session or two.
-                    *("--data-dir", str(self.data_dir), "--pool", "0", *self.args),
+                    *("--data-dir", str(self.data_dir), "--pool", "0"),
+                    *("--log-level", "DEBUG", *self.args),  # tests look at the lines of requests, too
                 ],
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -65,6 +65,18 @@ def family(server: Server, sid: str) -> list[int]:
     return found
 
 
+def outside(server: Server, sid: str, *pids: int) -> list[int]:
+    """The numbers that this machine has for processes of a live session, which knows them by others."""
+    space = os.readlink(f"/proc/{kernel_pid(server, sid)}/ns/pid")
+    numbers = {}
+    for proc in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if proc.name.isdigit() and os.readlink(proc / "ns/pid") == space:
+                known = next(s for s in (proc / "status").read_text().splitlines() if s.startswith("NSpid:"))
+                numbers[int(known.split()[-1])] = int(proc.name)
+    return [numbers[pid] for pid in pids]
+
+
 def await_nothing_left(server: Server, sid: str) -> None:
     """Nothing runs of an ended session, and only its logs are left of its files."""
     wait_for(f"end of all processes of session {sid}", GONE_LIMIT, lambda: None if family(server, sid) else True)

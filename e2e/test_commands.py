@@ -413,7 +413,7 @@ def test_doctor_finds_all_well(shared_server: Server, tmp_path: Path) -> None:
     done = ergane("doctor", "--json", "--data-dir", shared_server.data_dir, home=tmp_path)
     findings = {f["name"]: f for f in json.loads(done.stdout)}
     assert done.returncode == 0, findings
-    assert {"data folder", "disk", "server", "loopback", "signatures", "session keys"} <= set(findings)
+    assert {"data folder", "disk", "server", "loopback", "signatures", "session keys", "descriptors"} <= set(findings)
     assert shared_server.process is not None
     assert f"process {shared_server.process.pid}, " in findings["server"]["detail"]
     for layer in ("user", "mounts", "Landlock"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Athena, Result, Server, end, wait_for
-from faults import GONE_LIMIT, alive, await_nothing_left, folder, groups_of, kernel_pid, kill, shim_pid
+from faults import GONE_LIMIT, alive, await_nothing_left, folder, groups_of, kernel_pid, kill, outside, shim_pid
 from test_commands import ergane
 
 # Less than the default, so that its end comes sooner.
@@ -208,7 +208,7 @@ print(*pids)
 @pytest.mark.parametrize("end_of", ["the session", "the kernel", "the shim", "the server and the shim"])
 def test_nothing_outlives_its_session(server: Server, athena: Athena, end_of: str) -> None:
     sid = athena.session()
-    left = [int(pid) for pid in athena.run(sid, SCATTER).stdout.split()]
+    left = outside(server, sid, *(int(pid) for pid in athena.run(sid, SCATTER).stdout.split()))
     assert len(left) == 20
     assert all(alive(pid) for pid in left)
     if end_of == "the session":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import resource
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 from conftest import Athena, Server, end
+from faults import await_nothing_left, kernel_pid
 
 TOO_MANY = "Maximum allowed sessions reached"  # dbt-athena matches it
+HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 PLAIN = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
 
 
@@ -159,6 +164,56 @@ threading.Thread(target=fill).start()
     why = "its folder came to hold more than 52428800 bytes while no calculation ran"
     assert status["StateChangeReason"] == f"Session was terminated because {why}"
     assert athena.run(other, "print('unharmed')").stdout == b"unharmed\n"
+
+
+# The path to the lowest folder has 300 kB; the system takes 4.
+NEST = """
+import os, time
+at = os.open(".", os.O_RDONLY)
+for _ in range(3000):
+    os.mkdir("n" * 100, dir_fd=at)
+    below = os.open("n" * 100, os.O_RDONLY | os.O_DIRECTORY, dir_fd=at)
+    os.close(at)
+    at = below
+with open(os.open("low", os.O_CREAT | os.O_WRONLY, dir_fd=at), "wb") as file:
+    file.write(b"x" * (60 << 20))
+"""
+
+
+@pytest.mark.parametrize("bounded", [("--max-disk", "50m")], indirect=True)
+def test_what_lies_beyond_the_longest_path_counts(bounded: Server) -> None:
+    athena = Athena(bounded)
+    sid = athena.session()
+    result = athena.run(sid, NEST + "while True: time.sleep(0.1)")
+    assert result.state == "FAILED"
+    assert result.reason is not None
+    assert "the session's folder holds more than 52428800 bytes" in result.reason
+
+
+@pytest.mark.parametrize("bounded", [()], indirect=True)
+def test_a_server_with_512_descriptors_removes_3000_nested_folders_that_nobody_may_write(bounded: Server) -> None:
+    athena = Athena(bounded)
+    sid = athena.session()
+    assert bounded.process is not None
+    resource.prlimit(bounded.process.pid, resource.RLIMIT_NOFILE, (512, 512))
+    closing = "os.fchmod(at, 0o555)\nos.chmod('n' * 100, 0o555)"
+    result = athena.run(sid, NEST + closing)
+    assert result.state == "COMPLETED", result.stderr
+    athena.api.terminate_session(SessionId=sid)
+    assert athena.await_session(sid, leave="TERMINATING")["State"] == "TERMINATED"
+    await_nothing_left(bounded, sid)
+    assert "cannot remove a session's files" not in bounded.log.read_text()
+
+
+@pytest.mark.parametrize("bounded", [()], indirect=True)
+def test_sessions_have_the_descriptors_that_the_server_was_started_with(bounded: Server) -> None:
+    """However many the server has taken for itself."""
+    athena = Athena(bounded)
+    sid = athena.session()
+    limits = Path(f"/proc/{kernel_pid(bounded, sid)}/limits").read_text()
+    found = re.search(r"^Max open files +\d+ +(\d+) ", limits, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) == HARD
 
 
 @pytest.mark.parametrize("bounded", [("--api-rate", "5")], indirect=True)

@@ -231,5 +231,25 @@ def test_the_log_tells_everything_by_its_id_and_no_secret(server: Server, athena
         assert never not in text, never
 
 
+def test_by_default_the_log_tells_what_changes_and_no_requests(own_server: Server) -> None:
+    own_server.stop()
+    own_server.log.unlink()
+    own_server.start("--log-level", "INFO")
+    athena = Athena(own_server)
+    athena.api.create_work_group(Name="told", Tags=[{"Key": "a", "Value": "b"}])
+    athena.api.update_work_group(WorkGroup="told", Description="new")
+    arn = "arn:aws:athena:us-east-1:000000000000:workgroup/told"
+    athena.api.untag_resource(ResourceARN=arn, TagKeys=["a"])
+    sid = athena.session(WorkGroup="told")
+    athena.run(sid, "1")
+    athena.api.delete_work_group(WorkGroup="told", RecursiveDeleteOption=True)
+    told = [line["msg"].strip('"') for line in lines(own_server.log)]
+    assert "request" not in told
+    for want in ("workgroup created", "workgroup updated", "tags changed", "session created", "session moved"):
+        assert want in told, told
+    for want in ("calculation created", "calculation settled", "workgroup deleted"):
+        assert want in told, told
+
+
 def output_of(athena: Athena, cid: str) -> str:
     return athena.api.get_calculation_execution(CalculationExecutionId=cid)["Result"]["StdOutS3Uri"]

@@ -14,12 +14,20 @@ from botocore.exceptions import ClientError
 from conftest import ERGANE, SESSION_LIMIT, Athena, Server, clean_env, wait_for
 
 
+def serve(server: Server, *flags: str) -> Athena:
+    """A server that runs is started anew, with the flags given."""
+    assert server.stop() == 0
+    server.start(*flags)
+    return Athena(server)
+
+
 def is_there(athena: Athena, sid: str) -> bool:
     try:
         athena.status(sid)
     except ClientError as error:
-        assert "was not found" in error.response["Error"]["Message"], error
-        return False
+        if "was not found" in error.response["Error"]["Message"]:
+            return False
+        raise
     return True
 
 
@@ -43,7 +51,8 @@ def objects(athena: Athena, uris: dict[str, str]) -> set[str]:
         try:
             athena.read(uri)
         except ClientError as error:
-            assert error.response["Error"]["Code"] == "NoSuchKey", error
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
         else:
             found.add(name)
     return found
@@ -51,8 +60,7 @@ def objects(athena: Athena, uris: dict[str, str]) -> set[str]:
 
 @pytest.mark.parametrize("flags", [(), ("--expire-objects",)], ids=["objects stay", "objects go"])
 def test_ended_sessions_go_and_live_ones_stay(own_server: Server, flags: tuple[str, ...]) -> None:
-    own_server.start("--keep", "1s", "--keep-workgroup", "lasting=0", *flags)
-    athena = Athena(own_server)
+    athena = serve(own_server, "--keep", "1s", "--keep-workgroup", "lasting=0", *flags)
     athena.api.create_work_group(Name="lasting")
     live = athena.session()
     lasting, lasting_objects = over(athena, WorkGroup="lasting")
@@ -75,15 +83,12 @@ def test_ended_sessions_go_and_live_ones_stay(own_server: Server, flags: tuple[s
 
 
 def test_lists_go_on_while_sessions_vanish(own_server: Server) -> None:
-    own_server.start("--keep", "0")
     athena = Athena(own_server)
     ended = [over(athena)[0] for _ in range(3)]
     wanted = {"WorkGroup": "primary", "StateFilter": "TERMINATED", "MaxResults": 2}
     page = athena.api.list_sessions(**wanted)
     assert [s["SessionId"] for s in page["Sessions"]] == [ended[2], ended[1]]
-    own_server.stop()
-    own_server.start("--keep", "1s")  # the tokens of lists outlive servers
-    athena = Athena(own_server)
+    athena = serve(own_server, "--keep", "1s")  # the tokens of lists outlive servers
     for sid in ended:
         await_gone(athena, sid)
     rest = athena.api.list_sessions(**wanted, NextToken=page["NextToken"])
@@ -113,7 +118,6 @@ def test_an_old_database_is_compacted_while_sessions_live(own_server: Server) ->
         command = [ERGANE, "compact", "--data-dir", str(own_server.data_dir)]
         return subprocess.run(command, capture_output=True, text=True, env=clean_env(own_server.data_dir.parent))
 
-    own_server.start()
     sid = Athena(own_server).session()
     refused = compact()
     assert refused.returncode == 1
@@ -133,10 +137,10 @@ def test_an_old_database_is_compacted_while_sessions_live(own_server: Server) ->
     assert Athena(own_server).run(sid, "print('lives')").stdout == b"lives\n"
     own_server.stop()
     assert shrinks(own_server)
+    own_server.start()
 
 
 def test_the_file_shrinks_when_sessions_go(own_server: Server) -> None:
-    own_server.start("--keep", "0")
     athena = Athena(own_server)
     sid = athena.session()
     for n in range(60):
@@ -153,8 +157,7 @@ def test_the_file_shrinks_when_sessions_go(own_server: Server) -> None:
 
 
 def test_doctor_tells_size_growth_and_what_is_kept(own_server: Server) -> None:
-    own_server.start("--keep", "30", "--keep-workgroup", "lasting=0")
-    over(Athena(own_server))
+    over(serve(own_server, "--keep", "30", "--keep-workgroup", "lasting=0"))
     done = subprocess.run(
         [ERGANE, "doctor", "--json", "--data-dir", str(own_server.data_dir)],
         capture_output=True,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import Athena, Result, Server, wait_for
-from faults import await_nothing_left, errors, family, kernel_pid, kill
+from faults import await_nothing_left, errors, family, kernel_pid, kill, outside
 
 REQUESTED = "Session was terminated per request"
 AT_ONCE = 20
@@ -82,7 +82,7 @@ def test_idle_and_then_by_many(athena: Athena, shared_server: Server) -> None:
 def test_degraded_and_failed(athena: Athena, shared_server: Server) -> None:
     degraded = athena.session()
     java = int(athena.run(degraded, "print(sc._jvm.java.lang.ProcessHandle.current().pid())").stdout)
-    kill(java)
+    kill(*outside(shared_server, degraded, java))
     assert athena.await_session(degraded, leave="IDLE")["State"] == "DEGRADED"
     assert set(terminate_at_once(athena, degraded)) <= {"TERMINATING", "TERMINATED"}
     assert_ended_once(athena, shared_server, degraded)

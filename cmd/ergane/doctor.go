@@ -45,6 +45,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	findings := append(c.folders(), c.engine(ctx)...)
 	findings = append(findings, c.server(ctx)...)
 	findings = append(findings, c.database(ctx)...)
+	findings = append(findings, c.descriptors())
 	safety := c.safety(ctx)
 	if c.JSON {
 		out := json.NewEncoder(os.Stdout)
@@ -224,6 +225,8 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 		layerFinding("sandbox: mounts", l.Mounts, "active: sessions see the system, the engine and their own folder, and a /tmp of their own",
 			"run the server as root, or allow user namespaces to its user"),
 		layerFinding("sandbox: Landlock", l.Landlock, landlock, "turn Landlock on in the kernel (lsm=landlock,…)"),
+		layerFinding("sandbox: pids", l.Pids, "active: sessions see and reach no process but their own",
+			"run the server as root, or where nothing covers parts of /proc, as most containers do"),
 		layerFinding("sandbox: group", l.Group, c.groupDetail(),
 			"start the server where it may make control groups: see docs/ergane.service, or give its container a /sys/fs/cgroup that can be written"),
 	}

@@ -147,7 +147,7 @@ func startServer(d dirs, flags []string) (*exited, error) {
 		return nil, fmt.Errorf("open the server's log: %w", err)
 	}
 	args := []string{"serve", "--exit-idle", exitIdle.String(), "--listen", "127.0.0.1:0", "--s3-listen", "127.0.0.1:0",
-		"--data-dir", d.DataDir, "--engine-dir", d.EngineDir}
+		"--data-dir", d.DataDir, "--engine-dir", d.EngineDir, "--log-file", path}
 	cmd := exec.Command(datadir.Self, append(args, flags...)...)
 	cmd.Args[0] = "ergane"
 	cmd.Stdout, cmd.Stderr = log, log
@@ -171,6 +171,9 @@ func lastError(path string, from int64) string {
 		return "the server ended at once, and its log cannot be read: " + err.Error()
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() < from {
+		from = 0 // it was turned over
+	}
 	if _, err := f.Seek(from, 0); err != nil {
 		return "the server ended at once; see " + path
 	}

@@ -29,7 +29,7 @@ func (c *logsCmd) Run() error {
 	}
 	dir := filepath.Join(datadir.Sessions(c.DataDir), id.String())
 	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("session %s left no log on this machine; logs of ended sessions are kept for a week", id)
+		return fmt.Errorf("session %s left no log on this machine; logs of ended sessions are kept for a week at most (serve --max-logs, --keep)", id)
 	}
 	for _, path := range kernel.Logs(dir) {
 		f, err := os.Open(path)

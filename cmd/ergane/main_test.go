@@ -126,6 +126,19 @@ func TestTheLastWordsOfAServerAreItsError(t *testing.T) {
 	}
 }
 
+func TestTheLastErrorIsFoundInALogThatWasTurnedOver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "serve.log")
+	if err := os.WriteFile(path, []byte("ergane: old\nergane: new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[int64]string{12: "new", 24: "the server ended without a word; see " + path, 4711: "new"} {
+		if got := lastError(path, from); got != want {
+			t.Errorf("from %d on: %q, want %q", from, got, want)
+		}
+	}
+}
+
 func TestEnvIsSafeForAShell(t *testing.T) {
 	t.Parallel()
 	if got, want := quote(`a'b $(c)`), `'a'\''b $(c)'`; got != want {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane/internal/host"
+	"github.com/ergane-dev/ergane/internal/logfile"
 	"github.com/ergane-dev/ergane/internal/server"
 )
 
@@ -33,6 +35,7 @@ type serveCmd struct {
 	keepFlags
 	limitFlags
 	host.SandboxFlags
+	LogFile  string     `help:"Write the log to a file, and not to stderr. When it has 8 MiB, it goes on in a new one; the one before is kept as FILE.1." env:"ERGANE_LOG_FILE" placeholder:"FILE" type:"path"`
 	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
 }
 
@@ -56,7 +59,17 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	cfg.Descriptors = raiseDescriptors()
+	to := io.Writer(os.Stderr)
+	if c.LogFile != "" {
+		file, err := logfile.Open(c.LogFile, logfile.Most)
+		if err != nil {
+			return fmt.Errorf("--log-file: %w", err)
+		}
+		defer file.Close()
+		to = file
+	}
+	log := slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: c.LogLevel}))
 	srv, err := server.Open(ctx, cfg, log)
 	if err != nil {
 		return withAdvice(err, cfg.DataDir)
@@ -82,7 +95,7 @@ func (c *serveCmd) config() (server.Config, error) {
 	cfg := server.Config{
 		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
 		Results: strings.TrimRight(c.Results, "/"), Limits: c.live(), MaxRunTime: c.MaxRunTime, MaxStart: c.MaxStartTime, MaxOutput: int64(c.MaxOutput), MaxDisk: int64(c.MaxDisk),
-		MaxOwed: int64(c.MaxOwed), APIRate: c.APIRate, Version: build(), Sandbox: c.SandboxFlags, Keep: c.retention(), KeptFor: keptFor(c.retention()), Hold: c.Hold, ExitIdle: c.ExitIdle,
+		MaxOwed: int64(c.MaxOwed), MaxLogs: int64(c.MaxLogs), APIRate: c.APIRate, Version: build(), Sandbox: c.SandboxFlags, Keep: c.retention(), KeptFor: keptFor(c.retention()), Hold: c.Hold, ExitIdle: c.ExitIdle,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	}
 	if err := c.limitFlags.check(); err != nil {

@@ -73,7 +73,7 @@ func newService(t testing.TB, change ...func(*awsjson.Config)) *service {
 				return awsjson.InternalError()
 			}
 		},
-		Log: slog.New(slog.NewJSONHandler(s.log, nil)),
+		Log: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -305,6 +305,24 @@ func TestHandlerLogsOneLineWithoutSecretsOrBodies(t *testing.T) {
 	}
 }
 
+func TestHandlerLogsAtInfoWhatItFailedAtAndNothingElse(t *testing.T) {
+	t.Parallel()
+	told := make(logLines, 100)
+	s := newService(t, func(c *awsjson.Config) { c.Log = slog.New(slog.NewJSONHandler(told, nil)) })
+	s.do = func(_ context.Context, in *input) (any, error) {
+		if *in.Name == "bad" {
+			return nil, errors.New("inner words")
+		}
+		return &output{}, nil
+	}
+	for _, body := range []string{`{"Name":"a"}`, `{"Name":0}`, `{"Name":"bad"}`} {
+		s.send(t, s.request(body))
+	}
+	if log := told.next(t); !strings.Contains(log, "inner words") || !strings.Contains(log, `"level":"ERROR"`) {
+		t.Errorf("log is %s", log)
+	}
+}
+
 func TestHandlerLogsWhatARequestIsAbout(t *testing.T) {
 	t.Parallel()
 	s := newService(t, func(c *awsjson.Config) {
@@ -372,7 +390,7 @@ func TestHandlerGivesUpWhenTheClientHasGone(t *testing.T) {
 	if _, err := s.Client().Do(s.request(`{"Name":"a"}`).WithContext(ctx)); err == nil {
 		t.Fatal("got an answer")
 	}
-	if log := s.log.next(t); !strings.Contains(log, `"status":503`) || !strings.Contains(log, `"level":"INFO"`) {
+	if log := s.log.next(t); !strings.Contains(log, `"status":503`) || !strings.Contains(log, `"level":"DEBUG"`) {
 		t.Errorf("log is %s", log)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/metastore"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
@@ -80,7 +81,7 @@ func (h *Host) MetastoreCommand(ctx context.Context) (_ metastore.Command, err e
 	}
 	c := metastore.Command{Argv: append(argv, run...), Env: env}
 	if h.Confiner != nil {
-		c.Sandbox, c.Started, err = h.Confiner.catalogPolicy(ctx, work, tmp, e)
+		c.Sandbox, c.Ended, err = h.Confiner.catalogPolicy(ctx, work, tmp, e)
 	}
 	return c, err
 }
@@ -95,8 +96,9 @@ func (h *Host) metastoreS3() engine.S3 {
 }
 
 // catalogPolicy is the sandbox of the catalog's process: it takes orders from
-// every session, and must not be more than one of them. Its folder becomes its user's.
-func (c *Confiner) catalogPolicy(ctx context.Context, work, tmp string, e *engine.Engine) (_ *sandbox.Policy, started func(), err error) {
+// every session, and must not be more than one of them. Its folder becomes its
+// user's. ended has to be called when the process has ended, or will not run.
+func (c *Confiner) catalogPolicy(ctx context.Context, work, tmp string, e *engine.Engine) (_ *sandbox.Policy, ended func(), err error) {
 	l, err := c.with(ctx, e)
 	if err != nil {
 		return nil, nil, err
@@ -104,11 +106,13 @@ func (c *Confiner) catalogPolicy(ctx context.Context, work, tmp string, e *engin
 	p := &sandbox.Policy{
 		Stage: []string{datadir.Self, "confine"}, Dir: tmp, Mounts: l.Mounts.Active, Landlock: l.Landlock.Active, Name: sessionUser, Home: tmp,
 	}
-	if p.User, started, err = c.claim(work, l.User.Active); err != nil {
+	var claim *flock.Lock
+	if p.User, claim, err = c.claim(work, l.User.Active); err != nil {
 		return nil, nil, err
 	}
+	ended = func() { letGo(claim) }
 	if err := giveTo(work, p.User); err != nil {
-		started()
+		ended()
 		return nil, nil, fmt.Errorf("give the catalog's folder to its user: %w", err)
 	}
 	if p.User != 0 {
@@ -116,7 +120,7 @@ func (c *Confiner) catalogPolicy(ctx context.Context, work, tmp string, e *engin
 	}
 	p.View = c.view.AndRead(e.Needs()...).AndWrite(work)
 	p.View.Tmp = tmp
-	return p, started, nil
+	return p, ended, nil
 }
 
 // giveTo makes everything in a folder, in which nobody works, a user's; 0 leaves it as it is.

@@ -23,7 +23,7 @@ import (
 
 // SandboxFlags are how far the code of sessions is kept from this machine.
 type SandboxFlags struct {
-	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
+	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock, pids and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
 	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
 	SessionUsers sandbox.Users `help:"Numbers of the users that sessions run as where the server is root; nobody else may have them." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
 	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user or a control group of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
@@ -156,7 +156,7 @@ func (c *Confiner) Open(ctx context.Context) error {
 	}
 	c.layers = l
 	c.log.Info("sandbox", "user", DescribeLayer(l.User), "mounts", DescribeLayer(l.Mounts), "landlock", DescribeLayer(l.Landlock),
-		"group", DescribeLayer(l.Group))
+		"pids", DescribeLayer(l.Pids), "group", DescribeLayer(l.Group))
 	if err := c.lacks(l, c.before.Server); err != nil {
 		return err
 	}
@@ -265,9 +265,9 @@ func (c *Confiner) group(l sandbox.Layers, dir string, memory int64) *sandbox.Gr
 }
 
 // policy makes the folder of a session, which may have so many bytes of
-// memory, and the sandbox around it. started has to be called when the
-// session's process runs, or will not.
-func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, memory int64) (_ *sandbox.Policy, started func(), err error) {
+// memory, and the sandbox around it. claim is for the session's shim, and to be
+// let go of here when that has it, or will not; it is nil where there is no user.
+func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, memory int64) (_ *sandbox.Policy, claim *flock.Lock, err error) {
 	l, err := c.with(ctx, e)
 	if err != nil {
 		return nil, nil, err
@@ -275,16 +275,16 @@ func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, mem
 	work := filepath.Join(dir, "work")
 	p := &sandbox.Policy{
 		Stage: []string{datadir.Self, "confine"}, Dir: filepath.Join(work, "tmp"),
-		Mounts: l.Mounts.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
+		Mounts: l.Mounts.Active, Pids: l.Pids.Active, Landlock: l.Landlock.Active, Home: filepath.Join(work, "home"),
 		Group: c.group(l, dir, memory),
 	}
-	if p.User, started, err = c.claim(work, l.User.Active); err != nil {
+	if p.User, claim, err = c.claim(work, l.User.Active); err != nil {
 		return nil, nil, err
 	}
 	tmp := filepath.Join(work, "systmp")
 	for _, sub := range []string{p.Home, tmp} {
 		if err := os.Mkdir(sub, 0o700); err != nil {
-			started()
+			letGo(claim)
 			return nil, nil, fmt.Errorf("make the session's folder: %w", err)
 		}
 	}
@@ -295,19 +295,26 @@ func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, mem
 	}
 	p.View = c.view.AndRead(e.Needs()...).AndWrite(work)
 	p.View.Tmp = tmp
-	return p, started, nil
+	return p, claim, nil
+}
+
+// letGo frees a claim; nil is none.
+func letGo(claim *flock.Lock) {
+	if claim != nil {
+		_ = claim.Release()
+	}
 }
 
 // claim makes a session's work folder and finds it a user. Whose a folder is
 // says which numbers are taken, also by sessions of earlier servers; folders
 // go after everything that ran in them. The claim holds against other servers
-// of this machine until release; by then a process has the user.
-func (c *Confiner) claim(work string, own bool) (number int, release func(), err error) {
+// of this machine, as long as somebody has it.
+func (c *Confiner) claim(work string, own bool) (number int, claim *flock.Lock, err error) {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return 0, nil, fmt.Errorf("make the session's folder: %w", err)
 	}
 	if !own {
-		return 0, func() {}, nil
+		return 0, nil, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -328,9 +335,9 @@ func (c *Confiner) claim(work string, own bool) (number int, release func(), err
 			return 0, nil, fmt.Errorf("all users of --session-users %v are taken", c.flags.SessionUsers)
 		}
 		c.user, taken[number] = number, true
-		release, err = sandbox.Claim(c.claims, number)
+		claim, err = sandbox.Claim(c.claims, number)
 		if errors.Is(err, flock.ErrHeld) {
-			continue // another server is about to use it
+			continue // another server uses it, or is about to
 		}
 		if err != nil {
 			return 0, nil, err
@@ -338,13 +345,13 @@ func (c *Confiner) claim(work string, own bool) (number int, release func(), err
 		if !sandbox.Busy(number) { // asked only now, when nobody else begins to use it
 			break
 		}
-		release()
+		letGo(claim)
 	}
 	if err := os.Lchown(work, number, number); err != nil {
-		release()
+		letGo(claim)
 		return 0, nil, fmt.Errorf("give the session's folder to its user: %w", err)
 	}
-	return number, release, nil
+	return number, claim, nil
 }
 
 // TryLayers tries the layers as a server would that is started here, and

@@ -22,20 +22,20 @@ func TestAConfinerPassesOverAUserThatAnotherServerClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	number, release, err := c.claim(filepath.Join(datadir.Sessions(c.dataDir), "one", "work"), true)
+	number, claim, err := c.claim(filepath.Join(datadir.Sessions(c.dataDir), "one", "work"), true)
 	if err != nil || number != 79921 {
 		t.Fatalf("user %d, %v; want 79921", number, err)
 	}
-	release()
+	letGo(claim)
 	if _, _, err := c.claim(filepath.Join(datadir.Sessions(c.dataDir), "two", "work"), true); err == nil || !strings.Contains(err.Error(), "are taken") {
 		t.Errorf("with one claimed and one that owns a folder: %v", err)
 	}
-	other()
-	number, release, err = c.claim(filepath.Join(datadir.Sessions(c.dataDir), "three", "work"), true)
+	letGo(other)
+	number, claim, err = c.claim(filepath.Join(datadir.Sessions(c.dataDir), "three", "work"), true)
 	if err != nil || number != 79920 {
 		t.Fatalf("after the release: user %d, %v; want 79920", number, err)
 	}
-	release()
+	letGo(claim)
 }
 
 func TestAConfinerThatCannotClaimSaysWhy(t *testing.T) {

@@ -60,6 +60,16 @@ func (h *Host) Trim(sessionID string) error {
 	return errors.Join(s.Trim(), s.Close())
 }
 
+func (h *Host) LogSize(sessionID string) (sum int64, err error) {
+	entries, err := os.ReadDir(h.dir(sessionID))
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			sum += info.Size()
+		}
+	}
+	return sum, err
+}
+
 func (h *Host) LogStored(sessionID string) (bool, error) {
 	_, err := os.Stat(logStoredPath(h.dir(sessionID)))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,6 +17,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/kernel"
 	"github.com/ergane-dev/ergane/internal/metastore"
 	"github.com/ergane-dev/ergane/internal/objects"
@@ -45,6 +46,8 @@ type Config struct {
 	// Version names this very binary: kernels that another one started ahead are not used.
 	Version string
 	Log     *slog.Logger
+	// Descriptors are the limits of kernels.
+	Descriptors kernel.Descriptors
 }
 
 // A Host starts kernels on this machine: it brings the engine, the keys and the
@@ -135,12 +138,14 @@ func (h *Host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		return nil, fmt.Errorf("clear the session's folder: %w", err)
 	}
 	var policy *sandbox.Policy
+	var claim *flock.Lock
 	if h.Confiner != nil {
-		var started func()
-		if policy, started, err = h.Confiner.policy(ctx, dir, e, h.memoryLimit(s)); err != nil {
+		if policy, claim, err = h.Confiner.policy(ctx, dir, e, h.memoryLimit(s)); err != nil {
 			return nil, err
 		}
-		defer started()
+		if claim != nil {
+			defer claim.File().Close() // the shim has it then, or nobody
+		}
 	}
 	launch, err := h.launch(e, s, policy)
 	if err == nil {
@@ -150,17 +155,19 @@ func (h *Host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		return nil, err
 	}
 	spec := kernel.Spec{
-		Dir:        dir,
-		Argv:       launch.Argv,
-		Env:        launch.Env,
-		Boot:       kernel.Boot{Env: h.environment(s), Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
-		Token:      h.Keys.KernelToken(s.ID),
-		DeadMan:    deadMan,
-		ServerLock: datadir.Lock(h.DataDir),
-		Shim:       []string{datadir.Self, "shim"},
-		Ahead:      ahead,
-		Sandbox:    policy,
-		Log:        h.Log,
+		Dir:         dir,
+		Argv:        launch.Argv,
+		Env:         launch.Env,
+		Boot:        kernel.Boot{Env: h.environment(s), Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
+		Token:       h.Keys.KernelToken(s.ID),
+		DeadMan:     deadMan,
+		ServerLock:  datadir.Lock(h.DataDir),
+		Shim:        []string{datadir.Self, "shim"},
+		Ahead:       ahead,
+		Sandbox:     policy,
+		Claim:       claim,
+		Descriptors: h.Descriptors,
+		Log:         h.Log,
 	}
 	replaceKernel(&spec)
 	k, err := kernel.Start(ctx, spec)

@@ -64,7 +64,7 @@ func (c *Confiner) expected(worked layerNames) []string {
 		return c.named
 	}
 	if c.shared { // chosen with --master, and no failure
-		return worked.and([]string{"mounts", "landlock", "group"})
+		return worked.and([]string{"mounts", "landlock", "pids", "group"})
 	}
 	return worked
 }

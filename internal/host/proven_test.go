@@ -14,7 +14,7 @@ import (
 
 // working are layers of which those named work.
 func working(names ...string) (l sandbox.Layers) {
-	for name, layer := range map[string]*sandbox.Layer{"user": &l.User, "mounts": &l.Mounts, "landlock": &l.Landlock, "group": &l.Group} {
+	for name, layer := range map[string]*sandbox.Layer{"user": &l.User, "mounts": &l.Mounts, "landlock": &l.Landlock, "pids": &l.Pids, "group": &l.Group} {
 		if layer.Active = slices.Contains(names, name); !layer.Active {
 			layer.Why = "no " + name + " today"
 		}
@@ -106,7 +106,7 @@ func TestAServerWarnsOnceOfAllThatSessionsLack(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("of nothing: %s", &log)
 	}
-	c.warn(working("user", "mounts"))
+	c.warn(working("user", "mounts", "pids"))
 	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=WARN") || !strings.Contains(said, "landlock (no landlock today), group (no group today)") {
 		t.Error(said)
 	}

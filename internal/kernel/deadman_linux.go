@@ -30,6 +30,7 @@ func (s *shim) watchServer() {
 	seen := time.Now()
 	for range tick.C {
 		s.oom.sample()
+		s.cutSpawnLog()
 		if d := deadManOf(s.root); d > 0 { // it has been claimed
 			limit = d
 		}

@@ -54,7 +54,7 @@ func (s *shim) lastWords() string {
 // maxSpawnLog is more than honest kernels write there, who have their output elsewhere.
 const maxSpawnLog = 64 << 10
 
-// cutSpawnLog makes sure that nothing large stays for as long as logs are kept.
+// cutSpawnLog makes sure that the log stays small; those who have it open append to what is left.
 func (s *shim) cutSpawnLog() {
 	f, size, err := openRegular(s.root, spawnLog, os.O_WRONLY)
 	if err != nil {

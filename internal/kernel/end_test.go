@@ -175,6 +175,30 @@ func TestAKernelWithoutAServerEnds(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrittenAroundTheSpoolStaysSmall(t *testing.T) {
+	t.Parallel()
+	s := newSpec(t)
+	s.DeadMan = 10 * time.Second // an eighth of it is how often the shim looks
+	holdLock(t, s.ServerLock)
+	k := startSpec(t, s)
+	log, err := os.OpenFile(filepath.Join(s.Dir, "spawn.log"), os.O_WRONLY|os.O_APPEND, 0)
+	must(t, err)
+	defer log.Close()
+	for range 2 { // who has it open can fill it again
+		_, err = log.WriteString(strings.Repeat("x", 200<<10))
+		must(t, err)
+		await(t, "the log is cut", func() bool {
+			info, err := log.Stat()
+			return err == nil && info.Size() <= 64<<10
+		})
+	}
+	select {
+	case <-k.Done():
+		t.Error("the kernel has ended")
+	default:
+	}
+}
+
 func TestACalculationDoesNotKeepAKernelWithoutAServerForEver(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)

@@ -49,7 +49,10 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if h.ShimPID > 1 && (h.BootID == boot || h.BootID == "") {
+	if h.BootID != boot && h.BootID != "" {
+		h = Handle{} // its numbers are others' by now
+	}
+	if h.ShimPID > 1 {
 		if _, err := expel(ctx, dir, root, h); err != nil {
 			return err
 		}
@@ -71,7 +74,7 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 	default:
 		return err
 	}
-	if left := killStragglers(ctx, h, dir); left > 0 {
+	if left := killStragglers(ctx, root, h, dir); left > 0 {
 		return fmt.Errorf("%d processes could not be ended", left)
 	}
 	if ctx.Err() != nil {

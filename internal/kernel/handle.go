@@ -18,7 +18,8 @@ type Handle struct {
 	ShimPID   int    `json:"shim_pid"`
 	ShimStart uint64 `json:"shim_start"`
 	BootID    string `json:"boot_id"`
-	User      int    `json:"user,omitzero"` // of the kernel, where it has one of its own
+	User      int    `json:"user,omitzero"`  // of the kernel, where it has one of its own
+	Claim     string `json:"claim,omitzero"` // the file of the lock on that user, which the shim holds
 }
 
 const (

@@ -68,6 +68,22 @@ func children(pid int) []int {
 	return pids
 }
 
+// descendants lists all that a process has started, and what that has, as far
+// as it stands still to be looked at.
+func descendants(of int) (all []int) {
+	below := map[int][]int{}
+	processes(func(pid int, st procStat) bool {
+		below[st.ppid] = append(below[st.ppid], pid)
+		return false
+	})
+	for next := below[of]; len(next) > 0; {
+		pid := next[0]
+		all, next = append(all, pid), append(next[1:], below[pid]...)
+		delete(below, pid)
+	}
+	return all
+}
+
 // processes lists every process that want chooses.
 func processes(want func(pid int, st procStat) bool) []int {
 	d, err := os.Open("/proc")

@@ -32,7 +32,7 @@ func (s *shim) killDescendants() (left int) {
 		}
 		if s.user != 0 {
 			for _, pid := range sandbox.ProcessesOf(s.user) {
-				killIf(pid, func() bool { return isUsersOwn(pid, s.user, sessionOf(s.in.Dir)) })
+				killIf(pid, func() bool { return s.owns(pid) })
 			}
 		}
 		for {
@@ -49,4 +49,13 @@ func (s *shim) killDescendants() (left int) {
 		}
 		time.Sleep(wait)
 	}
+}
+
+// owns: the process has the kernel's user. While the shim holds the claim on
+// that user, nobody else's process can have it.
+func (s *shim) owns(pid int) bool {
+	if s.in.Claim != "" {
+		return sandbox.IsOf(pid, s.user)
+	}
+	return isUsersOwn(pid, s.user, sessionOf(s.in.Dir))
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // settleLimit is how long a shim may take to clean up after its kernel.
@@ -40,7 +42,7 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *proc
 	})
 	left := killGroup(ctx, root)
 	if err != nil {
-		killStragglers(ctx, h, dir)
+		killStragglers(ctx, root, h, dir)
 		exit = ergane.Exit{Detail: "the process that watched over it is gone, too"}
 	}
 	if left != nil {
@@ -64,9 +66,14 @@ func insist(ctx context.Context, do func() error) error {
 // killStragglers ends what an unwatched kernel left running. The work folder
 // goes when that is done: from then on the kernel's user may be another's.
 // It returns how many it could not end.
-func killStragglers(ctx context.Context, h Handle, dir string) (left int) {
-	if _, err := os.Lstat(filepath.Join(dir, workFolder)); errors.Is(err, fs.ErrNotExist) {
+func killStragglers(ctx context.Context, root *os.Root, h Handle, dir string) (left int) {
+	if _, err := root.Lstat(workFolder); errors.Is(err, fs.ErrNotExist) {
 		return 0
+	}
+	if claim := claimBack(ctx, root, h); claim != nil {
+		defer claim.Release()
+	} else {
+		h.User = 0 // who has it is no concern of ours
 	}
 	deadline := time.Now().Add(settleLimit)
 	for {
@@ -79,6 +86,31 @@ func killStragglers(ctx context.Context, h Handle, dir string) (left int) {
 		}
 		pause(ctx, 5*time.Millisecond)
 	}
+}
+
+// claimBack takes the claim on a kernel's user that its shim, which is gone, had:
+// while we have it, no process of that user is another session's. nil where
+// another one has the user by now, and where the kernel had a control group,
+// which nothing of it could leave.
+func claimBack(ctx context.Context, root *os.Root, h Handle) (claim *flock.Lock) {
+	if h.User == 0 {
+		return nil
+	}
+	claims := sandbox.ClaimsDir // of handles that do not say
+	if h.Claim != "" {
+		claims = filepath.Dir(h.Claim)
+	}
+	err := insist(ctx, func() error {
+		group, err := openGroup(root)
+		if group == nil && (err == nil || lasting(err)) {
+			claim, err = sandbox.Claim(claims, h.User)
+		}
+		return err
+	})
+	if err != nil {
+		return nil
+	}
+	return claim
 }
 
 // killStraggler makes sure, again, that a process is one.

@@ -30,7 +30,9 @@ type shimInput struct {
 	ServerLock     string          `json:"server_lock"`
 	Boot           json.RawMessage `json:"boot"`
 	Sandbox        *sandbox.Policy `json:"sandbox,omitzero"`
+	Claim          string          `json:"claim,omitzero"` // the file of the lock on the sandbox's user
 	Yield          bool            `json:"yield,omitzero"` // the kernel gives way to others until it is claimed
+	Descriptors    Descriptors     `json:"descriptors,omitzero"`
 }
 
 // The shim's descriptors. 0 is /dev/null, 1 and 2 are spawn.log.
@@ -38,7 +40,8 @@ const (
 	shimInputFD  = 3
 	shimReportFD = 4 // takes one line: startedReport, or what went wrong
 	shimLockFD   = 5 // the session's lock, taken by the server, held until the shim ends
-	shimFDs      = 6
+	shimClaimFD  = 6 // the lock on the sandbox's user, likewise, where there is one
+	shimFDs      = 7
 )
 
 const (
@@ -104,6 +107,9 @@ type shim struct {
 	user   int      // of the kernel, where it has one of its own
 	exit   *os.File // exit.json to be; its room on disk is reserved
 	kernel *process
+	child  int            // the kernel, or the init of its process namespace
+	inside *os.File       // of what that init tells; nil where there is none
+	words  io.Reader      // what it still has to tell
 	group  *sandbox.Group // of the kernel, where it has one
 	oom    *oomWatch
 	// driverOutput is the read end of the session log's pipe.
@@ -151,6 +157,9 @@ func (s *shim) start() (err error) {
 	if s.in.Yield {
 		yield()
 	}
+	if err := s.in.Descriptors.set(); err != nil {
+		return err
+	}
 	if p := s.in.Sandbox; p != nil && p.Group != nil {
 		if err := makeGroup(s.root, p.Group); err != nil {
 			return err
@@ -164,27 +173,27 @@ func (s *shim) start() (err error) {
 		}()
 	}
 	s.oom = newOOMWatch(s.group, oomCounts())
-	pid, err := s.spawn(log)
-	if pid == 0 {
+	s.child, err = s.spawn(log)
+	if s.child == 0 {
 		return fmt.Errorf("start %s: %w", s.in.Argv[0], err)
 	}
 	crashAt("shim.spawned")
 	s.in.Argv, s.in.Env, s.in.Boot = nil, nil, nil // there are secrets in it, and it is long
 	if err == nil {
-		s.kernel, err = openPID(pid)
+		s.kernel, err = s.findKernel()
 	}
 	if err == nil {
-		err = s.record(pid)
+		err = s.record(s.kernel.pid)
 	}
 	if err != nil {
-		unix.Kill(pid, unix.SIGKILL)
+		unix.Kill(s.child, unix.SIGKILL)
 		s.killDescendants()
 		return err
 	}
 	return nil
 }
 
-// spawn returns the kernel's process number, also beside an error if it runs nevertheless.
+// spawn returns the number of the kernel, or of its init; also beside an error if it runs nevertheless.
 func (s *shim) spawn(log *logRing) (pid int, err error) {
 	boot, err := memoryFile("boot", s.in.Boot)
 	if err != nil {
@@ -223,6 +232,15 @@ func (s *shim) spawn(log *logRing) (pid int, err error) {
 		defer policy.Close()
 		s.user = p.User
 		argv, attr.Files, attr.Sys = p.Command(argv), append(attr.Files, policy.Fd()), p.Attr()
+		if p.Pids {
+			read, write, err := os.Pipe()
+			if err != nil {
+				unix.Close(ends[0])
+				return 0, err
+			}
+			defer write.Close()
+			s.inside, attr.Files = read, append(attr.Files, write.Fd())
+		}
 	}
 	pid, err = syscall.ForkExec(argv[0], argv, attr)
 	runtime.KeepAlive(null)
@@ -258,7 +276,7 @@ func (s *shim) record(pid int) error {
 		return fmt.Errorf("find boot id: %w", err)
 	}
 	return writeDurable(s.root, handleFile, Handle{
-		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot, User: s.user,
+		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot, User: s.user, Claim: s.in.Claim,
 	})
 }
 
@@ -306,8 +324,8 @@ func (s *shim) run(signals <-chan os.Signal) int {
 func (s *shim) reapUntilKernel() syscall.WaitStatus {
 	for {
 		var status syscall.WaitStatus
-		if pid, err := syscall.Wait4(-1, &status, 0, nil); err == nil && pid == s.kernel.pid {
-			return status
+		if pid, err := syscall.Wait4(-1, &status, 0, nil); err == nil && pid == s.child {
+			return s.statusInside(status)
 		}
 	}
 }

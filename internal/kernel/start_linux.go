@@ -40,6 +40,11 @@ type Spec struct {
 	Ahead *Ahead
 	// Sandbox is what keeps the kernel to its session; nothing does where it is nil.
 	Sandbox *sandbox.Policy
+	// Descriptors are the kernel's limits.
+	Descriptors Descriptors
+	// Claim is that of the sandbox's user, which the shim shares from its start
+	// to its end; nil where there is none.
+	Claim *flock.Lock
 	// Log takes what happens beside the calls; nothing is logged where it is nil.
 	Log *slog.Logger
 }
@@ -244,9 +249,15 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 	if err != nil {
 		return nil, Handle{}, err
 	}
+	claim, claimed := "", (*os.File)(nil) // a descriptor that is closed
+	if s.Claim != nil {
+		claimed = s.Claim.File()
+		claim = claimed.Name()
+	}
 	doc, err := json.Marshal(shimInput{
 		V: 1, Dir: dir, Argv: s.Argv, Env: append(s.Env[:len(s.Env):len(s.Env)], sessionVariable+"="+sessionOf(dir)),
-		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot, Sandbox: s.Sandbox, Yield: s.Ahead != nil,
+		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot, Sandbox: s.Sandbox, Claim: claim, Yield: s.Ahead != nil,
+		Descriptors: s.Descriptors,
 	})
 	if err != nil {
 		return nil, Handle{}, err
@@ -280,7 +291,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 	cmd.Dir = "/"
 	cmd.Env = append(crashEnv(), "GOMAXPROCS=1", "GOGC=20") // it is to be small
 	cmd.Stdout, cmd.Stderr = spawned, spawned
-	cmd.ExtraFiles = []*os.File{input, reportEnd, lock.File()}
+	cmd.ExtraFiles = []*os.File{input, reportEnd, lock.File(), claimed}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, Handle{}, fmt.Errorf("start shim: %w", err)

@@ -95,18 +95,3 @@ func TestWhatIsRemovedAndMappedCounts(t *testing.T) {
 		t.Errorf("%d bytes of what nobody has any more", got)
 	}
 }
-
-func TestDescendantsAreAllThatAProcessStarted(t *testing.T) {
-	t.Parallel()
-	all := descendants(os.Getppid())
-	ours := false
-	for _, pid := range all {
-		ours = ours || pid == os.Getpid()
-		if pid == os.Getppid() {
-			t.Error("a process is its own descendant")
-		}
-	}
-	if !ours {
-		t.Errorf("%d is not below %d: %v", os.Getpid(), os.Getppid(), all)
-	}
-}

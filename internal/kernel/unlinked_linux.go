@@ -55,23 +55,6 @@ func DiskBeside(ctx context.Context, dir string, file func(blocks int64) int64) 
 	return sum + u.sum
 }
 
-// descendants lists all that a process has started, and what that has, as far
-// as it stands still to be looked at. A shim's are its session's: what one of
-// them leaves becomes the shim's own child.
-func descendants(of int) (all []int) {
-	below := map[int][]int{}
-	processes(func(pid int, st procStat) bool {
-		below[st.ppid] = append(below[st.ppid], pid)
-		return false
-	})
-	for next := below[of]; len(next) > 0; {
-		pid := next[0]
-		all, next = append(all, pid), append(next[1:], below[pid]...)
-		delete(below, pid)
-	}
-	return all
-}
-
 // unlinked sums up files of one file system that have no name any more, each
 // once, whoever has it. The names that they had are as the process sees them,
 // which has the same paths as we do, and a /tmp of its own.

@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/kernel"
+	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // testUser belongs to nobody; other tests on this machine have others.
@@ -18,13 +20,18 @@ const testUser = 79996
 
 // A user's number is given out again once the work folder of the session that
 // had it is gone, and old folders are looked at for days after that.
-func TestAFolderThatWasDiscardedClaimsNoProcessOfItsUser(t *testing.T) {
+//
+// So are numbers whose processes have all ended, by other servers: only the claim
+// on a user tells whose it is now.
+func TestOnlyAUserThatIsStillTheSessionsTellsItsProcesses(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("this process gives its kernels no users")
 		return
 	}
-	for name, there := range map[string]bool{"discarded": false, "not discarded": true} {
+	const there, notOurs = true, false
+	for name, want := range map[string]bool{"discarded": notOurs, "not discarded": there, "claimed by another": notOurs, "in a group": notOurs} {
 		t.Run(name, func(t *testing.T) {
+			claims := filepath.Join(t.TempDir(), "users")
 			s := newSpec(t)
 			k := startSpec(t, s)
 			h, err := os.ReadFile(filepath.Join(s.Dir, "handle.json"))
@@ -32,9 +39,16 @@ func TestAFolderThatWasDiscardedClaimsNoProcessOfItsUser(t *testing.T) {
 			must(t, unix.Kill(int(number(t, h, "shim_pid")), unix.SIGKILL)) // so that nothing is recorded
 			<-k.Done()
 			k.Detach()
-			must(t, os.WriteFile(filepath.Join(s.Dir, "handle.json"), fmt.Appendf(h[:len(h)-1], `,"user":%d}`, testUser), 0o600))
-			if !there {
+			must(t, os.WriteFile(filepath.Join(s.Dir, "handle.json"), fmt.Appendf(h[:len(h)-1], `,"user":%d,"claim":"%s/%[1]d"}`, testUser, claims), 0o600))
+			switch name {
+			case "discarded":
 				must(t, os.RemoveAll(filepath.Join(s.Dir, "work")))
+			case "claimed by another":
+				claim, err := sandbox.Claim(claims, testUser)
+				must(t, err)
+				defer claim.Release()
+			case "in a group": // that is gone with all that was in it
+				must(t, os.WriteFile(filepath.Join(s.Dir, "group.json"), fmt.Appendf(nil, `{"v":1,"dirs":["%s/ergane-test/one"]}`, t.TempDir()), 0o600))
 			}
 			another := osexec.Command("sleep", "600")
 			another.Env = []string{}
@@ -44,11 +58,29 @@ func TestAFolderThatWasDiscardedClaimsNoProcessOfItsUser(t *testing.T) {
 			defer another.Process.Kill()
 			_, err = kernel.Adopt(patience(t), s.Dir, token, nil)
 			gone(t, err)
-			if killed := another.Process.Signal(syscall.Signal(0)) != nil || zombie(another.Process.Pid); killed != there {
+			if killed := another.Process.Signal(syscall.Signal(0)) != nil || zombie(another.Process.Pid); killed != want {
 				t.Errorf("the process of that user was killed: %t", killed)
 			}
 		})
 	}
+}
+
+func TestTheClaimOnAUserIsHeldUntilTheShimEnds(t *testing.T) {
+	t.Parallel()
+	claims := filepath.Join(t.TempDir(), "users")
+	claim, err := sandbox.Claim(claims, testUser)
+	must(t, err)
+	s := newSpec(t)
+	s.Claim = claim
+	k := startSpec(t, s)
+	must(t, claim.File().Close())
+	if pids, err := flock.Holders(filepath.Join(claims, fmt.Sprint(testUser))); err != nil || len(pids) != 1 || pids[0] != shimOf(t, s.Dir) {
+		t.Errorf("the claim is held by %v, %v; want %d", pids, err, shimOf(t, s.Dir))
+	}
+	k.Shutdown(t.Context(), 0)
+	claim, err = sandbox.Claim(claims, testUser)
+	must(t, err)
+	must(t, claim.Release())
 }
 
 // zombie tells whether a child has ended and was not waited for.

@@ -37,8 +37,8 @@ type Command struct {
 	Env  []string
 	// Sandbox is put around the child; nil: nothing is.
 	Sandbox *sandbox.Policy
-	// Started, if set, is called when the child runs, or will not.
-	Started func()
+	// Ended, if set, is called when the child has ended, or will not run.
+	Ended func()
 }
 
 // A child is a metastore process. It ends when its stdin does, and is killed
@@ -98,9 +98,15 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 	if err != nil {
 		return nil, err
 	}
-	if command.Started != nil {
-		defer command.Started()
+	ended, runs := func() {}, false
+	if command.Ended != nil {
+		ended = command.Ended
 	}
+	defer func() {
+		if !runs {
+			ended()
+		}
+	}()
 	log, err := openLog(filepath.Join(dir, logName))
 	if err != nil {
 		return nil, err
@@ -134,11 +140,12 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 		cmd.ExtraFiles = append(cmd.ExtraFiles, stdin, policy) // at 5, where the stage looks for it
 	}
 	c := &child{stdin: feed, exited: make(chan struct{})}
-	if err := c.run(cmd); err != nil {
+	if err := c.run(cmd, ended); err != nil {
 		feed.Close()
 		said.Close()
 		return nil, fmt.Errorf("start the catalog: %w", err)
 	}
+	runs = true
 	ready := make(chan string, 1)
 	stdout.Close() // so that the end of the child is that of what it says
 	go func() {
@@ -162,9 +169,9 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 	}
 }
 
-// run starts the process, and has somebody wait for it. That one keeps its
-// thread, because the child is killed when the thread that started it ends.
-func (c *child) run(cmd *exec.Cmd) error {
+// run starts the process, and has somebody wait for it, who calls ended. That one
+// keeps its thread, because the child is killed when the thread that started it ends.
+func (c *child) run(cmd *exec.Cmd, ended func()) error {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -179,6 +186,7 @@ func (c *child) run(cmd *exec.Cmd) error {
 		}
 		_ = cmd.Wait()
 		c.state = cmd.ProcessState
+		ended()
 		close(c.exited)
 	}()
 	return <-started

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -215,6 +216,18 @@ func TestADatabaseThatCannotBeReadLeavesTheOtherMetrics(t *testing.T) {
 		if got[name] < 1 {
 			t.Errorf("%s is %v", name, got[name])
 		}
+	}
+}
+
+func TestDescriptorsAreShownBesideTheirLimit(t *testing.T) {
+	t.Parallel()
+	got := scrape(t, metrics.New("1.2.3"))
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if used, most := got["process_open_fds{}"], got["process_max_fds{}"]; used < 3 || used > most || most != float64(limit.Cur) {
+		t.Errorf("%v of %v, want at least 3 of %d", used, most, limit.Cur)
 	}
 }
 

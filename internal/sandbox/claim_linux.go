@@ -16,11 +16,12 @@ import (
 // who can open a file in it can take a user from everybody.
 const ClaimsDir = "/run/ergane/users"
 
-// Claim takes a user for this process alone, among all that claim in dir, until
-// release is called. It is for the time in which no process has the user yet.
-// It makes dir and the folder above it if they are missing. The error is
+// Claim takes a user for whoever has the lock, among all that claim in dir. It
+// is held from before the first process has the user to after the end of the
+// last, so that while it can be had, no process of the user is another's. It
+// makes dir and the folder above it if they are missing. The error is
 // flock.ErrHeld where somebody else has claimed the user, and only there.
-func Claim(dir string, user int) (release func(), err error) {
+func Claim(dir string, user int) (_ *flock.Lock, err error) {
 	// Whose the upper folder is can replace the lower one. It is open so that
 	// servers of other users can look for what they hide.
 	err = ownFolder(filepath.Dir(dir), 0o755)
@@ -34,7 +35,7 @@ func Claim(dir string, user int) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim user %d: %w", user, err)
 	}
-	return func() { lock.Release() }, nil
+	return lock, nil
 }
 
 // ownFolder makes a folder, if it is missing, that nobody else can write to,

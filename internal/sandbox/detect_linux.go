@@ -32,6 +32,7 @@ type Setup struct {
 
 const (
 	notRoot = "the server does not run as root"
+	noProc  = "it takes a file system view of its own, with a /proc of its own"
 	noNames = "it takes a file system view of its own, which gives the user a name and the way to its folder"
 )
 
@@ -79,21 +80,29 @@ func (t *trial) run(ctx context.Context) Layers {
 	l := Layers{ABI: landlockABI()}
 	// Alone, because mounts would hide that it does not hold.
 	if l.Landlock.Why = noLandlock(l.ABI); l.Landlock.Why == "" {
-		l.Landlock = layer(t.try(ctx, 0, false, true))
+		l.Landlock = layer(t.try(ctx, 0, layersOn{landlock: true}))
 	}
 	user := 0
 	if root {
 		user = t.Users.Last
 	}
-	err := t.try(ctx, user, true, l.Landlock.Active)
+	on := layersOn{mounts: true, landlock: l.Landlock.Active}
+	err := t.try(ctx, user, on)
 	l.Mounts, l.User = layer(err), layer(err)
 	switch {
 	case !root:
 		l.User = Layer{Why: notRoot}
 	case err != nil: // because of the user?
-		if l.Mounts = layer(t.try(ctx, 0, true, l.Landlock.Active)); !l.Mounts.Active {
+		if l.Mounts = layer(t.try(ctx, 0, on)); !l.Mounts.Active {
 			l.User.Why = noNames // but it may still be worth another try
 		}
+	}
+	if !l.User.Active {
+		user = 0
+	}
+	if l.Pids.Why = noProc; l.Mounts.Active {
+		on.pids = true
+		l.Pids = layer(t.try(ctx, user, on))
 	}
 	l.groups, err = findGroups()
 	if err == nil {
@@ -131,13 +140,16 @@ func (t *trial) tryGroup(ctx context.Context, groups Groups) (err error) {
 	return err
 }
 
+// layersOn are those that a process is started through.
+type layersOn struct{ mounts, landlock, pids bool }
+
 // try starts a process through some of the layers; it fails if one cannot be
 // put on or does not hold. A user of 0 is our own.
-func (t *trial) try(ctx context.Context, user int, mounts, landlock bool) error {
+func (t *trial) try(ctx context.Context, user int, on layersOn) error {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	p := Policy{
-		Stage: t.Stage, Dir: filepath.Join(t.work(), "tmp"), User: user, Mounts: mounts, Landlock: landlock,
+		Stage: t.Stage, Dir: filepath.Join(t.work(), "tmp"), User: user, Mounts: on.mounts, Landlock: on.landlock, Pids: on.pids,
 		View: t.View.AndWrite(t.work()), Name: "ergane", Home: t.work(),
 		Probe: &Probe{Secret: t.canary(), Stranger: os.Getpid(), Need: t.Need},
 	}
@@ -156,12 +168,14 @@ func (t *trial) try(ctx context.Context, user int, mounts, landlock bool) error 
 	switch {
 	case user != 0 && found.User != user:
 		return fmt.Errorf("the process became user %d", found.User)
-	case mounts && found.Secret != notThere:
+	case on.mounts && found.Secret != notThere:
 		return errors.New("the process could see into the data folder")
-	case landlock && found.Secret == readable:
+	case on.landlock && found.Secret == readable:
 		return errors.New("the process could read the data folder")
-	case landlock && landlockABI() >= abiScopes && found.Signal:
+	case on.landlock && landlockABI() >= abiScopes && !on.pids && found.Signal: // there, the number is another's
 		return errors.New("the process could send signals to the server")
+	case on.pids && found.Processes != 2: // the first one and itself
+		return fmt.Errorf("the process could see %d processes", found.Processes)
 	case len(found.Unreadable) > 0:
 		return fmt.Errorf("the process could not read %s; is the engine for everybody to read?", found.Unreadable[0])
 	}
@@ -194,7 +208,7 @@ func (p Policy) run(ctx context.Context) (report, error) {
 		return report{}, err
 	}
 	defer null.Close()
-	cmd.ExtraFiles = []*os.File{null, null, read} // 3, 4, policyFD
+	cmd.ExtraFiles = []*os.File{null, null, read, null} // 3, 4, policyFD, ReportFD
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return report{}, fmt.Errorf("%w: it was not done within %s", errPasses, probeLimit)

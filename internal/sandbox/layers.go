@@ -16,13 +16,14 @@ type Layers struct {
 	Mounts   Layer `json:"mounts"`
 	Landlock Layer `json:"landlock"`
 	ABI      int   `json:"abi"` // the version of Landlock
+	Pids     Layer `json:"pids"`
 	Group    Layer `json:"group"`
 
 	groups Groups
 }
 
 // Names are those of all layers.
-var Names = []string{"user", "mounts", "landlock", "group"}
+var Names = []string{"user", "mounts", "landlock", "pids", "group"}
 
 // Named is the layer with one of the Names.
 func (l Layers) Named(name string) Layer {
@@ -33,6 +34,8 @@ func (l Layers) Named(name string) Layer {
 		return l.Mounts
 	case "landlock":
 		return l.Landlock
+	case "pids":
+		return l.Pids
 	case "group":
 		return l.Group
 	}

@@ -204,6 +204,41 @@ func TestAUserHasSoManyProcessesAndNoMore(t *testing.T) {
 	p.want([]string{"fork 40"}, "resource temporarily unavailable")
 }
 
+func TestAProcessNamespaceHasNoProcessesButItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, user := range []int{0, testUser} {
+		for _, landlock := range []bool{false, true} {
+			p := newPlace(t)
+			if user != 0 {
+				p.own(user)
+			}
+			ours := fmt.Sprint(os.Getpid())
+			deeds := []string{"signal " + ours, "read /proc/" + ours + "/status", "orphans ", "write " + filepath.Join(p.work, "file")}
+			p.Mounts, p.Landlock = true, landlock
+			if found := p.tries(deeds[1]); found[0] != "done" {
+				t.Errorf("without: %q", found)
+			}
+			p.Pids = true
+			p.want(deeds, "no such process", "not there", "done", "done")
+			if seen := p.tries("processes "); !strings.HasPrefix(seen[0], "2 ") || !strings.HasSuffix(seen[0], " 1") {
+				t.Errorf("processes, own and parent's number: %q", seen)
+			}
+			p.want([]string{"read /proc/1/environ", "read /proc/1/maps", "list /proc/1/root/"}, "permission denied", "permission denied", "permission denied")
+		}
+	}
+}
+
+func TestTheEndOfAProcessInANamespaceIsToldOutside(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.Mounts, p.Pids = true, true
+	for deed, want := range map[string]string{"die 9": "exit status 137", "die 15": "exit status 143"} {
+		if _, err := p.run(deed); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", deed, err)
+		}
+	}
+}
+
 func TestWhenMemoryIsShortASessionGoesFirst(t *testing.T) {
 	t.Parallel()
 	for _, mounts := range []bool{false, true} {
@@ -232,7 +267,7 @@ func TestSharedMemoryHasASize(t *testing.T) {
 func TestDetectFindsALayerThatDoesNotHold(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	if found := detect(t, data, sandbox.System(data)); !found.Mounts.Active || !found.Landlock.Active || found.User.Active != (os.Geteuid() == 0) {
+	if found := detect(t, data, sandbox.System(data)); !found.Mounts.Active || !found.Landlock.Active || !found.Pids.Active || found.User.Active != (os.Geteuid() == 0) {
 		t.Errorf("on this machine: %+v", found)
 	}
 	leaky := sandbox.System().AndRead(data)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -100,12 +101,12 @@ func try(deed string) string {
 	case "claim": // and lets go of it
 		number, dir, _ := strings.Cut(to, " ")
 		user, _ := strconv.Atoi(number)
-		release, err := sandbox.Claim(dir, user)
+		claim, err := sandbox.Claim(dir, user)
 		if errors.Is(err, flock.ErrHeld) {
 			return "held"
 		}
 		if err == nil {
-			release()
+			claim.Release()
 		}
 		return outcome(err)
 	case "score":
@@ -120,6 +121,25 @@ func try(deed string) string {
 			return outcome(err)
 		}
 		return fmt.Sprint(int64(st.Blocks) * st.Bsize)
+	case "processes":
+		all, _ := filepath.Glob("/proc/[0-9]*")
+		return fmt.Sprint(len(all), os.Getpid(), os.Getppid())
+	case "orphans": // of which nobody is to be left as a zombie
+		for range 3 {
+			if err := exec.Command("/bin/sh", "-c", "/bin/true & exec /bin/true").Run(); err != nil {
+				return outcome(err)
+			}
+		}
+		for range 1000 {
+			if all, _ := filepath.Glob("/proc/[0-9]*"); len(all) == 2 {
+				return "done"
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return "left"
+	case "die":
+		n, _ := strconv.Atoi(to)
+		unix.Kill(os.Getpid(), unix.Signal(n))
 	case "core":
 		var most unix.Rlimit
 		unix.Getrlimit(unix.RLIMIT_CORE, &most)
@@ -235,7 +255,7 @@ func (p *place) run(deeds ...string) (string, error) {
 	argv := p.Command(append([]string{p.self, "try"}, deeds...))
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = []string{}
-	cmd.ExtraFiles = []*os.File{policy, policy, policy} // 5 is the policy's; 3 and 4 are the kernel's
+	cmd.ExtraFiles = []*os.File{policy, policy, policy, policy} // 5 is the policy's; 3 and 4 are the kernel's, 6 is for reports
 	cmd.SysProcAttr = p.Attr()
 	var out, words bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &words

@@ -30,6 +30,11 @@ func mounts(p *Policy) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("part from the mounts of the system: %w", err)
 	}
+	if p.Pids {
+		if err := ownProc(); err != nil { // before the machine's is out of sight: without root it takes a whole one
+			return err
+		}
+	}
 	view, err := collect(p.View)
 	if err != nil {
 		return err

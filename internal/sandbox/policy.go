@@ -28,6 +28,12 @@ type Policy struct {
 	User int `json:"user,omitzero"`
 	// Mounts puts the process into a file system that has only View in it.
 	Mounts bool `json:"mounts,omitzero"`
+	// Pids puts the process into a process namespace, in which it finds its own
+	// and those that it starts; it takes Mounts. What is started is then not the
+	// process itself but its init, which tells of it on ReportFD.
+	Pids bool `json:"pids,omitzero"`
+	// Inner says that this is the process in the namespace.
+	Inner bool `json:"inner,omitzero"`
 	// Landlock denies every file outside of View, whatever the mounts are.
 	Landlock bool `json:"landlock,omitzero"`
 	// View is what is there.
@@ -50,7 +56,7 @@ const policyFD = 5
 const maxPolicy = 4 << 20
 
 func (p *Policy) check() error {
-	if len(p.Stage) == 0 || p.Dir == "" || p.Parent < 1 {
+	if len(p.Stage) == 0 || p.Dir == "" || p.Parent < 1 || p.Pids && !p.Mounts {
 		return errors.New("the policy is not complete")
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,8 @@ type report struct {
 	Secret     sight    `json:"secret"`
 	Signal     bool     `json:"signal"` // it could have been sent
 	Unreadable []string `json:"unreadable"`
-	Groups     string   `json:"groups"` // as /proc/self/cgroup has them
+	Groups     string   `json:"groups"`    // as /proc/self/cgroup has them
+	Processes  int      `json:"processes"` // in sight
 }
 
 func (p *Probe) report() int {
@@ -30,6 +32,8 @@ func (p *Probe) report() int {
 	if b, err := os.ReadFile("/proc/self/cgroup"); err == nil {
 		r.Groups = string(b)
 	}
+	names, _ := filepath.Glob("/proc/[0-9]*")
+	r.Processes = len(names)
 	for _, path := range p.Need {
 		if !canRead(path) {
 			r.Unreadable = append(r.Unreadable, path)

@@ -23,6 +23,12 @@ const (
 func Main(args []string) int {
 	runtime.LockOSThread() // much of what follows is the thread's, and the thread becomes the program
 	p, err := readPolicy()
+	if err == nil && p.Pids && !p.Inner {
+		var status int
+		if status, err = p.beInit(); err == nil {
+			return status
+		}
+	}
 	if err == nil {
 		err = p.apply()
 	}
@@ -54,8 +60,8 @@ func readPolicy() (*Policy, error) {
 	return p, p.check()
 }
 
-// apply puts the layers on, those first that need what later ones take away.
-func (p *Policy) apply() error {
+// outer puts those layers on that the first process of a namespace has, too.
+func (p *Policy) outer() error {
 	if p.Group != nil {
 		if err := p.Group.join(); err != nil {
 			return fmt.Errorf("control group: %w", err)
@@ -68,6 +74,16 @@ func (p *Policy) apply() error {
 	if p.Mounts {
 		if err := mounts(p); err != nil {
 			return fmt.Errorf("mounts: %w", err)
+		}
+	}
+	return nil
+}
+
+// apply puts the layers on, those first that need what later ones take away.
+func (p *Policy) apply() error {
+	if !p.Inner {
+		if err := p.outer(); err != nil {
+			return err
 		}
 	}
 	if err := unix.Chdir(p.Dir); err != nil {

@@ -15,6 +15,9 @@ func (p Policy) Attr() *syscall.SysProcAttr {
 		return attr
 	}
 	attr.Cloneflags = unix.CLONE_NEWNS | unix.CLONE_NEWIPC
+	if p.Pids {
+		attr.Cloneflags |= unix.CLONE_NEWPID
+	}
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
 		// A user namespace in which we are who we are, and may mount.
 		attr.Cloneflags |= unix.CLONE_NEWUSER

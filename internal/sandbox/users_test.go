@@ -60,7 +60,7 @@ func TestARangeOfUsersIsRead(t *testing.T) {
 func TestAUserIsClaimedByOne(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "users")
-	release, err := sandbox.Claim(dir, testUser)
+	claim, err := sandbox.Claim(dir, testUser)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,17 +73,17 @@ func TestAUserIsClaimedByOne(t *testing.T) {
 	if other, err := sandbox.Claim(dir, testUser-1); err != nil {
 		t.Errorf("another user: %v", err)
 	} else {
-		other()
+		other.Release()
 	}
-	release()
+	claim.Release()
 	if got := elsewhere(t, dir); got != "done" {
 		t.Errorf("another process, after the release: %s", got)
 	}
-	release, err = sandbox.Claim(dir, testUser)
+	claim, err = sandbox.Claim(dir, testUser)
 	if err != nil {
 		t.Fatal(err)
 	}
-	release()
+	claim.Release()
 	if st, err := os.Lstat(dir); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("the folder: %v, %v; want mode 0700", st, err)
 	}
@@ -128,9 +128,9 @@ func TestAFolderOfClaimsThatOthersCanChangeIsRefused(t *testing.T) {
 			if err := c.make(filepath.Join(root, where)); err != nil {
 				t.Fatal(err)
 			}
-			release, err := sandbox.Claim(filepath.Join(root, "above", "users"), testUser)
+			claim, err := sandbox.Claim(filepath.Join(root, "above", "users"), testUser)
 			if err == nil {
-				release()
+				claim.Release()
 			}
 			if good := err == nil; good != (c.want == "") || errors.Is(err, flock.ErrHeld) || !good && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s, %s: %v, want %q", where, name, err, c.want)
@@ -148,11 +148,11 @@ func TestNamesOfSocketsTakeNoUser(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		release, err := sandbox.Claim(dir, user)
+		claim, err := sandbox.Claim(dir, user)
 		if err != nil {
 			t.Fatal(err)
 		}
-		release()
+		claim.Release()
 	}
 }
 

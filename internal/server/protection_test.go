@@ -10,7 +10,7 @@ import (
 func TestProtectionTellsTheLayersAndWhyOthersAreMissing(t *testing.T) {
 	t.Parallel()
 	active := sandbox.Layer{Active: true}
-	some := sandbox.Layers{User: active, Mounts: active, Landlock: active, Group: sandbox.Layer{Why: "no group today"}}
+	some := sandbox.Layers{User: active, Mounts: active, Landlock: active, Pids: active, Group: sandbox.Layer{Why: "no group today"}}
 	p := protectionBy("auto", layersOf(&some))
 	if !p.Less || p.Layers["user"] != host.LayerActive || p.Layers["group"] != "no group today" {
 		t.Errorf("%+v", p)

@@ -25,6 +25,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/host"
+	"github.com/ergane-dev/ergane/internal/kernel"
 	"github.com/ergane-dev/ergane/internal/metastore"
 	"github.com/ergane-dev/ergane/internal/metrics"
 	"github.com/ergane-dev/ergane/internal/objects"
@@ -66,7 +67,9 @@ type Config struct {
 	MaxOutput, MaxDisk int64         // bytes
 	MaxOwed            int64         // bytes; 0: a tenth of the disk of the data folder
 	APIRate            int           // calls a second of a key; 0: any number
+	MaxLogs            int64         // bytes
 	Version            string        // names this very binary
+	Descriptors        kernel.Descriptors
 }
 
 // A Server is everything that `ergane serve` runs, from open to close.
@@ -148,7 +151,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 
 	h := host.New(host.Config{
 		DataDir: cfg.DataDir, Keys: keys, Engines: s.engines, Server: func() datadir.Server { return s.info }, DeadMan: s.deadMan(), Cluster: cfg.Cluster,
-		Confiner: s.confiner, External: s.external(), Roles: cfg.Roles, Results: cmp.Or(cfg.Results, "s3://ergane-results"), Version: cfg.Version, Log: log,
+		Confiner: s.confiner, External: s.external(), Roles: cfg.Roles, Results: cmp.Or(cfg.Results, "s3://ergane-results"), Version: cfg.Version, Log: log, Descriptors: cfg.Descriptors,
 	})
 	if err := s.openCatalog(h); err != nil {
 		return nil, err
@@ -159,7 +162,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 		Meter: s.metrics, Pool: cfg.Pool, Keep: cfg.Keep,
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.Default(),
 		Limits: cfg.Limits, MaxOutput: cfg.MaxOutput, MaxRunTime: cfg.MaxRunTime, MaxStart: cfg.MaxStart, MaxDisk: cfg.MaxDisk,
-		OweBytes: cfg.owed(),
+		OweBytes: cfg.owed(), MaxLogs: cfg.MaxLogs,
 	}, states, kernels, bucket, log)
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err
@@ -167,16 +170,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 	verifier := awsjson.NewVerifier(api.SigningName, s.callers(keys), time.Now)
 	mux := http.NewServeMux()
 	api.New(s.manager, api.Config{
-		Verifier: verifier, SessionOf: credentials.SessionOf, PageKey: keys.Derive("page tokens"), Rate: cfg.APIRate, Observe: s.metrics.Answered, Log: log,
+		Verifier: verifier, SessionOf: credentials.SessionOf, PageKey: keys.Derive("page tokens"), Rate: cfg.APIRate,
+		Begin: begin, Observe: s.metrics.Answered, Log: log,
 	}).Register(mux)
 	s.registerHealth(mux)
-	s.http = &http.Server{
-		Handler:           s.observed(s.busy.count(mux)),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	s.http = newHTTP(s.observed(s.busy.count(mux)), log)
 	return s, datadir.WriteJSON(datadir.ServerFile(cfg.DataDir), s.info)
 }
 
@@ -298,10 +296,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	go func() {
 		if s.cfg.TLSCert != "" {
 			s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-			served <- s.http.ServeTLS(s.socket, s.cfg.TLSCert, s.cfg.TLSKey)
+			served <- s.http.ServeTLS(bounded(s.socket, maxConnections), s.cfg.TLSCert, s.cfg.TLSKey)
 			return
 		}
-		served <- s.http.Serve(s.socket)
+		served <- s.http.Serve(bounded(s.socket, maxConnections))
 	}()
 	s.log.Info("serving", "api", s.info.API, "s3", s.info.S3, "data_dir", s.cfg.DataDir, "version", s.cfg.Version)
 	select {

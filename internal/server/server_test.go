@@ -38,7 +38,7 @@ func TestAServerOpensAnswersAndLeavesNothing(t *testing.T) {
 		}
 		served := make(chan error, 1)
 		go func() { served <- s.http.Serve(s.socket) }()
-		for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/metrics": 200, "/": 405} {
+		for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/metrics": 200, "/": 404} {
 			res, err := http.Get(s.Info().API + path)
 			if err != nil {
 				t.Fatal(err)

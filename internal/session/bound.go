@@ -22,11 +22,11 @@ type breach struct{ limit, sentence string }
 
 // bound watches what an operator allows a calculation: its time and its disk.
 // A broken bound goes to limits.
-func (r *runner) bound(ctx context.Context, c ergane.Calculation, limits chan<- breach) {
+func (r *runner) bound(ctx context.Context, k Kernel, c ergane.Calculation, limits chan<- breach) {
 	var late, measure <-chan time.Time
 	if allowed := r.m.cfg.MaxRunTime; allowed > 0 {
-		// The time before a restart of the server counts, by the server's own clock.
-		t := time.NewTimer(allowed - max(0, time.Since(c.Status.SubmittedAt)))
+		// The time before a restart of the server counts.
+		t := time.NewTimer(allowed - k.Age(c.ID, c.Status.SubmittedAt))
 		defer t.Stop()
 		late = t.C
 	}

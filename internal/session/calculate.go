@@ -68,7 +68,7 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 	var watching sync.WaitGroup
 	limits := make(chan breach, 1)
 	watching.Go(func() { r.observe(work, k, c, limits) })
-	watching.Go(func() { r.bound(work, c, limits) })
+	watching.Go(func() { r.bound(work, k, c, limits) })
 	err := x.await(ctx, work, taken, over, limits)
 	cancel()
 	watching.Wait()

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,6 +208,39 @@ func TestServerThatIsKilledWhileSessionsGo(t *testing.T) {
 				if left := h.objectsOf(c); left != 0 {
 					h.Errorf("killed %s step %d of %v: %d objects are left", name, n, power.Calls(), left)
 				}
+			}
+		})
+	}
+}
+
+func TestSpaceIsGivenBackWhenSomethingHasGone(t *testing.T) {
+	for name, remove := range map[string]func(*house){
+		"a workgroup": func(h *house) { h.must(h.m.DeleteWorkGroup(h.ctx, "w", true)) },
+		"a session": func(h *house) {
+			s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "w"})
+			h.must(err)
+			h.awaitSession(s.ID, ergane.SessionIdle)
+			h.must(terminate(h, s.ID))
+			testkit.Await(h, 3*time.Hour, func() bool { return !h.there(s.ID) })
+		},
+	} {
+		inHouseNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
+			h.must(h.m.CreateWorkGroup(h.ctx, ergane.WorkGroup{Name: "w"}))
+			h.settled()
+			var times atomic.Int64
+			h.store.Before(func(method string) {
+				if method == "Reclaim" {
+					times.Add(1)
+				}
+			})
+			time.Sleep(time.Hour)
+			if n := times.Load(); n != 0 {
+				h.Errorf("%d times before", n)
+			}
+			remove(h)
+			time.Sleep(time.Second)
+			if n := times.Load(); n != 1 {
+				h.Errorf("%d times afterwards", n)
 			}
 		})
 	}

@@ -40,11 +40,18 @@ type house struct {
 // nothing may be left: goroutines, handles, wrongs done to the machine.
 func inHouse(t *testing.T, cfg session.Config, test func(*house)) {
 	t.Helper()
+	inHouseWith(t, cfg, faults{}, test)
+}
+
+// inHouseWith is inHouse with a machine that has faults from the start on.
+func inHouseWith(t *testing.T, cfg session.Config, f faults, test func(*house)) {
+	t.Helper()
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	synctest.Test(t, func(t *testing.T) {
 		h := open(t, path, cfg)
 		defer h.close()
+		h.machine.Set(f)
 		h.serve()
 		test(h)
 	})

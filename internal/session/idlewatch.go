@@ -45,25 +45,26 @@ func (r *runner) unwatch() {
 	r.watch = nil
 }
 
+// spareFor is how long a folder may stay unmeasurable for which a calculation was stopped.
+const spareFor = 10 * time.Minute
+
 // boundIdle tells once that the folder has become too large. One that is
 // spared was so before, which its code has been told: it may be cleaned up,
 // and grow by no more than a tenth of the limit until then.
 func (r *runner) boundIdle(ctx context.Context, spared bool, broken chan<- breach) {
 	limit := r.m.cfg.MaxDisk
 	tell := func(why string) { broken <- breach{limitDisk, "Session was terminated because " + why} }
-	allowed := limit
+	allowed, watched := limit, time.Now()
 	if spared {
-		used, _, err := r.measure(ctx, math.MaxInt64)
-		if err != nil {
-			tell(err.Error())
-			return
+		if used, _, err := r.measure(ctx, math.MaxInt64); err == nil {
+			allowed, spared = max(limit, used+limit/10), false
 		}
-		allowed = max(limit, used+limit/10)
 	}
 	for took := time.Duration(0); pause(ctx, max(diskIdleEvery, 10*took)); {
 		begun := time.Now()
 		_, over, err := r.measure(ctx, allowed)
 		switch {
+		case err != nil && spared && time.Since(watched) < spareFor:
 		case err != nil:
 			tell(err.Error())
 			return

@@ -125,6 +125,23 @@ func TestTimeBeforeARestartCounts(t *testing.T) {
 	})
 }
 
+func TestAClockThatWasSetWhileTheServerWasAwayCostsNoTime(t *testing.T) {
+	inHouse(t, session.Config{MaxRunTime: 10 * time.Second}, func(h *house) {
+		sid := h.idle()
+		cid := h.submit(sid, "sleep 1h")
+		time.Sleep(8 * time.Second)
+		h.kill()
+		time.Sleep(30 * time.Minute) // of the clock, as it was set
+		h.machine.Set(faults{Age: 8 * time.Second})
+		begun := time.Now()
+		h.serve()
+		end := h.awaitCalculation(cid, ergane.CalculationFailed)
+		if took := end.Status.CompletedAt.Sub(begun); took < 2*time.Second || took > 4*time.Second {
+			h.Errorf("stopped %v after the start", took)
+		}
+	})
+}
+
 func TestCalculationOfASessionWhoseFolderGrewTooLargeIsStopped(t *testing.T) {
 	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
 		h.machine.Set(faults{DiskUse: 1000})
@@ -195,5 +212,8 @@ func TestCalculationThatMakesItsFolderUnmeasurableIsStopped(t *testing.T) {
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile")
 		h.awaitSession(sid, ergane.SessionIdle)
+		time.Sleep(9 * time.Minute) // for the next calculation to clean up
+		h.sessionIs(sid, ergane.SessionIdle, "")
+		h.awaitSession(sid, ergane.SessionTerminated)
 	})
 }

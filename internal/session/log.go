@@ -88,6 +88,14 @@ func (m *Manager) findLog(s ergane.Session) {
 	}
 }
 
+// logIsDue reports whether the log of a session is to be stored still.
+func (m *Manager) logIsDue(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, due := m.logs[id]
+	return due
+}
+
 // dueLogs are the logs that are due, in no order.
 func (m *Manager) dueLogs() []due {
 	m.mu.Lock()

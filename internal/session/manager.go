@@ -68,6 +68,9 @@ type Config struct {
 	Meter Meter
 	// LogsFor is how long the logs of an ended session stay. Default 7 days.
 	LogsFor time.Duration
+	// MaxLogs is how many bytes the logs of ended sessions may take up
+	// together; beyond it those that ended first go. Default: no limit.
+	MaxLogs int64
 	// Keep is how long sessions are kept after their end. Default: for ever.
 	Keep Retention
 }

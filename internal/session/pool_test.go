@@ -47,8 +47,7 @@ func (h *house) startAs(req session.StartRequest) ergane.Session {
 }
 
 func TestASessionTakesTheKernelThatWaits(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
-		h.machine.Set(faults{ReadyTakes: slow})
+	inHouseWith(t, pooled, faults{ReadyTakes: slow}, func(h *house) {
 		h.waits(0)
 		h.filled()
 		h.waits(1)
@@ -102,8 +101,7 @@ func TestNoKernelIsGivenToTwoSessions(t *testing.T) {
 }
 
 func TestAKernelOfAnotherShapeIsNotTakenAndTheNextSessionFindsOne(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
-		h.machine.Set(faults{ReadyTakes: slow})
+	inHouseWith(t, pooled, faults{ReadyTakes: slow}, func(h *house) {
 		h.filled()
 		begun := time.Now()
 		h.awaitSession(h.startAs(memory("3g")).ID, ergane.SessionIdle)
@@ -140,8 +138,7 @@ func TestARefusedOrRepeatedStartLeavesTheKernelWaiting(t *testing.T) {
 }
 
 func TestTheNextServerTakesTheKernelsUp(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
-		h.machine.Set(faults{ReadyTakes: slow})
+	inHouseWith(t, pooled, faults{ReadyTakes: slow}, func(h *house) {
 		h.filled()
 		for _, end := range []func(){h.stop, h.kill} {
 			end()
@@ -256,8 +253,7 @@ func TestSessionsComeBeforeThePoolWhereMemoryIsShort(t *testing.T) {
 	cfg := pooled
 	cfg.Limits = ergane.Limits{Memory: 5 << 30}
 	cfg.Pool = session.Pool{Size: 2, Max: 3}
-	inHouse(t, cfg, func(h *house) {
-		h.machine.Set(faults{Memory: 2 << 30})
+	inHouseWith(t, cfg, faults{Memory: 2 << 30}, func(h *house) {
 		time.Sleep(time.Minute) // those that were started before the machine had a memory become old
 		h.waits(2)
 		first := h.idle()

@@ -25,6 +25,9 @@ type Kernel interface {
 	Wait(ctx context.Context, id string) (ergane.Outcome, error)
 	// Has reports whether the kernel has taken the calculation already.
 	Has(id string) bool
+	// Age is how long ago a calculation was submitted, which was at the time
+	// given by the machine's clock, also after that was set.
+	Age(id string, submitted time.Time) time.Duration
 	// Interrupt stops the calculation as far as it can be stopped; it goes on
 	// trying until the outcome is there or ctx ends. Calling it again interrupts
 	// at once what has taken an interrupt and gone on.
@@ -137,6 +140,9 @@ type Files interface {
 	// Logs opens the driver's log of a session, the older part first. It is in
 	// one or two parts, or none where nothing was started.
 	Logs(sessionID string) ([]Section, error)
+	// LogSize is how many bytes the files of a session take up that Discard and
+	// Trim leave: its logs.
+	LogSize(sessionID string) (int64, error)
 	// LogStored reports whether SetLogStored was called for a session: its log
 	// is where its MonitoringConfiguration wants it. Forget forgets that, too.
 	LogStored(sessionID string) (bool, error)

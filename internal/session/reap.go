@@ -1,7 +1,9 @@
 package session
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -27,6 +29,7 @@ func (m *Manager) reap(owned map[string]bool) {
 				m.reapSession(id)
 			}
 		}
+		m.boundLogs(ids)
 		owned = nil // from now on the runners tell
 		if !pause(m.ctx, reapEvery) {
 			return
@@ -65,5 +68,46 @@ func (m *Manager) reapSession(id string) {
 		if err := m.host.Forget(id); err != nil {
 			m.log.Warn("cannot remove a session's logs", "session", id, "error", err)
 		}
+	}
+}
+
+// boundLogs removes the logs of the sessions that ended first, until those of
+// all that have ended are no more than Config.MaxLogs. What is still to be
+// stored elsewhere, or delivered, stays.
+func (m *Manager) boundLogs(ids []string) {
+	type ended struct {
+		id   string
+		at   time.Time
+		size int64
+	}
+	var all []ended
+	var sum int64
+	for _, id := range ids {
+		if m.cfg.MaxLogs <= 0 || m.ctx.Err() != nil {
+			return
+		}
+		s, err := m.store.Session(m.ctx, id)
+		if err != nil || !s.Status.State.Ended() || m.runner(id) != nil {
+			continue
+		}
+		if size, err := m.host.LogSize(id); err == nil {
+			sum += size
+			all = append(all, ended{id, s.Status.EndedAt, size})
+		}
+	}
+	slices.SortFunc(all, func(a, b ended) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	for _, e := range all {
+		if sum <= m.cfg.MaxLogs {
+			return
+		}
+		if m.logIsDue(e.id) || !m.discard(e.id) {
+			continue
+		}
+		if err := m.host.Forget(e.id); err != nil {
+			m.log.Warn("cannot remove a session's logs", "session", e.id, "error", err)
+			continue
+		}
+		m.log.Info("removed the logs of a session, as those of all sessions were too large", "session", e.id, "bytes", e.size)
+		sum -= e.size
 	}
 }

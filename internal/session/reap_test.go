@@ -2,11 +2,13 @@ package session_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
 const orphan = "019a0000-0000-7000-8000-0000000000ff"
@@ -106,5 +108,42 @@ func TestKernelThatWasGivenUpIsEndedOnceItIsFound(t *testing.T) {
 		h.machine.Set(faults{Adopt: errors.New("too many open files")})
 		time.Sleep(time.Hour)
 		h.gone(sid)
+	})
+}
+
+// logs are the sessions of which there are logs.
+func (h *house) logs(sids ...string) (there []string) {
+	for _, sid := range sids {
+		if _, logs := h.machine.Has(sid); logs {
+			there = append(there, sid)
+		}
+	}
+	return there
+}
+
+func TestTheLogsOfEndedSessionsAreBoundedInSum(t *testing.T) {
+	inHouse(t, session.Config{MaxLogs: 2 * fakehost.LogSize}, func(h *house) {
+		h.machine.Set(faults{Logs: []string{"all"}})
+		back := h.away()
+		due := h.logged() // and the store does not take it
+		h.must(terminate(h, due))
+		h.awaitSession(due, ergane.SessionTerminated)
+		var sids []string
+		for range 3 {
+			sids = append(sids, h.idle())
+			h.must(terminate(h, sids[len(sids)-1]))
+			h.awaitSession(sids[len(sids)-1], ergane.SessionTerminated)
+			time.Sleep(time.Minute)
+		}
+		lives := h.idleFor(24 * time.Hour)
+		time.Sleep(2 * time.Hour)
+		if got := h.logs(append(sids, due, lives)...); !slices.Equal(got, []string{sids[2], due, lives}) {
+			t.Errorf("there are logs of %v; due %s, ended %v, live %s", got, due, sids, lives)
+		}
+		for _, sid := range sids {
+			h.sessionIs(sid, ergane.SessionTerminated, terminated) // rows are another matter
+		}
+		back()
+		h.awaitLog(due)
 	})
 }

@@ -109,11 +109,7 @@ func TestATurnThatNeverComesIsNamed(t *testing.T) {
 }
 
 func TestAWarmKernelThatNeverComesIsReplaced(t *testing.T) {
-	inHouse(t, session.Config{Pool: session.Pool{Size: 1, Max: 1}}, func(h *house) {
-		h.machine.Set(faults{ReadyTakes: time.Hour})
-		h.kill()
-		h.machine.Reboot()
-		h.serve()
+	inHouseWith(t, session.Config{Pool: session.Pool{Size: 1, Max: 1}}, faults{ReadyTakes: time.Hour}, func(h *house) {
 		time.Sleep(time.Minute)
 		h.machine.Set(faults{})
 		time.Sleep(10 * time.Minute)

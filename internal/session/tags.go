@@ -23,14 +23,21 @@ func (m *Manager) Tags(ctx context.Context, of Resource) ([]ergane.Tag, error) {
 }
 
 // Retag lets change work on the tags of a resource, alone.
-func (m *Manager) Retag(ctx context.Context, of Resource, change func([]ergane.Tag) ([]ergane.Tag, error)) error {
+func (m *Manager) Retag(ctx context.Context, of Resource, change func([]ergane.Tag) ([]ergane.Tag, error)) (err error) {
+	log := m.log.With("workgroup", of.WorkGroup)
+	defer func() {
+		if err == nil {
+			log.Info("tags changed")
+		}
+	}()
 	if of.Session != "" {
+		log = log.With("session", of.Session)
 		if _, err := m.sessionOf(ctx, of); err != nil {
 			return err
 		}
 		return m.store.UpdateSessionTags(ctx, of.Session, change)
 	}
-	_, err := m.store.UpdateWorkGroup(ctx, of.WorkGroup, func(w *ergane.WorkGroup) (err error) {
+	_, err = m.store.UpdateWorkGroup(ctx, of.WorkGroup, func(w *ergane.WorkGroup) (err error) {
 		w.Tags, err = change(w.Tags)
 		return err
 	})

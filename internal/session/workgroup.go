@@ -21,7 +21,11 @@ func (m *Manager) CreateWorkGroup(ctx context.Context, w ergane.WorkGroup) error
 	}
 	w.State = ergane.WorkGroupEnabled
 	w.CreatedAt = time.Now()
-	return m.store.CreateWorkGroup(ctx, w)
+	if err := m.store.CreateWorkGroup(ctx, w); err != nil {
+		return err
+	}
+	m.log.Info("workgroup created", "workgroup", w.Name)
+	return nil
 }
 
 // WorkGroup returns a workgroup by name, with the output location that is in effect.
@@ -71,7 +75,7 @@ func (m *Manager) complete(c *ergane.WorkGroupConfiguration) error {
 // UpdateWorkGroup lets change work on a workgroup. What it changes counts for
 // new sessions; DISABLED also keeps new calculations out of those that live.
 func (m *Manager) UpdateWorkGroup(ctx context.Context, name string, change func(*ergane.WorkGroup) error) error {
-	_, err := m.store.UpdateWorkGroup(ctx, name, func(w *ergane.WorkGroup) error {
+	now, err := m.store.UpdateWorkGroup(ctx, name, func(w *ergane.WorkGroup) error {
 		before := w.Configuration
 		if err := change(w); err != nil {
 			return err
@@ -81,6 +85,9 @@ func (m *Manager) UpdateWorkGroup(ctx context.Context, name string, change func(
 		}
 		return m.complete(&w.Configuration)
 	})
+	if err == nil {
+		m.log.Info("workgroup updated", "workgroup", name, "state", now.State)
+	}
 	return err
 }
 

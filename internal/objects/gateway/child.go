@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/logfile"
 )
 
 const (
@@ -167,7 +168,7 @@ func start(ctx context.Context, command []string, cfg Config) (*child, error) {
 func openLog(dataDir string) (*os.File, error) {
 	path := filepath.Join(dataDir, logName)
 	if fi, err := os.Stat(path); err == nil && fi.Size() > maxLog {
-		if err := os.Rename(path, path+".1"); err != nil {
+		if err := os.Rename(path, logfile.Older(path)); err != nil {
 			return nil, err
 		}
 	}

@@ -10,11 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/logfile"
 )
 
 // memoryLimit is far above what requests need; beyond it the garbage collector
@@ -39,13 +41,18 @@ func Main(args []string) int {
 	syscall.Umask(0o077)
 	debug.SetMemoryLimit(memoryLimit)
 	debug.SetGCPercent(50)
-	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-
 	var report io.WriteCloser = nowhere{}
+	var log io.Writer = os.Stderr
 	if *ready >= 0 {
 		syscall.CloseOnExec(*ready)
 		report = os.NewFile(uintptr(*ready), "ready")
+		// stderr is this very file, and follows it when it is turned over.
+		if file, err := logfile.Open(filepath.Join(cfg.DataDir, logName), maxLog); err == nil {
+			defer file.Close()
+			log = file
+		}
 	}
+	cfg.Log = slog.New(slog.NewTextHandler(log, nil))
 	cfg.Ready = func(addr string) { tell(report, readiness{Addr: addr}) }
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

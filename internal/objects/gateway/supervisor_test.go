@@ -292,3 +292,31 @@ func TestTheStoreEndsWhenNobodyIsLeft(t *testing.T) {
 		t.Error("it did not end in good order")
 	}
 }
+
+func TestTheStoresLogStaysSmallWhileItLives(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	sup := s.supervisor(t, nil)
+	if err := sup.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(s.dir, "s3.log")
+	log, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.Write(make([]byte, 2<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := sup.Stop(context.Background()); err != nil { // which it logs
+		t.Fatal(err)
+	}
+	older, err := os.Stat(path + ".1")
+	if err != nil || older.Size() < 2<<20 {
+		t.Errorf("the older log: %v, %v", older, err)
+	}
+	if raw, err := os.ReadFile(path); err != nil || len(raw) > 1<<20 || !strings.Contains(string(raw), "store is stopping") {
+		t.Errorf("the log has %d bytes (%v)", len(raw), err)
+	}
+}

@@ -246,6 +246,22 @@ func (h *Host) Trim(id string) error {
 	})
 }
 
+// LogSize implements session.Host.
+func (h *Host) LogSize(id string) (size int64, err error) {
+	err = h.power.call(context.Background(), "LogSize", func(context.Context) error {
+		h.m.mu.Lock()
+		defer h.m.mu.Unlock()
+		if h.m.kernels[id] != nil {
+			size = LogSize
+		}
+		return nil
+	})
+	return size, err
+}
+
+// LogSize is how many bytes the logs of every session take up.
+const LogSize = 1000
+
 // LogStored implements session.Host.
 func (h *Host) LogStored(id string) (stored bool, err error) {
 	err = h.power.call(context.Background(), "LogStored", func(context.Context) error {

@@ -152,6 +152,14 @@ func (k *Kernel) Has(id string) bool {
 	return b != nil && (!b.started.IsZero() || b.outcome != nil)
 }
 
+// Age implements session.Kernel: the machine's clock is right, unless Faults.Age says otherwise.
+func (k *Kernel) Age(_ string, submitted time.Time) time.Duration {
+	if age := k.p.m.fault().Age; age != 0 {
+		return age
+	}
+	return time.Since(submitted)
+}
+
 // Interrupt implements session.Kernel.
 func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	return k.call(ctx, "Interrupt", func(ctx context.Context) error {

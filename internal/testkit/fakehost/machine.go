@@ -49,6 +49,8 @@ type Faults struct {
 	Deaf bool
 	// Untaken ends a kernel in this way when it gets code, before the code starts.
 	Untaken *ergane.Exit
+	// Age is how long ago every calculation was submitted, whatever the clock says.
+	Age time.Duration
 	// Section is what Spool.Section answers for every range that is not empty,
 	// Unread what Spool.Outcome and Spool.Started do, Unsized what Spool.Size does.
 	Section, Unread, Unsized error

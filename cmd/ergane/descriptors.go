@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/kernel"
+)
+
+const (
+	// wantedDescriptors is the hard limit that a server raises a lower one to,
+	// which takes CAP_SYS_RESOURCE: as many as systemd allows its services.
+	wantedDescriptors = 512 << 10
+	// fewDescriptors are enough for some dozen sessions and their clients.
+	fewDescriptors = 1024
+	// usualDescriptors is Linux's own soft limit.
+	usualDescriptors = 1024
+)
+
+// raiseDescriptors lets this process have more descriptors than it was given.
+// What it returns are the limits from before, for kernels, in which a program
+// may walk through all descriptors that it can have; zero if nothing has changed.
+// Where the system does not let it, doctor tells how few there are.
+func raiseDescriptors() kernel.Descriptors {
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		return kernel.Descriptors{}
+	}
+	most := mostDescriptors()
+	// Not Setrlimit, which keeps the runtime from giving children back the soft
+	// limit that this process had at first, also where it fails.
+	if most <= was.Max || unix.Prlimit(0, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most}, nil) != nil {
+		return kernel.Descriptors{}
+	}
+	soft := was.Cur
+	if soft == was.Max-1 { // Go's runtime raises a lower one to that, and does not tell what it was
+		soft = min(usualDescriptors, was.Max)
+	}
+	return kernel.Descriptors{Soft: soft, Hard: was.Max}
+}
+
+// mostDescriptors is the hard limit that a lower one is raised to.
+func mostDescriptors() uint64 {
+	b, err := os.ReadFile("/proc/sys/fs/nr_open")
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return min(n, wantedDescriptors)
+}
+
+// descriptors tells how many the server has open and may have, or what one that
+// is started as doctor was would have: it tries.
+func (c *doctorCmd) descriptors() finding {
+	const more = "raise the server's hard limit: LimitNOFILE= of its unit, --ulimit nofile= of its container, or ulimit -n"
+	f := finding{Name: "descriptors", OK: true}
+	running, err := flock.Held(datadir.Lock(c.DataDir))
+	info, ok, infoErr := datadir.ReadServer(c.DataDir)
+	if err != nil || infoErr != nil || !running || !ok {
+		raiseDescriptors()
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return finding{Name: f.Name, Detail: err.Error()}
+		}
+		f.Detail = fmt.Sprintf("0/%s: a server would have so many", descriptorLimit(limit.Max))
+		if limit.Max < fewDescriptors {
+			f.OK, f.Advice = false, more
+		}
+		return f
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(info.PID))
+	limit, err := limitOf(proc)
+	if err != nil {
+		f.Detail = fmt.Sprintf("the server does not show how many it has: %v", err)
+		return f
+	}
+	used, err := os.ReadDir(filepath.Join(proc, "fd"))
+	if err != nil {
+		f.Detail = fmt.Sprintf("%s at most; how many are in use is for the server's user to see", descriptorLimit(limit))
+		return f
+	}
+	f.Detail = fmt.Sprintf("%d/%s of the server are in use", len(used), descriptorLimit(limit))
+	if limit < fewDescriptors || uint64(len(used)) > limit/5*4 {
+		f.OK, f.Advice = false, more+"; or allow fewer sessions with --max-sessions"
+	}
+	return f
+}
+
+// limitOf reads a process' soft limit. Unlike prlimit, the file asks for no
+// privilege where that is another user's.
+func limitOf(proc string) (uint64, error) {
+	b, err := os.ReadFile(filepath.Join(proc, "limits"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if values, ok := strings.CutPrefix(line, "Max open files"); ok {
+			soft, _, _ := strings.Cut(strings.TrimSpace(values), " ")
+			if soft == "unlimited" {
+				return math.MaxUint64, nil
+			}
+			return strconv.ParseUint(soft, 10, 64)
+		}
+	}
+	return 0, errors.New("no limit of open files in its limits")
+}
+
+func descriptorLimit(n uint64) string {
+	if n == math.MaxUint64 {
+		return "unlimited"
+	}
+	return strconv.FormatUint(n, 10)
+}
