@@ -167,6 +167,10 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// A log that tells of each could be filled by whoever comes.
+	if log, err := os.ReadFile(filepath.Join(s.dir, "s3.log")); err != nil || strings.Contains(string(log), "ERROR") {
+		t.Errorf("the log says %s, %v", log, err)
+	}
 }
 
 func TestOneKeysStalledUploadsLeaveRoomForOthers(t *testing.T) {

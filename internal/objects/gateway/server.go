@@ -3,11 +3,13 @@ package gateway
 import (
 	"errors"
 	"net"
+	"net/http"
 	"path/filepath"
 	"reflect"
 	"unsafe"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
 
@@ -40,9 +42,27 @@ func newServer(st *store, ring *credentials.Keyring, dataDir string, l limits) (
 		return nil, err
 	}
 	app.Server().ConnState = rest
+	app.Server().ErrorHandler = unheard(app.Server().ErrorHandler)
 	// A form would be written to a temporary file before anybody has looked who sends it.
 	app.Server().DisablePreParseMultipartForm = true
 	return &server{api, app}, nil
+}
+
+// unheard leaves out of the log, which any peer could fill, that connections
+// break or are given up. What stands in the answer nobody reads, but for the one
+// whose time is over.
+func unheard(handle func(*fasthttp.RequestCtx, error)) func(*fasthttp.RequestCtx, error) {
+	return func(c *fasthttp.RequestCtx, err error) {
+		broken, ok := errors.AsType[net.Error](err)
+		switch {
+		case !ok:
+			handle(c, err)
+		case broken.Timeout():
+			c.SetStatusCode(http.StatusRequestTimeout)
+		default:
+			c.SetStatusCode(http.StatusBadRequest)
+		}
+	}
 }
 
 // appOf takes the HTTP server out of versitygw's. There is no other way to give

@@ -21,7 +21,7 @@ type slots struct {
 	server string // the holder that has places of its own
 
 	mu      sync.Mutex
-	all     load            // guarded by mu
+	all     load            // guarded by mu; but for the prober's
 	holders map[string]load // guarded by mu; those that hold something
 }
 
@@ -35,7 +35,7 @@ func newSlots(l limits, server string) *slots {
 }
 
 // bounds are how much a holder may have, and how much there may be of all when
-// it gets some of it.
+// it gets some of it. The caller holds mu.
 func (s *slots) bounds(holder string) (own, all load) {
 	all = load{s.limits.requests, maxDocuments}
 	share := load{max(s.limits.requests/keyShare, 1), maxDocuments / keyShare}
@@ -45,7 +45,7 @@ func (s *slots) bounds(holder string) (own, all load) {
 		return share.plus(kept), all.plus(kept)
 	case prober:
 		own = load{probeRequests, maxDocument}
-		return own, all.plus(kept).plus(own)
+		return own, s.all.plus(own) // whatever the others have
 	}
 	return share, all
 }
@@ -54,9 +54,9 @@ func (s *slots) bounds(holder string) (own, all load) {
 // leave is called; false where there is none.
 func (s *slots) enter(holder string, document int64) (leave func(), ok bool) {
 	one := load{1, document}
-	own, all := s.bounds(holder)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	own, all := s.bounds(holder)
 	if !s.holders[holder].plus(one).fits(own) || !s.all.plus(one).fits(all) {
 		return nil, false
 	}
@@ -70,7 +70,9 @@ func (s *slots) enter(holder string, document int64) (leave func(), ok bool) {
 
 // add wants mu held.
 func (s *slots) add(holder string, l load) {
-	s.all = s.all.plus(l)
+	if holder != prober {
+		s.all = s.all.plus(l)
+	}
 	if has := s.holders[holder].plus(l); has.requests == 0 {
 		delete(s.holders, holder)
 	} else {
