@@ -46,6 +46,12 @@ func (e *apiError) Error() string {
 	return e.Message
 }
 
+// throttled reports whether calls come too fast.
+func throttled(err error) bool {
+	e, ok := errors.AsType[*apiError](err)
+	return ok && e.Type == "ThrottlingException"
+}
+
 // errUnreachable says that nobody answers at the server's address.
 var errUnreachable = errors.New("the server does not answer")
 

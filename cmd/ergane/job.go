@@ -85,11 +85,12 @@ func (j *job) start(ctx context.Context) error {
 // awayFor is how long the server may be away, for instance to be restarted.
 const awayFor = 15 * time.Second
 
-// ask repeats a call that may be repeated to a server that is away for a while.
+// ask repeats a call that may be repeated to a server that is away for a while,
+// or that has too many calls.
 func (j *job) ask(ctx context.Context, operation string, in, out any) error {
 	for begun := time.Now(); ; {
 		err := j.client.call(ctx, operation, in, out)
-		if !errors.Is(err, errUnreachable) || time.Since(begun) > awayFor {
+		if !errors.Is(err, errUnreachable) && !throttled(err) || time.Since(begun) > awayFor {
 			return err
 		}
 		if err := sleep(ctx, pollEvery); err != nil {
@@ -244,7 +245,7 @@ func (j *job) stream(ctx context.Context, id, name string, w *os.File) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if errors.As(err, new(*apiError)) || time.Since(away) > awayFor {
+		if errors.As(err, new(*apiError)) && !throttled(err) || time.Since(away) > awayFor {
 			j.say.say("cannot show %s: %v", name, err)
 			return
 		}

@@ -151,16 +151,11 @@ func openServer(ctx context.Context, cfg serverConfig, log *slog.Logger) (_ *ser
 	verifier := awsjson.NewVerifier(api.SigningName, s.callers(keys), time.Now)
 	mux := http.NewServeMux()
 	api.New(s.manager, api.Config{
-		Verifier: verifier, SessionOf: credentials.SessionOf, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate, Observe: s.metrics.Answered, Log: log,
+		Verifier: verifier, SessionOf: credentials.SessionOf, PageKey: keys.Derive("page tokens"), Rate: cfg.Limits.APIRate,
+		Begin: begin, Observe: s.metrics.Answered, Log: log,
 	}).Register(mux)
 	s.registerHealth(mux)
-	s.http = &http.Server{
-		Handler:           s.observed(s.busy.count(mux)),
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	s.http = newHTTP(s.observed(s.busy.count(mux)), log)
 	return s, writeJSON(serverInfoPath(cfg.DataDir), s.info)
 }
 
@@ -255,10 +250,10 @@ func (s *server) serve(ctx context.Context) error {
 	go func() {
 		if s.cfg.TLSCert != "" {
 			s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-			served <- s.http.ServeTLS(s.socket, s.cfg.TLSCert, s.cfg.TLSKey)
+			served <- s.http.ServeTLS(bounded(s.socket, maxConnections), s.cfg.TLSCert, s.cfg.TLSKey)
 			return
 		}
-		served <- s.http.Serve(s.socket)
+		served <- s.http.Serve(bounded(s.socket, maxConnections))
 	}()
 	s.log.Info("serving", "api", s.info.API, "s3", s.info.S3, "data_dir", s.cfg.DataDir, "version", build())
 	select {

@@ -1,9 +1,10 @@
 package api
 
 import (
-	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/awsjson"
@@ -15,69 +16,81 @@ const (
 	trailerReason = "Ergane-Reason"
 )
 
+// maxStreams and maxKeyStreams are how many outputs are followed at once, by all
+// and with one key: each has a connection for as long as its calculation runs.
+const (
+	maxStreams    = 1024
+	maxKeyStreams = 64
+)
+
 // output streams what a calculation prints: GET /calculations/{id}/output with
 // the parameters stream (stdout or stderr) and from (a byte offset), signed
 // like the API. The answer is the raw bytes as they come; when the calculation
 // has ended it ends, with the state and its reason as trailers. It is the one
 // thing beyond Athena's API that `ergane run` needs.
-func (s *Service) output(w http.ResponseWriter, r *http.Request) {
-	id := awsjson.NewRequestID()
-	caller, err := s.verifier.Verify(r, nil)
-	if err == nil {
-		err = s.permit(caller, nil)
+func (s *Service) output() awsjson.Stream {
+	return awsjson.Stream{
+		Name:   "CalculationOutput",
+		About:  func(r *http.Request) slog.Attr { return slog.String("calculation", r.PathValue("id")) },
+		Handle: s.streamOutput,
 	}
-	if err != nil {
-		s.refuse(w, id, r.PathValue("id"), err)
-		return
-	}
+}
+
+func (s *Service) streamOutput(w http.ResponseWriter, r *http.Request, caller awsjson.Caller) error {
 	stream := r.URL.Query().Get("stream")
 	from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
 	if r.URL.Query().Get("from") == "" {
 		from, err = 0, nil
 	}
 	if err != nil || from < 0 || stream != "stdout" && stream != "stderr" {
-		s.refuse(w, id, r.PathValue("id"), ergane.Errorf(ergane.CodeInvalid, "stream must be stdout or stderr, and from a byte offset."))
-		return
+		return ergane.Errorf(ergane.CodeInvalid, "stream must be stdout or stderr, and from a byte offset.")
 	}
-	begun := false
+	if !s.streams.enter(caller.AccessKeyID) {
+		return ergane.Errorf(ergane.CodeThrottled, "Rate exceeded")
+	}
+	defer s.streams.leave(caller.AccessKeyID)
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Trailer", trailerState+", "+trailerReason)
 	flush := http.NewResponseController(w)
-	begin := func() {
-		if begun {
-			return
-		}
-		begun = true
-		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Trailer", trailerState+", "+trailerReason)
-	}
 	c, err := s.manager.Output(r.Context(), r.PathValue("id"), stream, from, func(p []byte) error {
-		begin()
 		if _, err := w.Write(p); err != nil {
 			return err
 		}
 		return flush.Flush()
 	})
-	if err != nil && !begun {
-		s.refuse(w, id, r.PathValue("id"), err)
-		return
-	}
 	if err != nil {
-		s.log.Debug("output broke off", "calculation", c.ID, "error", err)
-		panic(http.ErrAbortHandler) // a client must see that this is not the end
+		w.Header().Del("Trailer") // for an error in its place; if the answer has begun, this does nothing
+		return err
 	}
-	begin()
 	w.Header().Set(trailerState, string(c.Status.State))
 	w.Header().Set(trailerReason, strconv.QuoteToASCII(c.Status.Reason))
+	return nil
 }
 
-// refuse answers with an error, as every other operation does.
-func (s *Service) refuse(w http.ResponseWriter, requestID, calculation string, err error) {
-	e, ok := errors.AsType[*awsjson.Error](err)
-	if !ok {
-		e = errorOf(err)
+// streams counts the outputs that are followed.
+type streams struct {
+	mu    sync.Mutex
+	all   int            // guarded by mu
+	byKey map[string]int // guarded by mu
+}
+
+func (s *streams) enter(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxStreams || s.byKey[key] >= maxKeyStreams {
+		return false
 	}
-	if e.Status >= http.StatusInternalServerError {
-		s.log.Error("output failed", "calculation", calculation, "request_id", requestID, "error", err)
+	s.all++
+	s.byKey[key]++
+	return true
+}
+
+func (s *streams) leave(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.byKey[key]--; s.byKey[key] == 0 {
+		delete(s.byKey, key)
 	}
-	awsjson.WriteError(w, requestID, e)
 }

@@ -26,7 +26,9 @@ type Service struct {
 	inside   func(accessKeyID string) string
 	pageKey  []byte
 	admit    func(awsjson.Caller) error
+	begin    func(context.Context, awsjson.Caller)
 	observe  func(awsjson.Answer)
+	streams  streams
 	log      *slog.Logger
 }
 
@@ -39,6 +41,8 @@ type Config struct {
 	SessionOf func(accessKeyID string) string
 	// Rate is how many calls a second each key may make; 0: any number.
 	Rate int
+	// Begin is told of every request that is carried out, before it is; nil: nobody is.
+	Begin func(context.Context, awsjson.Caller)
 	// Observe is told of every request; nil: nobody is.
 	Observe func(awsjson.Answer)
 	Log     *slog.Logger
@@ -46,7 +50,10 @@ type Config struct {
 
 // New makes a Service.
 func New(m *session.Manager, cfg Config) *Service {
-	s := &Service{manager: m, verifier: cfg.Verifier, inside: cfg.SessionOf, pageKey: cfg.PageKey, observe: cfg.Observe, log: cfg.Log}
+	s := &Service{
+		manager: m, verifier: cfg.Verifier, inside: cfg.SessionOf, pageKey: cfg.PageKey, begin: cfg.Begin, observe: cfg.Observe, log: cfg.Log,
+		streams: streams{byKey: map[string]int{}},
+	}
 	if cfg.Rate > 0 {
 		s.admit = (&rates{perSecond: cfg.Rate, byKey: map[string]*rate.Limiter{}}).admit
 	}
@@ -56,18 +63,20 @@ func New(m *session.Manager, cfg Config) *Service {
 // Register adds the service's paths: POST / for the API's operations, and the
 // live output of calculations.
 func (s *Service) Register(mux *http.ServeMux) {
-	mux.Handle("/", awsjson.NewHandler(awsjson.Config{
+	h := awsjson.NewHandler(awsjson.Config{
 		TargetPrefix: "AmazonAthena",
 		Operations:   s.operations(),
 		Verifier:     s.verifier,
 		ErrorOf:      errorOf,
 		Admit:        s.admit,
+		Begin:        s.begin,
 		Permit:       s.permit,
 		About:        about,
 		Observe:      s.observe,
 		Log:          s.log,
-	}))
-	mux.HandleFunc("GET /calculations/{id}/output", s.output)
+	})
+	mux.Handle("/", h)
+	mux.Handle("GET /calculations/{id}/output", h.Stream(s.output()))
 }
 
 func (s *Service) operations() map[string]awsjson.Operation {

@@ -39,6 +39,9 @@ type Config struct {
 	// Admit may refuse a request that has been verified, by its caller. It
 	// may be nil.
 	Admit func(Caller) error
+	// Begin is told of every request that has been admitted, before it is
+	// carried out. It may be nil.
+	Begin func(context.Context, Caller)
 	// Permit may refuse a caller this input. It may be nil.
 	Permit func(c Caller, in any) error
 	// About names what an input is about, for the request's line in the log.
@@ -210,16 +213,27 @@ func (h *Handler) receive(q *request, op Operation, w http.ResponseWriter, r *ht
 		return c, nil, err
 	}
 	c = claim.caller(r, q.id)
-	c.ReceivedAt = q.received
-	if h.cfg.Admit != nil {
-		if err := h.cfg.Admit(c); err != nil {
-			return c, nil, err
-		}
+	if err := h.admit(q, &c, r); err != nil {
+		return c, nil, err
 	}
 	if op.Input != nil {
 		in, err = Decode(op.Input, body)
 	}
 	return c, in, err
+}
+
+// admit lets a request that has been verified in, or refuses it.
+func (h *Handler) admit(q *request, c *Caller, r *http.Request) error {
+	c.ReceivedAt = q.received
+	if h.cfg.Admit != nil {
+		if err := h.cfg.Admit(*c); err != nil {
+			return err
+		}
+	}
+	if h.cfg.Begin != nil {
+		h.cfg.Begin(r.Context(), *c)
+	}
+	return nil
 }
 
 // fail settles how the request is answered: an *Error as it is, every other

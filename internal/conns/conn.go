@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ type Conn struct {
 	readBy  time.Time // guarded by mu; what the server above has set
 	writeBy time.Time // guarded by mu; likewise
 	after   func()    // guarded by mu; to be called at the request's end
+	gone    bool      // guarded by mu; it has been closed
 
 	closing sync.Once
 	closed  error
@@ -76,10 +78,37 @@ func Context(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, Of(c))
 }
 
-// Begin is Conn.Begin of a good request by its context.
-func Begin(ctx context.Context) {
-	if c, _ := ctx.Value(connKey{}).(*Conn); c != nil {
-		c.Begin(true, nil)
+// Begin is Conn.Begin for a good request, by its context, of a holder such as an
+// access key. Beyond a quarter of all connections a holder makes none busy: those
+// may be given up in mid-request.
+func Begin(ctx context.Context, holder string) {
+	c, _ := ctx.Value(connKey{}).(*Conn)
+	if c == nil {
+		return
+	}
+	if is, _ := c.standing(); is == busy {
+		return // with another request of HTTP/2
+	}
+	if !c.listener.take(holder) {
+		c.meet()
+		return
+	}
+	c.Begin(true, func() { c.listener.giveBack(holder) })
+}
+
+// Rested is for http.Server.ConnState.
+func Rested(c net.Conn, state http.ConnState) {
+	if c := Of(c); c != nil && state == http.StateIdle {
+		c.Rest()
+	}
+}
+
+// meet says that a good request has come.
+func (c *Conn) meet() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.known {
+		c.known, c.since = true, time.Now()
 	}
 }
 
@@ -88,8 +117,16 @@ func Begin(ctx context.Context) {
 // somebody known. after, if any, is called once when the request is over.
 func (c *Conn) Begin(good bool, after func()) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy, c.known, c.reads, c.after = true, c.known || good, body, after
+	over := c.after
+	if c.gone { // given up while the request was being looked at
+		over = after
+	} else {
+		c.busy, c.known, c.reads, c.after = true, c.known || good, body, after
+	}
+	c.mu.Unlock()
+	if over != nil {
+		over()
+	}
 }
 
 // Rest says that the answer has been sent, and that the next request may come.
@@ -125,6 +162,9 @@ func (c *Conn) Close() error {
 	c.closing.Do(func() {
 		c.listener.remove(c)
 		c.closed = c.Conn.Close()
+		c.mu.Lock()
+		c.gone = true
+		c.mu.Unlock()
 		c.Rest()
 	})
 	return c.closed

@@ -37,11 +37,12 @@ type Listener struct {
 
 	mu   sync.Mutex
 	held map[*Conn]struct{} // guarded by mu
+	busy map[string]int     // guarded by mu; how many each holder has made busy
 }
 
 // Limit bounds the connections of l.
 func Limit(l net.Listener, limits Limits) *Listener {
-	return &Listener{Listener: l, limits: limits, held: map[*Conn]struct{}{}}
+	return &Listener{Listener: l, limits: limits, held: map[*Conn]struct{}{}, busy: map[string]int{}}
 }
 
 // Accept waits for the next connection. To run out of descriptors or memory is
@@ -104,6 +105,28 @@ func (l *Listener) giveUp() bool {
 	}
 	c.Close()
 	return true
+}
+
+// holderShare is which part of the connections one holder can keep busy.
+const holderShare = 4
+
+// take counts a busy connection of a holder; false where it has its share.
+func (l *Listener) take(holder string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy[holder] >= max(l.limits.Max/holderShare, 1) {
+		return false
+	}
+	l.busy[holder]++
+	return true
+}
+
+func (l *Listener) giveBack(holder string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy[holder]--; l.busy[holder] == 0 {
+		delete(l.busy, holder)
+	}
 }
 
 func (l *Listener) remove(c *Conn) {

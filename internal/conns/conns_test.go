@@ -3,8 +3,10 @@ package conns
 import (
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"sync"
@@ -30,11 +32,7 @@ func serve(t *testing.T, limits Limits, handler http.HandlerFunc) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: handler, ConnContext: Context, ConnState: func(c net.Conn, s http.ConnState) {
-		if s == http.StateIdle {
-			Of(c).Rest()
-		}
-	}}
+	srv := &http.Server{Handler: handler, ConnContext: Context, ConnState: Rested}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(Limit(l, limits)) }()
 	t.Cleanup(func() {
@@ -88,7 +86,7 @@ func TestABusyConnectionKeepsItsPlace(t *testing.T) {
 	t.Parallel()
 	begun, end := make(chan bool), make(chan bool)
 	addr := serve(t, never, func(w http.ResponseWriter, r *http.Request) {
-		Begin(r.Context())
+		Begin(r.Context(), "key")
 		if r.URL.Path == "/" {
 			return
 		}
@@ -116,6 +114,73 @@ func TestABusyConnectionKeepsItsPlace(t *testing.T) {
 	if a := <-answered; a.text != "at last" || a.err != nil {
 		t.Errorf("%q, %v", a.text, a.err)
 	}
+}
+
+func TestARequestOverTLSKeepsItsPlaceToo(t *testing.T) {
+	t.Parallel()
+	begun, end := make(chan bool), make(chan bool)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Begin(r.Context(), "key")
+		begun <- true
+		<-end
+		io.WriteString(w, r.Proto)
+	}))
+	srv.EnableHTTP2 = true
+	limited := Limit(srv.Listener, never)
+	srv.Listener = limited
+	srv.Config.ConnContext, srv.Config.ConnState, srv.Config.ErrorLog = Context, Rested, log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	answered := make(chan string, 1)
+	go func() {
+		resp, err := srv.Client().Get(srv.URL)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		answered <- string(text)
+	}()
+	<-begun
+	first := dial(t, limited.Addr().String())
+	for range 10 {
+		dial(t, limited.Addr().String())
+	}
+	first.SetReadDeadline(time.Now().Add(patience))
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first idle connection reads: %v", err)
+	}
+	end <- true
+	if got := <-answered; got != "HTTP/2.0" {
+		t.Errorf("the answer is %s", got)
+	}
+}
+
+func TestOneHolderKeepsAQuarterBusy(t *testing.T) {
+	t.Parallel()
+	begun, end := make(chan bool), make(chan bool)
+	addr := serve(t, Limits{Max: 8, Take: time.Hour}, func(w http.ResponseWriter, r *http.Request) {
+		Begin(r.Context(), r.URL.Path)
+		if r.URL.Path == "/greedy" {
+			begun <- true
+			<-end
+		}
+	})
+	var asked sync.WaitGroup
+	for range 8 {
+		asked.Go(func() { ask(t, addr+"/greedy") })
+	}
+	for range 8 {
+		<-begun
+	}
+	for range 3 {
+		if _, err := ask(t, addr+"/other"); err != nil {
+			t.Error(err)
+		}
+	}
+	close(end)
+	asked.Wait()
 }
 
 func TestWhoIsGivenUp(t *testing.T) {
@@ -318,6 +383,10 @@ func TestTheEndOfARequestIsTold(t *testing.T) {
 		conn.Close()
 		if told != 2 {
 			t.Errorf("after the close it was told %d times", told)
+		}
+		conn.Begin(true, func() { told++ })
+		if told != 3 {
+			t.Errorf("of a request on a closed connection it was told %d times", told-2)
 		}
 	})
 }
