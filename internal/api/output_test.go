@@ -20,7 +20,7 @@ func TestLiveOutputObeysWhatCallsObey(t *testing.T) {
 		s := New(h.service.manager, Config{
 			Verifier: h.service.verifier, Rate: 2,
 			Observe: func(a awsjson.Answer) { seen = append(seen, a) },
-			Log:     slog.New(slog.NewTextHandler(&log, nil)),
+			Log:     slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), // a request is one line there
 		})
 		mux := http.NewServeMux()
 		s.Register(mux)
