@@ -361,7 +361,11 @@ def test_health_and_readiness_are_told_to_everybody(shared_server: Server) -> No
     at = shared_server.env["AWS_ENDPOINT_URL_ATHENA"]
     assert get(f"{at}/healthz") == (200, b"ok\n")
     status, body = wait_for("readiness", 600, lambda: got if (got := get(f"{at}/readyz"))[0] == 200 else None)
-    assert (status, json.loads(body)) == (200, {"ready": True, "catalog": {"address": "off"}})
+    told = json.loads(body)
+    sandbox = told.pop("sandbox")
+    assert (status, told) == (200, {"ready": True, "catalog": {"address": "off"}})
+    assert sandbox["asked"] == "auto"
+    assert sandbox["layers"].keys() == {"user", "mounts", "landlock", "pids", "group"}
 
 
 # env, logs, doctor, version

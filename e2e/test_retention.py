@@ -41,6 +41,7 @@ def over(athena: Athena, **kwargs: Any) -> tuple[str, dict[str, str]]:
     result = athena.run(sid, "print('kept')")
     assert result.stdout == b"kept\n"
     athena.api.terminate_session(SessionId=sid)
+    athena.await_session(sid, leave="IDLE BUSY TERMINATING")
     return sid, {k: v for k, v in result.raw["Result"].items() if k.endswith("Uri")}
 
 

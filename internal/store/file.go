@@ -1,11 +1,13 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ergane-dev/ergane/internal/durable"
@@ -34,15 +36,35 @@ func create(path string) error {
 	return errors.Join(f.Close(), durable.SyncFolder(dir))
 }
 
+// begin gives an empty file the form in which the database can shrink, which it
+// cannot get later but by being written anew. Of any other file nothing changes:
+// to say it again would be a write for each connection, and one to a database
+// that may be a newer version's.
+func begin(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > 0 {
+		return err
+	}
+	p, err := openPool(path, 1, shrinking)
+	if err != nil {
+		return err
+	}
+	// The first table makes the first page; without one the mode would be forgotten.
+	_, err = p.db.ExecContext(ctx, "CREATE TABLE begun (none INTEGER); DROP TABLE begun")
+	return errors.Join(err, p.close())
+}
+
+// shrinking is the option of a connection that makes or compacts a database.
+// It has to come before the first write.
+const shrinking = "_pragma=auto_vacuum(INCREMENTAL)"
+
 // dataSource is the driver's address of the file at path, which is absolute.
 func dataSource(path string, options ...string) string {
-	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(append([]string{
-		// Of a file that has something in it, it changes nothing until a VACUUM. Before the first write.
-		"_pragma=auto_vacuum(INCREMENTAL)",
-		"_pragma=busy_timeout(10000)",
-		"_pragma=journal_mode(WAL)",
-		"_pragma=synchronous(FULL)",
-		"_pragma=foreign_keys(1)",
-	}, options...), "&")}
+	var all []string
+	if slices.Contains(options, shrinking) {
+		all = append(all, shrinking)
+	}
+	all = append(all, "_pragma=busy_timeout(10000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(1)")
+	u := url.URL{Scheme: "file", Path: path, RawQuery: strings.Join(append(all, options...), "&")}
 	return u.String()
 }

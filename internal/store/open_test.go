@@ -196,3 +196,27 @@ func TestEveryConnectionKeepsItsPromises(t *testing.T) {
 		}
 	}
 }
+
+// A database that a newer version wrote is left as it is, to the last byte.
+func TestOpeningWritesNothingButWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ergane.db")
+	for range 2 {
+		st, err := store.Open(t.Context(), path)
+		must(t, err)
+		must(t, st.Close())
+	}
+	before, err := os.ReadFile(path)
+	must(t, err)
+	st, err := store.Open(t.Context(), path)
+	must(t, err)
+	if shrinks, err := st.Shrinks(t.Context()); !shrinks || err != nil {
+		t.Errorf("shrinks %t, %v", shrinks, err)
+	}
+	must(t, st.Close())
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(before, after) {
+		t.Error("opening and closing changed the file")
+	}
+}

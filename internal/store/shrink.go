@@ -95,7 +95,7 @@ func compact(ctx context.Context, path string, progress func(done, most int64)) 
 			err = errors.Join(err, os.Remove(anew))
 		}
 	}()
-	source, err := openPool(path, 1, "")
+	source, err := openPool(path, 1, shrinking)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func open(ctx context.Context, path string) (*Store, error) {
 	if err := create(path); err != nil {
 		return nil, err
 	}
+	if err := begin(ctx, path); err != nil {
+		return nil, err
+	}
 	writer, err := openPool(path, 1, "_txlock=immediate")
 	if err != nil {
 		return nil, err
