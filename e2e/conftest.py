@@ -41,23 +41,6 @@ boxed = pytest.mark.skipif("ERGANE_TEST_BOX" not in os.environ, reason="it could
 T = TypeVar("T")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--repeat", type=int, default=1, help="run each test so often")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    times = metafunc.config.getoption("--repeat")
-    if times > 1:
-        metafunc.fixturenames.append("repetition")
-        metafunc.parametrize("repetition", range(times))
-
-
-@pytest.fixture
-def repetition(request: pytest.FixtureRequest) -> int:
-    """Which repetition of a test it is."""
-    return request.param
-
-
 def wait_for(what: str, limit: float, look: Callable[[], T | None]) -> T:
     """Return what look returns as soon as it is not None; fail after limit seconds."""
     end = time.monotonic() + limit

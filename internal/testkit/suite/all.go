@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,15 +81,14 @@ func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 	var run func(out io.Writer) ([]result, error)
 	file, name, _ := strings.Cut(test, ":")
 	switch {
-	case strings.HasPrefix(test, "kernel/"):
-		p := pytest{c: c, dir: "kernel", name: "again"}
-		run = func(out io.Writer) ([]result, error) {
-			return p.once(ctx, out, "", []string{"-q", strings.TrimPrefix(test, "kernel/")})
-		}
 	case strings.Contains(file, ".py"):
 		// All in one process: what its tests share is started once.
-		p := pytest{c: c, dir: ".", name: "again"}
-		repeat := []string{"-q", "--repeat", strconv.Itoa(n), test}
+		dir, name := ".", test
+		if in, ok := strings.CutPrefix(test, "kernel/"); ok {
+			dir, name = "kernel", in
+		}
+		p := pytest{c: c, dir: dir, name: "again", path: filepath.Join(c.root, "internal", "testkit", "suite")}
+		repeat := []string{"-q", "-p", "repeat", "--repeat", strconv.Itoa(n), name}
 		run, n = func(out io.Writer) ([]result, error) { return p.once(ctx, out, "", repeat) }, 1
 	default:
 		run = func(out io.Writer) ([]result, error) {

@@ -103,6 +103,7 @@ type pytest struct {
 	c         *checkout
 	dir, name string
 	args      []string
+	path      string // of plugins; empty: none
 }
 
 func (p pytest) run(ctx context.Context, out io.Writer) ([]result, error) {
@@ -121,6 +122,9 @@ func (p pytest) once(ctx context.Context, out io.Writer, suffix string, args []s
 		return nil, err
 	}
 	env := append(p.c.testEnv(), "PYTHONDONTWRITEBYTECODE=1")
+	if p.path != "" {
+		env = append(env, "PYTHONPATH="+p.path)
+	}
 	python := filepath.Join(p.c.build, "venv", "bin", "python")
 	argv := append([]string{"env", "-C", filepath.Join(p.c.root, p.dir), python, "-m", "pytest", "--rootdir", ".", "--report-log", report}, args...)
 	status, err := p.c.boxed(ctx, out, env, argv...)
