@@ -7,31 +7,15 @@ import (
 )
 
 // about names the session or the calculation that a request is about, so that
-// the log tells all that befell one.
+// the log tells all that befell one; the workgroup where it is about neither.
 func about(in any) slog.Attr {
-	session := func(id *string) slog.Attr { return slog.String("session", value(id)) }
-	calculation := func(id *string) slog.Attr { return slog.String("calculation", value(id)) }
-	switch in := in.(type) {
-	case *athena.GetSessionRequest:
-		return session(in.SessionId)
-	case *athena.GetSessionStatusRequest:
-		return session(in.SessionId)
-	case *athena.ListCalculationExecutionsRequest:
-		return session(in.SessionId)
-	case *athena.ListExecutorsRequest:
-		return session(in.SessionId)
-	case *athena.StartCalculationExecutionRequest:
-		return session(in.SessionId)
-	case *athena.TerminateSessionRequest:
-		return session(in.SessionId)
-	case *athena.GetCalculationExecutionRequest:
-		return calculation(in.CalculationExecutionId)
-	case *athena.GetCalculationExecutionCodeRequest:
-		return calculation(in.CalculationExecutionId)
-	case *athena.GetCalculationExecutionStatusRequest:
-		return calculation(in.CalculationExecutionId)
-	case *athena.StopCalculationExecutionRequest:
-		return calculation(in.CalculationExecutionId)
+	switch of := athena.SubjectOf(in); {
+	case of.Calculation != nil:
+		return slog.String("calculation", *of.Calculation)
+	case of.Session != nil:
+		return slog.String("session", *of.Session)
+	case of.WorkGroup != nil:
+		return slog.String("workgroup", *of.WorkGroup)
 	}
 	return slog.Attr{}
 }

@@ -58,11 +58,11 @@ func newHouse(t testing.TB, path string) *house {
 	if err := m.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	verifier := awsjson.NewVerifier(SigningName, func(id string) (string, error) {
+	verifier := awsjson.NewVerifier(SigningName, func(id string) (awsjson.Key, error) {
 		if id != testKey {
-			return "", awsjson.ErrUnknownKey
+			return awsjson.Key{}, awsjson.ErrUnknownKey
 		}
-		return testSecret, nil
+		return awsjson.Key{Secret: testSecret, For: awsjson.Principal{Kind: awsjson.PrincipalRoot}}, nil
 	}, nil)
 	h.service = New(m, Config{Verifier: verifier, PageKey: []byte("page key"), Log: log})
 	h.service.Register(h.mux)

@@ -13,30 +13,13 @@ var errNotYours = &awsjson.Error{Type: "AccessDeniedException", Status: http.Sta
 
 // permit keeps the code of a session, which has a key of its own, from the
 // sessions of others: what they print, and whether they live.
-func (s *Service) permit(c awsjson.Caller, in any) error {
-	if s.inside == nil {
+func permit(c awsjson.Caller, in any) error {
+	if c.Principal.Kind != awsjson.PrincipalSession {
 		return nil
 	}
-	own := s.inside(c.AccessKeyID)
-	if own == "" {
-		return nil
-	}
-	var named *string
-	switch in := in.(type) {
-	case *athena.GetSessionRequest:
-		named = in.SessionId
-	case *athena.GetSessionStatusRequest:
-		named = in.SessionId
-	case *athena.ListCalculationExecutionsRequest:
-		named = in.SessionId
-	case *athena.ListExecutorsRequest:
-		named = in.SessionId
-	case *athena.StartCalculationExecutionRequest:
-		named = in.SessionId
-	case *athena.TerminateSessionRequest:
-		named = in.SessionId
-	}
-	if value(named) != own {
+	// A call may name a session and something else, which may be another's.
+	of := athena.SubjectOf(in)
+	if value(of.Session) != c.Principal.Name || of.Calculation != nil || of.Notebook != nil {
 		return errNotYours
 	}
 	return nil

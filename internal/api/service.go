@@ -23,7 +23,6 @@ const SigningName = "athena"
 type Service struct {
 	manager  *session.Manager
 	verifier *awsjson.Verifier
-	inside   func(accessKeyID string) string
 	pageKey  []byte
 	admit    func(awsjson.Caller) error
 	begin    func(context.Context, awsjson.Caller)
@@ -37,8 +36,6 @@ type Config struct {
 	Verifier *awsjson.Verifier
 	// PageKey is the secret that page tokens are signed with: tokens live as long as it does.
 	PageKey []byte
-	// SessionOf is the session whose code has a key; empty for everybody else's. It may be nil.
-	SessionOf func(accessKeyID string) string
 	// Rate is how many calls a second each key may make; 0: any number.
 	Rate int
 	// Begin is told of every request that is carried out, before it is; nil: nobody is.
@@ -51,7 +48,7 @@ type Config struct {
 // New makes a Service.
 func New(m *session.Manager, cfg Config) *Service {
 	s := &Service{
-		manager: m, verifier: cfg.Verifier, inside: cfg.SessionOf, pageKey: cfg.PageKey, begin: cfg.Begin, observe: cfg.Observe, log: cfg.Log,
+		manager: m, verifier: cfg.Verifier, pageKey: cfg.PageKey, begin: cfg.Begin, observe: cfg.Observe, log: cfg.Log,
 		streams: streams{byKey: map[string]int{}},
 	}
 	if cfg.Rate > 0 {
@@ -70,7 +67,7 @@ func (s *Service) Register(mux *http.ServeMux) {
 		ErrorOf:      errorOf,
 		Admit:        s.admit,
 		Begin:        s.begin,
-		Permit:       s.permit,
+		Permit:       permit,
 		About:        about,
 		Observe:      s.observe,
 		Log:          s.log,

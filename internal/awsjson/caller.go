@@ -14,6 +14,7 @@ const requestIDHeader = "x-amzn-RequestId"
 // A Caller is who made a request that has been verified, and which one.
 type Caller struct {
 	AccessKeyID string
+	Principal   Principal // whom the key speaks for
 	Region      string // of the signature's scope; any is accepted
 	RequestID   string // a UUID, ours; the answer carries it
 	// InvocationID is the same for every attempt that an SDK makes at one

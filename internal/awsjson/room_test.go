@@ -18,11 +18,11 @@ import (
 func newCrowd(t *testing.T) *service {
 	t.Helper()
 	return newService(t, func(c *awsjson.Config) {
-		c.Verifier = awsjson.NewVerifier("athena", func(id string) (string, error) {
+		c.Verifier = awsjson.NewVerifier("athena", func(id string) (awsjson.Key, error) {
 			if id == "NOBODY" {
-				return "", awsjson.ErrUnknownKey
+				return awsjson.Key{}, awsjson.ErrUnknownKey
 			}
-			return secret, nil
+			return awsjson.Key{Secret: secret}, nil
 		}, func() time.Time { return now })
 		c.Admit = func(c awsjson.Caller) error {
 			if c.AccessKeyID == "PANICS" {

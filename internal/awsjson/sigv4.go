@@ -24,9 +24,9 @@ const (
 	maxDerivedKeys = 1024
 )
 
-// KeyLookup returns the secret of an access key; ErrUnknownKey where there is
+// KeyLookup returns what is known of an access key; ErrUnknownKey where there is
 // none, another *Error where there is one that must not be used here.
-type KeyLookup func(accessKeyID string) (secret string, err error)
+type KeyLookup func(accessKeyID string) (Key, error)
 
 // ErrUnknownKey refuses a request that names a key that is none.
 var ErrUnknownKey = &Error{Type: "UnrecognizedClientException", Status: http.StatusBadRequest,
@@ -86,11 +86,12 @@ func (v *Verifier) claim(r *http.Request) (*claim, string, error) {
 	if err := v.checkScope(c); err != nil {
 		return nil, "", err
 	}
-	secret, err := v.keys(c.accessKeyID)
+	key, err := v.keys(c.accessKeyID)
 	if err != nil {
 		return nil, "", err
 	}
-	return c, secret, nil
+	c.principal = key.For
+	return c, key.Secret, nil
 }
 
 // checkAhead checks the signature before the body is there, if the client says

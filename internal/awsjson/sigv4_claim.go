@@ -23,6 +23,7 @@ type claim struct {
 	signedHeaders                                  []string      // lower case, ascending
 	signature                                      []byte
 	query                                          []parameter // in the order sent
+	principal                                      Principal   // whom the key speaks for
 }
 
 func (c *claim) scope() string {
@@ -31,7 +32,7 @@ func (c *claim) scope() string {
 
 // caller is who the claim, once verified, says has made the request.
 func (c *claim) caller(r *http.Request, requestID string) Caller {
-	return Caller{AccessKeyID: c.accessKeyID, Region: c.region, RequestID: requestID, InvocationID: invocationID(r.Header)}
+	return Caller{AccessKeyID: c.accessKeyID, Principal: c.principal, Region: c.region, RequestID: requestID, InvocationID: invocationID(r.Header)}
 }
 
 // single are the headers that would leave room for doubt if they came twice.

@@ -24,11 +24,11 @@ const (
 
 var now = time.Date(2026, 11, 22, 10, 30, 0, 0, time.UTC)
 
-func keys(id string) (string, error) {
+func keys(id string) (awsjson.Key, error) {
 	if id != keyID {
-		return "", awsjson.ErrUnknownKey
+		return awsjson.Key{}, awsjson.ErrUnknownKey
 	}
-	return secret, nil
+	return awsjson.Key{Secret: secret, For: awsjson.Principal{Kind: awsjson.PrincipalRole, Name: "arn:aws:iam::0:role/r"}}, nil
 }
 
 func newVerifier() *awsjson.Verifier {
@@ -285,7 +285,7 @@ func TestVerifyRefusesPresigned(t *testing.T) {
 
 func TestVerifyDoesNotTakeOneKeysSignatureForAnothers(t *testing.T) {
 	t.Parallel()
-	v := awsjson.NewVerifier("athena", func(id string) (string, error) { return "secret of " + id, nil }, func() time.Time { return now })
+	v := awsjson.NewVerifier("athena", func(id string) (awsjson.Key, error) { return awsjson.Key{Secret: "secret of " + id}, nil }, func() time.Time { return now })
 	for range 2 { // the second time the signing key comes from the cache
 		r := newRequest("POST", "/", body)
 		signing{id: "A", secret: "secret of A", service: "athena", region: "r", at: now}.sign(r, body)

@@ -102,13 +102,13 @@ func (r Roles) refuse(arn string) error {
 		"ExecutionRole %s is not configured on this server; its operator names the roles that are with serve --roles.", arn)
 }
 
-// Secret finds the secret of a role's key, which is good for the API; the pair
-// of its sessions is not.
-func (r Roles) Secret(accessKeyID string) (string, bool) {
-	for _, x := range r {
+// Secret finds the role that a key is of, and the key's secret. It is good for
+// the API; the pair of the role's sessions is not.
+func (r Roles) Secret(accessKeyID string) (arn, secret string, ok bool) {
+	for arn, x := range r {
 		if x.AccessKeyID == accessKeyID {
-			return x.Secret, true
+			return arn, x.Secret, true
 		}
 	}
-	return "", false
+	return "", "", false
 }

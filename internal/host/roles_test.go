@@ -33,11 +33,11 @@ func TestRolesAreReadWithTheStoresDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if secret, ok := got.Secret("B"); secret != "T" || !ok {
-		t.Errorf("secret %q, %v", secret, ok)
+	if arn, secret, ok := got.Secret("B"); arn != "arn:aws:iam::1:role/x" || secret != "T" || !ok {
+		t.Errorf("secret %q of %q, %v", secret, arn, ok)
 	}
 	for _, id := range []string{"K", "C"} {
-		if _, ok := got.Secret(id); ok {
+		if _, _, ok := got.Secret(id); ok {
 			t.Errorf("%s, which is no role's key, has a secret", id)
 		}
 	}

@@ -170,7 +170,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 	verifier := awsjson.NewVerifier(api.SigningName, s.callers(keys), time.Now)
 	mux := http.NewServeMux()
 	api.New(s.manager, api.Config{
-		Verifier: verifier, SessionOf: credentials.SessionOf, PageKey: keys.Derive("page tokens"), Rate: cfg.APIRate,
+		Verifier: verifier, PageKey: keys.Derive("page tokens"), Rate: cfg.APIRate,
 		Begin: begin, Observe: s.metrics.Answered, Log: log,
 	}).Register(mux)
 	s.registerHealth(mux)
@@ -181,17 +181,22 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 // callers finds the keys that sign calls of the API; that of a session ends
 // with it, and those of sessions for an external store are never found.
 func (s *Server) callers(keys *credentials.Keyring) awsjson.KeyLookup {
-	return func(id string) (string, error) {
+	return func(id string) (awsjson.Key, error) {
+		root := awsjson.Principal{Kind: awsjson.PrincipalRoot}
 		if s.cfg.Results != "" && id == s.cfg.External.AccessKeyID {
-			return s.cfg.External.Secret, nil
+			return awsjson.Key{Secret: s.cfg.External.Secret, For: root}, nil
 		}
-		if secret, ok := s.cfg.Roles.Secret(id); ok {
-			return secret, nil
+		if arn, secret, ok := s.cfg.Roles.Secret(id); ok {
+			return awsjson.Key{Secret: secret, For: awsjson.Principal{Kind: awsjson.PrincipalRole, Name: arn}}, nil
 		}
-		if k, ok := keys.Lookup(id); ok && (k.SessionID == "" || s.manager.Owns(k.SessionID)) {
-			return k.Secret, nil
+		k, ok := keys.Lookup(id)
+		switch {
+		case ok && k.SessionID == "":
+			return awsjson.Key{Secret: k.Secret, For: root}, nil
+		case ok && s.manager.Owns(k.SessionID):
+			return awsjson.Key{Secret: k.Secret, For: awsjson.Principal{Kind: awsjson.PrincipalSession, Name: k.SessionID}}, nil
 		}
-		return "", awsjson.ErrUnknownKey
+		return awsjson.Key{}, awsjson.ErrUnknownKey
 	}
 }
 

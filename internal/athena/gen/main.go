@@ -46,6 +46,7 @@ func generate(text []byte) (map[string][]byte, error) {
 		"errors_gen.go":      writeErrors,
 		"constraints_gen.go": writeConstraints,
 		"operations_gen.go":  writeOperations,
+		"subjects_gen.go":    writeSubjects,
 	} {
 		var s source
 		if err := write(m, &s); err != nil {

@@ -1,0 +1,33 @@
+package awsjson
+
+// A PrincipalKind is one of the kinds of callers.
+type PrincipalKind string
+
+const (
+	// PrincipalRoot may do everything.
+	PrincipalRoot PrincipalKind = "root"
+	// PrincipalRole is an execution role of the operator's; Name is its ARN.
+	PrincipalRole PrincipalKind = "role"
+	// PrincipalSession is the code of a session; Name is the session's id.
+	PrincipalSession PrincipalKind = "session"
+)
+
+// A Principal is whom an access key speaks for.
+type Principal struct {
+	Kind PrincipalKind
+	Name string // empty of root
+}
+
+// String is how a log line names it.
+func (p Principal) String() string {
+	if p.Name == "" {
+		return string(p.Kind)
+	}
+	return string(p.Kind) + " " + p.Name
+}
+
+// A Key is what is known of an access key.
+type Key struct {
+	Secret string
+	For    Principal
+}
