@@ -146,7 +146,7 @@ func TestVerifyAcceptsWhatTheSDKSigns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if caller.AccessKeyID != keyID || caller.Region != "eu-central-1" || len(caller.RequestID) != 36 {
+			if caller.AccessKeyID != keyID || caller.Principal.Kind != awsjson.PrincipalRole || caller.Region != "eu-central-1" || len(caller.RequestID) != 36 {
 				t.Errorf("caller is %+v", caller)
 			}
 		})
