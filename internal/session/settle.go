@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -13,92 +12,66 @@ import (
 // of its own.
 const deliverySoon = 200 * time.Millisecond
 
-// ending is how a calculation ended, and what there is to deliver of it.
-type ending struct {
-	state   ergane.CalculationState
-	reason  string
-	started time.Time // zero: it never ran
-	ended   time.Time
-	stdout  ergane.Range
-	stderr  ergane.Range
-	outputs int64
-	// unread says why none of this could be read from the spool, where that may pass.
-	unread error
-}
-
-// empty reports whether there is nothing to deliver but empty objects.
-func (e ending) empty() bool {
-	return e.unread == nil && e.stdout.Len() == 0 && e.stderr.Len() == 0 && e.outputs == 0
-}
-
-func endingOf(o ergane.Outcome) ending {
-	e := ending{state: o.State, started: o.StartedAt, ended: o.EndedAt, stdout: o.Stdout, stderr: o.Stderr, outputs: o.Outputs}
-	switch {
-	case o.Unrecorded != "":
-		e.state, e.reason = ergane.CalculationFailed, "the kernel could not record the outcome: "+o.Unrecorded
-	case e.state == ergane.CalculationFailed:
-		e.reason = o.Reason()
-	}
-	return e
-}
-
 // settle stores the objects of a calculation that has ended, then makes its
 // end and its session's move one commit.
 func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, move func(time.Time) ergane.SessionMove) {
-	var spool Spool
-	meter, begun := r.m.cfg.Meter, time.Now()
-	shown := r.showDelivery(ctx, c, e)
-	err := e.unread
-	if !e.empty() && err == nil {
+	spool, undelivered := r.deliverEnd(ctx, c, e)
+	if spool != nil {
+		defer spool.Close()
+	}
+	if ctx.Err() != nil {
+		return // the server stops; the next one delivers
+	}
+	if undelivered != nil {
+		r.log.Error("calculation not delivered", "calculation", c.ID, "error", undelivered)
+	}
+	mv, broken := decide(c, e, undelivered, r.m.cfg.MaxOutput, time.Now())
+	mv.DpuMillis = r.dpuMillis(ctx, e)
+	if broken != (breach{}) {
+		r.m.cfg.Meter.Count(CountLimits, broken.limit)
+	}
+	if !r.commitEnd(ctx, c, mv, move) { // until the end is recorded, the next server may have to deliver again
+		return
+	}
+	if undelivered == nil && spool != nil {
+		r.release(ctx, spool, e)
+	}
+	if !e.started.IsZero() {
+		r.removeDelivered()
+	}
+	if mv.Owed == nil {
+		r.delivered = append(r.delivered, c.ID)
+	}
+}
+
+// deliverEnd stores the objects of a calculation that has ended. The spool, if
+// it was needed, is the caller's to close.
+func (r *runner) deliverEnd(ctx context.Context, c ergane.Calculation, e ending) (spool Spool, err error) {
+	if e.unread != nil {
+		return nil, e.unread
+	}
+	begun := time.Now()
+	defer r.showDelivery(ctx, c, e)()
+	if !e.empty() {
 		err = r.patiently(ctx, "open the spool", func() (err error) {
 			spool, err = r.m.host.Spool(r.id)
 			return err
 		})
 	}
-	if spool != nil {
-		defer spool.Close()
-	}
 	if err == nil {
 		err = r.deliver(ctx, spool, c, e)
 	}
-	shown()
 	if err == nil {
-		meter.Took(StepDeliver, time.Since(begun))
+		r.m.cfg.Meter.Took(StepDeliver, time.Since(begun))
 	}
-	if ctx.Err() != nil {
-		return // the server stops; the next one delivers
-	}
-	record := ergane.Ending{At: time.Now(), Reason: e.reason, Result: ergane.ResultAt(c.WorkingDirectory), DpuMillis: r.dpuMillis(ctx, e)}
-	if err != nil {
-		r.log.Error("calculation not delivered", "calculation", c.ID, "error", err)
-		e.state = ergane.CalculationFailed
-		record.Result = nil
-		record.Reason = "the output could not be stored: " + err.Error()
-		if !errors.Is(err, ErrSpool) {
-			record.Owed = &ergane.Owed{Stdout: e.stdout, Stderr: e.stderr, Outputs: e.outputs, Unread: e.unread != nil}
-		}
-		if e.reason != "" {
-			record.Reason += "; the calculation had ended with: " + e.reason
-		}
-	}
-	if stream := r.tooLong(e); stream != "" && e.state == ergane.CalculationCompleted {
-		broken := overLimit(stream, r.m.cfg.MaxOutput)
-		e.state, record.Reason = ergane.CalculationFailed, broken.sentence
-		meter.Count(CountLimits, broken.limit)
-	}
-	var mv ergane.CalculationMove
-	switch e.state {
-	case ergane.CalculationCompleted:
-		mv = ergane.CalculationCompletes(c.ID, record)
-	case ergane.CalculationCanceled:
-		mv = ergane.CalculationCancels(c.ID, record)
-	default:
-		mv = ergane.CalculationFails(c.ID, record)
-	}
-	mv.StartedAt = e.started
-	mv.Reason = clip(mv.Reason)
-	settled := false
-	r.persist(ctx, "settle calculation "+c.ID, func() error {
+	return spool, err
+}
+
+// commitEnd makes a calculation's end and its session's move one commit; false
+// where that cannot be done any more.
+func (r *runner) commitEnd(ctx context.Context, c ergane.Calculation, mv ergane.CalculationMove, move func(time.Time) ergane.SessionMove) bool {
+	meter := r.m.cfg.Meter
+	return r.persist(ctx, "settle calculation "+c.ID, func() error {
 		s := move(mv.At)
 		s.Reason = clip(s.Reason)
 		begun := time.Now()
@@ -106,12 +79,11 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 		if err != nil {
 			return err
 		}
-		settled = true
 		if moved {
 			meter.Took(StepSettle, time.Since(begun))
 			meter.Took(StepWhole, max(0, time.Since(c.Status.SubmittedAt)))
 			meter.Count(CountCalculations, string(got.Status.State))
-			if record.Owed != nil {
+			if mv.Owed != nil {
 				meter.Count(CountDebts, debtOwed)
 			}
 		}
@@ -119,18 +91,6 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 		r.log.Info("calculation settled", "calculation", c.ID, "state", got.Status.State, "session_state", now.Status.State, "moved", moved)
 		return nil
 	})
-	if !settled { // until the end is recorded, the next server may have to deliver again
-		return
-	}
-	if err == nil && spool != nil {
-		r.release(ctx, spool, e)
-	}
-	if !e.started.IsZero() {
-		r.removeDelivered()
-	}
-	if record.Owed == nil {
-		r.delivered = append(r.delivered, c.ID)
-	}
 }
 
 // removeDelivered removes the files of the calculations before the present
@@ -169,18 +129,6 @@ func (r *runner) showDelivery(ctx context.Context, c ergane.Calculation, e endin
 		cancel()
 		showing.Wait()
 	}
-}
-
-// tooLong names a stream that is longer than what is delivered of it. Code
-// that prints is stopped at the limit, but a file grows without printing, too,
-// faster than anybody watches.
-func (r *runner) tooLong(e ending) string {
-	for stream, rg := range map[string]ergane.Range{"stdout": e.stdout, "stderr": e.stderr} {
-		if rg.Len() > r.m.cfg.MaxOutput {
-			return stream
-		}
-	}
-	return ""
 }
 
 // release gives the disk space of delivered output back together with what is
