@@ -7,7 +7,7 @@ import "fmt"
 const DefaultDpus = 20
 
 // Limits bound what may be live at once; 0 is no limit. A session on its way
-// out takes no place any more, but its memory until it has ended.
+// out counts only toward memory, until it has ended.
 type Limits struct {
 	Sessions          int   // of the server
 	WorkGroupSessions int   // of each workgroup

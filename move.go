@@ -54,9 +54,9 @@ var ExecutorEdges = []Edge[ExecutorState]{
 	{ExecutorCreating, ExecutorCreated, "the session's kernel was started and answers; Spark does not yet"},
 	{ExecutorCreated, ExecutorRegistered, "Spark is up, and the session IDLE"},
 	{ExecutorCreating, ExecutorRegistered, "it passed CREATED between two observations"},
-	{ExecutorCreating, ExecutorTerminating, "its session is on its way out"},
-	{ExecutorCreated, ExecutorTerminating, "its session is on its way out"},
-	{ExecutorRegistered, ExecutorTerminating, "its session is on its way out"},
+	{ExecutorCreating, ExecutorTerminating, "its session is terminating"},
+	{ExecutorCreated, ExecutorTerminating, "its session is terminating"},
+	{ExecutorRegistered, ExecutorTerminating, "its session is terminating"},
 	{ExecutorCreating, ExecutorTerminated, "its session ended"},
 	{ExecutorCreated, ExecutorTerminated, "its session ended"},
 	{ExecutorRegistered, ExecutorTerminated, "the Spark driver sent it away or was stopped, or its session ended"},
@@ -64,7 +64,7 @@ var ExecutorEdges = []Edge[ExecutorState]{
 	{ExecutorCreating, ExecutorFailed, "it did not start, or its session failed"},
 	{ExecutorCreated, ExecutorFailed, "it did not register, or its session failed"},
 	{ExecutorRegistered, ExecutorFailed, "Spark lost it, the Spark driver died, or its session failed"},
-	{ExecutorTerminating, ExecutorFailed, "it was lost on its way out"},
+	{ExecutorTerminating, ExecutorFailed, "it was lost while its session was terminating"},
 }
 
 // Sources returns the states from which an edge leads to the state to.

@@ -104,7 +104,7 @@ func (c *client) send(req *http.Request, body []byte) (*http.Response, error) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusServiceUnavailable {
-		return nil, fmt.Errorf("%w: it is on its way out", errUnreachable)
+		return nil, fmt.Errorf("%w: it is shutting down", errUnreachable)
 	}
 	answer := &apiError{Type: res.Status}
 	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(answer) // the status is left where it is no JSON

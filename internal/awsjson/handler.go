@@ -253,7 +253,7 @@ func (h *Handler) fail(q *request, err error) {
 // or the server stops. If there still is a client, its SDK tries again.
 func brokenOff() *Error {
 	return &Error{Type: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
-		Message: "The request was broken off. Try again."}
+		Message: "The request was interrupted. Try again."}
 }
 
 // tell lets a request be observed and logs it; one that we failed at is an error.

@@ -21,7 +21,7 @@ func CheckProperties(asked map[string]string) (allowed map[string]string, ignore
 	for _, raw := range slices.Sorted(maps.Keys(asked)) {
 		key, value := normalise(raw), asked[raw]
 		if i := strings.IndexFunc(key, isOdd); i >= 0 {
-			return nil, nil, refused(raw, "it has a character that no property has")
+			return nil, nil, refused(raw, "its name contains an invalid character")
 		}
 		if strings.ContainsRune(value, 0) {
 			return nil, nil, refused(raw, "its value has a NUL character")

@@ -20,7 +20,7 @@ func (a *activity) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.enter() {
 			w.Header().Set("Connection", "close")
-			http.Error(w, "the server is on its way out", http.StatusServiceUnavailable)
+			http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
 			return
 		}
 		defer a.add(-1)

@@ -127,7 +127,7 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 func (x *run) started(ctx context.Context, since time.Time) bool {
 	c, _, err := x.m.moveCalculation(ctx, ergane.CalculationStarts(x.c.ID, since))
 	if err != nil {
-		x.log.Warn("cannot show that the calculation runs; trying again", "error", err)
+		x.log.Warn("cannot mark calculation RUNNING; trying again", "error", err)
 		return false
 	}
 	x.c.Status = c.Status
