@@ -15,8 +15,8 @@ const requestIDHeader = "x-amzn-RequestId"
 type Caller struct {
 	AccessKeyID string
 	Principal   Principal // whom the key speaks for
-	Region      string // of the signature's scope; any is accepted
-	RequestID   string // a UUID, ours; the answer carries it
+	Region      string    // of the signature's scope; any is accepted
+	RequestID   string    // a UUID, ours; the answer carries it
 	// InvocationID is the same for every attempt that an SDK makes at one
 	// call (header amz-sdk-invocation-id). Empty if there was none, or none of
 	// at most 128 characters out of A-Z a-z 0-9 - _ . :

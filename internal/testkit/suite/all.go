@@ -91,9 +91,14 @@ func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 		repeat := []string{"-q", "-p", "repeat", "--repeat", strconv.Itoa(n), name}
 		run, n = func(out io.Writer) ([]result, error) { return p.once(ctx, out, "", repeat) }, 1
 	default:
+		binary := filepath.Join(c.build, "again.test") // built once, and run in a process of its own each time
+		if status, err := command(ctx, c.root, nil, os.Stdout, "go", "test", "-c", "-o", binary, "./"+file); err != nil || status != 0 {
+			return status, err
+		}
 		run = func(out io.Writer) ([]result, error) {
 			events := newGoEvents(out)
-			_, err := c.boxed(ctx, events, c.testEnv(), "go", "test", "-json", "-count=1", "-run", "^"+name+"$", "./"+file)
+			_, err := c.boxed(ctx, events, c.testEnv(), "env", "-C", filepath.Join(c.root, file),
+				"go", "tool", "test2json", "-t", "-p", file, binary, "-test.v=test2json", "-test.run", "^"+name+"$")
 			return events.results(), err
 		}
 	}
