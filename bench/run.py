@@ -45,14 +45,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ergane-bench-") as tmp:
         server = Server(Path(tmp) / "data").start()
         try:
-            measure(server, 2 if short else 5, 20 if short else 200)
-            cancel(server, 2 if short else 20)
+            measure(server, 1 if short else 5, 10 if short else 200)
+            cancel(server, 1 if short else 20)
         finally:
             end(server)
         pool(Path(tmp), 1 if short else 5)
         if not short:
             catalog(Path(tmp), 5)
-        recovery(Path(tmp), 2 if short else 20)
+        recovery(Path(tmp), 1 if short else 20)
         load(Path(tmp), short)
 
 
@@ -60,7 +60,7 @@ def load(tmp: Path, short: bool) -> None:
     """The API alone: many callers at once, and lists of a server that has seen much."""
     tool = tmp / "load"
     subprocess.run(["go", "build", "-o", tool, "./bench/load"], check=True, cwd=ROOT)
-    scale(tmp, tool, 50 if short else 2000, 2 if short else 20)
+    scale(tmp, tool, 50 if short else 2000, 1 if short else 20)
     server = Server(tmp / "long").start()
     assert server.stop() == 0  # it has made the database
     calculations, sessions = ("10000", "1000") if short else ("1000000", "100000")

@@ -38,7 +38,15 @@ func (c *checkout) all(ctx context.Context, names []string) (int, error) {
 			downloads = c.one(ctx, part{name: "downloads", run: commands{c: c, steps: []step{{"downloads", []string{"make", "--no-print-directory", "downloads"}}}}}, &said)
 		})
 	}
+	var besides []*beside
 	for _, p := range wanted {
+		if whole && p.beside {
+			say(os.Stdout, p.name+", beside what follows")
+			b := &beside{}
+			besides = append(besides, b)
+			waiting.Go(func() { b.row = c.one(ctx, p, &b.said) })
+			continue
+		}
 		if p.alone && !joined {
 			waiting.Wait()
 			joined = true
@@ -54,7 +62,19 @@ func (c *checkout) all(ctx context.Context, names []string) (int, error) {
 		}
 	}
 	waiting.Wait()
+	for _, b := range besides {
+		say(os.Stdout, b.row.name)
+		fmt.Print(b.said.String())
+		say(os.Stdout, fmt.Sprintf("%s took %.0f s", b.row.name, b.row.took.Seconds()))
+		rows = append(rows, b.row)
+	}
 	return c.conclude(os.Stdout, rows)
+}
+
+// beside is a part that runs beside others, and what it says, which is shown afterwards.
+type beside struct {
+	row  row
+	said bytes.Buffer
 }
 
 // one runs a part. Its own failure is a test that failed.

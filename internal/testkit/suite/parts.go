@@ -16,6 +16,9 @@ type part struct {
 	run  runner
 	// alone is false for a part that may run while the engine is installed.
 	alone bool
+	// beside is true for a part that leaves most of the machine to others: in a
+	// whole run the next ones do not wait for it.
+	beside bool
 	// asked is true for a part that runs only by its name.
 	asked bool
 }
@@ -29,6 +32,9 @@ func (c *checkout) parts() []part {
 		{name: "unit", run: goTests{c, []string{"./..."}}, alone: true},
 		{name: "kernel", run: pytest{c: c, dir: "kernel", name: "kernel", args: []string{"-q", "-n", "3", "tests"}}, alone: true},
 		{name: "e2e", run: pytest{c: c, dir: ".", name: "e2e", args: []string{"-q", "-n", "4", "--dist", "loadfile", "e2e"}}, alone: true},
+		{name: "soak", alone: true, beside: true, run: commands{c: c, box: true, steps: []step{
+			{"soak", []string{python, "e2e/soak/run.py", "--minutes", "1", "--every", "2", "--life", "100", "--seed", "100"}},
+		}}},
 		{name: "clients", alone: true, run: commands{c: c, box: true, steps: []step{
 			{"clients", []string{python, "e2e/clients/run.py", "--only", "boto3,cli,go,pyathena"}},
 		}}},
@@ -36,9 +42,6 @@ func (c *checkout) parts() []part {
 			{"points", []string{python, "e2e/chaos/points.py", "--every", "4"}},
 			{"chaos with stand-ins", []string{python, "e2e/chaos/run.py", "--rounds", "30", "--seed", "100"}},
 			{"chaos with Spark", []string{python, "e2e/chaos/run.py", "--rounds", "5", "--kernels", "real", "--seed", "60000"}},
-		}}},
-		{name: "soak", alone: true, run: commands{c: c, box: true, steps: []step{
-			{"soak", []string{python, "e2e/soak/run.py", "--minutes", "1", "--every", "2", "--life", "100", "--seed", "100"}},
 		}}},
 		{name: "bench", alone: true, run: commands{c: c, box: true, steps: []step{
 			{"bench", []string{python, "bench/run.py", "--short"}},
