@@ -49,8 +49,13 @@ func begin(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	// The first table makes the first page; without one the mode would be forgotten.
-	_, err = p.db.ExecContext(ctx, "CREATE TABLE begun (none INTEGER); DROP TABLE begun")
+	// The first table makes the first page; without one the mode would be
+	// forgotten. In one transaction: a table that a kill had left would be in the
+	// way of the next start.
+	err = p.transact(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.ExecContext(ctx, "CREATE TABLE begun (none INTEGER); DROP TABLE begun")
+		return err
+	})
 	return errors.Join(err, p.close())
 }
 
