@@ -41,7 +41,11 @@ const byTermination = "The calculation was canceled because its session was term
 // nobody looked. It returns early only when the server stops.
 func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c ergane.Calculation) {
 	x := &run{runner: r, k: k, c: c}
-	defer r.m.figures.forget(c.ID)
+	defer func() {
+		if ctx.Err() == nil { // else it runs on, and the store is told how far it is
+			r.m.figures.forget(c.ID)
+		}
+	}()
 	r.spared = false
 	x.short, _ = k.Killed()
 	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating

@@ -304,6 +304,12 @@ func TestProgressRisesOnly(t *testing.T) {
 		h.kill()
 		h.serve()
 		shows(11, 1000, "99%")
+		before := h.figures(cid).DpuMillis
+		h.stop() // one that is not killed tells the store at once
+		if now := h.calculation(cid).Statistics; now.Progress != "99%" || now.DpuMillis < before {
+			h.Errorf("the store knows %+v, and %d DPU ms were shown", now, before)
+		}
+		h.serve()
 		h.machine.Let("end")
 		h.awaitCalculation(cid, ergane.CalculationCompleted)
 		if got := h.calculation(cid).Statistics.Progress; got != "100%" {

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ergane-dev/ergane"
@@ -137,8 +138,11 @@ func (m *Manager) through(s ergane.Session) bool {
 		return false
 	}
 	m.reapSession(s.ID)
-	if spool, err := m.host.Spool(s.ID); err == nil {
+	spool, err := m.host.Spool(s.ID)
+	if err == nil {
 		spool.Close()
+	}
+	if !errors.Is(err, ErrSpool) { // it is there, or nobody can tell now
 		return false
 	}
 	if logLocation(s) != "" && time.Since(s.Status.EndedAt) <= m.cfg.LogsFor {

@@ -130,3 +130,18 @@ func TestTerminateWaitsForNoDiskThatDoesNotAnswer(t *testing.T) {
 		h.delivered(cid, "kept\nthrough\n", "", "")
 	})
 }
+
+func TestASessionWhoseFilesCannotBeLookedForDoesNotExpire(t *testing.T) {
+	inHouse(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
+		sid := h.idle()
+		h.ends(sid, time.Second)
+		h.machine.Set(faults{Spool: syscall.EMFILE})
+		time.Sleep(3 * time.Hour)
+		h.sessionIs(sid, ergane.SessionTerminated, terminated)
+		h.machine.Set(faults{})
+		testkit.Await(h, patience, func() bool {
+			_, err := h.db.Session(h.ctx, sid)
+			return ergane.CodeOf(err) == ergane.CodeUnknown
+		})
+	})
+}
