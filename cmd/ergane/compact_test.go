@@ -1,60 +1,19 @@
 package main
 
 import (
-	"database/sql"
-	"errors"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/store"
+	"github.com/ergane-dev/ergane/internal/testkit/olddata"
 )
-
-// oldData is a data folder whose database an earlier version made, with a workgroup in it.
-func oldData(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	db, err := sql.Open("sqlite", "file:"+datadir.Database(dir)+"?_pragma=journal_mode(WAL)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("CREATE TABLE x (y TEXT); DROP TABLE x"); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.Context(), datadir.Database(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := ergane.WorkGroup{Name: "w", State: ergane.WorkGroupEnabled, CreatedAt: time.UnixMilli(1)}
-	if err := errors.Join(st.CreateWorkGroup(t.Context(), w), st.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// shrinks opens a database and reports whether it can shrink, and has what oldData put there.
-func shrinks(t *testing.T, st *store.Store) bool {
-	t.Helper()
-	can, err := st.Shrinks(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := st.WorkGroup(t.Context(), "w"); err != nil {
-		t.Error(err)
-	}
-	return can
-}
 
 func TestCompactWorksWhereNoServerRuns(t *testing.T) {
 	t.Parallel()
-	dir := oldData(t)
+	dir := olddata.Folder(t)
 	c := compactCmd{dirs{DataDir: dir, EngineDir: dir}}
 	lock, err := flock.Acquire(datadir.Lock(dir))
 	if err != nil {
@@ -80,8 +39,11 @@ func TestCompactWorksWhereNoServerRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	if !shrinks(t, st) {
-		t.Error("it does not shrink")
+	if shrinks, err := st.Shrinks(t.Context()); !shrinks || err != nil {
+		t.Errorf("it does not shrink (%v)", err)
+	}
+	if _, err := st.WorkGroup(t.Context(), "w"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/testkit/olddata"
 )
 
 func TestKeepingTimesAreDaysOrDurations(t *testing.T) {
@@ -97,7 +98,7 @@ func TestDoctorTellsOfTheDatabase(t *testing.T) {
 	if got := c.database(t.Context()); len(got) != 0 {
 		t.Errorf("where there is none: %+v", got)
 	}
-	c.DataDir = oldData(t)
+	c.DataDir = olddata.Folder(t)
 	if err := datadir.WriteJSON(datadir.ServerFile(c.DataDir), datadir.Server{Keep: "kept"}); err != nil {
 		t.Fatal(err)
 	}

@@ -2,45 +2,17 @@ package server
 
 import (
 	"bytes"
-	"database/sql"
-	"errors"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ergane-dev/ergane"
-	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/store"
+	"github.com/ergane-dev/ergane/internal/testkit/olddata"
 )
 
-// oldData is a data folder whose database an earlier version made, with a workgroup in it.
-func oldData(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	db, err := sql.Open("sqlite", "file:"+datadir.Database(dir)+"?_pragma=journal_mode(WAL)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("CREATE TABLE x (y TEXT); DROP TABLE x"); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.Context(), datadir.Database(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := ergane.WorkGroup{Name: "w", State: ergane.WorkGroupEnabled, CreatedAt: time.UnixMilli(1)}
-	if err := errors.Join(st.CreateWorkGroup(t.Context(), w), st.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// shrinks opens a database and reports whether it can shrink, and has what oldData put there.
+// shrinks opens a database and reports whether it can shrink, and has what olddata put there.
 func shrinks(t *testing.T, st *store.Store) bool {
 	t.Helper()
 	can, err := st.Shrinks(t.Context())
@@ -55,7 +27,7 @@ func shrinks(t *testing.T, st *store.Store) bool {
 
 func TestServeWritesAnOldDatabaseAnewOnce(t *testing.T) {
 	t.Parallel()
-	dir := oldData(t)
+	dir := olddata.Folder(t)
 	for _, want := range []bool{true, false} {
 		var said bytes.Buffer
 		st, err := openStore(t.Context(), dir, slog.New(slog.NewTextHandler(&said, nil)))

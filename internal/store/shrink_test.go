@@ -234,13 +234,13 @@ func TestACompactionTellsHowFarItIs(t *testing.T) {
 func TestRoomIsLookedForBeforeItIsTaken(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
+	if err := os.WriteFile(path, make([]byte, 4096), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(path, 1<<40); err != nil { // a hole
-		t.Skip(err)
+	if err := store.RoomFor(path, 1); err != nil {
+		t.Error(err)
 	}
-	if err := store.RoomFor(path, 1<<20); err == nil || !strings.Contains(err.Error(), "are free") {
+	if err := store.RoomFor(path, 1<<48); err == nil || !strings.Contains(err.Error(), "are free") {
 		t.Error(err)
 	}
 }
