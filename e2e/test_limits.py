@@ -147,18 +147,20 @@ def test_disk_that_hides_counts_too(bounded: Server) -> None:
 
 
 @pytest.mark.parametrize("bounded", [("--max-disk", "50m")], indirect=True)
-def test_a_session_that_writes_on_while_it_is_idle_is_ended_with_the_reason(bounded: Server) -> None:
+def test_a_session_that_writes_on_while_it_is_idle_is_ended_with_the_reason(bounded: Server, common: Path) -> None:
     athena = Athena(bounded)
     sid, other = athena.session(), athena.session()
-    code = """
-import threading, time
+    go = common / "go"
+    code = f"""
+import os, threading, time
 def fill():
-    time.sleep(2)  # until the calculation has ended
+    while not os.path.exists({str(go)!r}): time.sleep(0.05)
     with open("large", "wb") as f:
         f.write(b"x" * (60 << 20))
 threading.Thread(target=fill).start()
 """
     assert athena.run(sid, code).state == "COMPLETED"
+    go.touch()
     status = athena.await_session(sid, leave="IDLE TERMINATING")
     assert status["State"] == "TERMINATED"
     why = "its folder came to hold more than 52428800 bytes while no calculation ran"

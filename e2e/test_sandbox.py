@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Athena, Server, boxed, common_folder, end, wait_for
+from conftest import Athena, Server, boxed, common_folder, end
 from faults import alive, await_nothing_left, folder, kernel_pid, shim_pid, store_pid
 from test_commands import ergane
 
@@ -223,71 +220,6 @@ def test_a_sandbox_that_is_off_is_off_and_doctor_says_so(tmp_path: Path) -> None
     assert [f["ok"] for f in found if f["name"] == "sandbox"] == [False]
     found = json.loads(ergane("doctor", "--json", home=tmp_path).stdout)
     assert {f["name"] for f in found} >= {"sandbox: user", "sandbox: mounts", "sandbox: Landlock"}
-
-
-def readiness(server: Server) -> dict[str, Any]:
-    """What /readyz says of the sandbox, once it says that sessions can start."""
-
-    def look() -> dict[str, Any] | None:
-        try:
-            with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/readyz") as answer:
-                return json.load(answer)["sandbox"]
-        except urllib.error.HTTPError:  # not ready yet
-            return None
-
-    return wait_for("a ready server", 600, look)
-
-
-def layer_metrics(server: Server) -> dict[str, str]:
-    with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/metrics") as answer:
-        return dict(re.findall(r'^ergane_sandbox_layer\{layer="(\w+)"\} ([01])$', answer.read().decode(), re.MULTILINE))
-
-
-def doctors_words(server: Server, home: Path, *args: str) -> dict[str, dict[str, Any]]:
-    done = ergane("doctor", "--json", "--data-dir", str(server.data_dir), *args, home=home)
-    return {f["name"]: f for f in json.loads(done.stdout)}
-
-
-def test_protection_that_is_lost_is_refused_until_less_is_accepted(tmp_path: Path) -> None:
-    assert os.geteuid() == 0, "only root has what this test takes from the server"
-    server = Server(tmp_path / "data").start()
-    assert readiness(server)["layers"]["mounts"] == "active"
-    assert layer_metrics(server)["mounts"] == "1"
-    assert server.stop() == 0
-    server.under = ["setpriv", "--bounding-set", "-sys_admin"]  # which mounts take
-    server.launch()
-    assert server.process is not None
-    assert server.process.wait(600) == 1
-    said = server.log.read_text().splitlines()[-1]
-    lost = r"sessions had layers of the sandbox that they cannot have now: user \(.+\), mounts \(.+\); mend that"
-    assert re.search(lost, said), said
-    less = re.fullmatch(r".* accept less protection with --sandbox ([a-z,]+)", said)
-    assert less, said
-    server.start("--sandbox", less[1])
-    told = readiness(server)
-    assert (told["asked"], told["less_than_could_be"]) == (less[1], True)
-    assert told["layers"]["mounts"] != "active"
-    assert layer_metrics(server)["mounts"] == "0"
-    warned = [line for line in server.log.read_text().splitlines() if "level=WARN" in line and "less protected" in line]
-    assert "mounts" in warned[-1]
-    words = doctors_words(server, tmp_path, "--sandbox", less[1])["server's sandbox"]
-    assert not words["ok"]
-    assert "mounts" in words["detail"]
-    athena = Athena(server)
-    assert athena.run(athena.session(), "print(1)").stdout == b"1\n"
-    end(server)
-    server.start("--sandbox", "auto")  # what was accepted is what is expected from then on
-    end(server)
-
-
-def test_a_layer_that_is_named_has_to_work(tmp_path: Path) -> None:
-    assert os.geteuid() == 0, "only root has what this test takes from the server"
-    server = Server(tmp_path / "data")
-    server.under = ["setpriv", "--bounding-set", "-sys_admin"]
-    server.launch("--sandbox", "landlock,mounts")
-    assert server.process is not None
-    assert server.process.wait(600) == 1
-    assert "--sandbox landlock,mounts: here sessions cannot have mounts (" in server.log.read_text().splitlines()[-1]
 
 
 def test_a_kernel_dies_with_its_shim(athena: Athena, shared_server: Server) -> None:
