@@ -12,8 +12,8 @@ type Code string
 const (
 	// CodeInvalid: the request cannot be carried out as it stands, whoever repeats it.
 	CodeInvalid Code = "invalid"
-	// CodeUnknown: there is nothing of that name or id.
-	CodeUnknown Code = "unknown"
+	// CodeNotFound: there is nothing of that name or id.
+	CodeNotFound Code = "not_found"
 	// CodeState: the thing exists but its present state refuses the request.
 	CodeState Code = "state"
 	// CodeMismatch: an idempotency token was used before, with other parameters.
@@ -67,7 +67,7 @@ func CodeOf(err error) Code {
 // (docs/compatibility.md gives the evidence for each).
 
 // ErrWorkGroupNotFound is the answer to an unknown workgroup.
-func ErrWorkGroupNotFound() error { return Errorf(CodeUnknown, "WorkGroup is not found.") }
+func ErrWorkGroupNotFound() error { return Errorf(CodeNotFound, "WorkGroup is not found.") }
 
 // ErrWorkGroupDisabled refuses work for a workgroup that is DISABLED.
 func ErrWorkGroupDisabled(name string) error {
@@ -77,12 +77,12 @@ func ErrWorkGroupDisabled(name string) error {
 // ErrSessionNotFound is the answer to an unknown session id. PyAthena takes
 // exactly InvalidRequestException as "not found".
 func ErrSessionNotFound(id string) error {
-	return Errorf(CodeUnknown, "Session %s was not found", id)
+	return Errorf(CodeNotFound, "Session %s was not found", id)
 }
 
 // ErrCalculationNotFound is the answer to an unknown calculation id.
 func ErrCalculationNotFound(id string) error {
-	return Errorf(CodeUnknown, "Calculation %s was not found", id)
+	return Errorf(CodeNotFound, "Calculation %s was not found", id)
 }
 
 // ErrSessionState refuses a calculation of a session that is not IDLE.

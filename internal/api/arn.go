@@ -39,7 +39,7 @@ func resourceNotFound(arn string) error {
 
 // absent turns the answer to an unknown name or id into that to an unknown resource.
 func absent(arn string, err error) error {
-	if ergane.CodeOf(err) == ergane.CodeUnknown {
+	if ergane.CodeOf(err) == ergane.CodeNotFound {
 		return resourceNotFound(arn)
 	}
 	return err

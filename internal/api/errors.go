@@ -12,7 +12,7 @@ import (
 // athenaErrorCodes are the AthenaErrorCode members of the InvalidRequestExceptions.
 var athenaErrorCodes = map[ergane.Code]string{
 	ergane.CodeInvalid:  "INVALID_INPUT",
-	ergane.CodeUnknown:  "INVALID_INPUT", // not ResourceNotFoundException: PyAthena takes exactly this as "not found"
+	ergane.CodeNotFound:  "INVALID_INPUT", // not ResourceNotFoundException: PyAthena takes exactly this as "not found"
 	ergane.CodeState:    "INVALID_INPUT",
 	ergane.CodeMismatch: "IDEMPOTENT_PARAMETER_MISMATCH",
 }
@@ -28,7 +28,7 @@ func errorOf(err error) *awsjson.Error {
 		return awsjson.InternalError()
 	}
 	switch e.Code {
-	case ergane.CodeInvalid, ergane.CodeUnknown, ergane.CodeState, ergane.CodeMismatch:
+	case ergane.CodeInvalid, ergane.CodeNotFound, ergane.CodeState, ergane.CodeMismatch:
 		code := athenaErrorCodes[e.Code]
 		w := athena.InvalidRequestException{AthenaErrorCode: &code, Message: &e.Message}.Wire()
 		w.Members["ErrorCode"] = code // AWS repeats it

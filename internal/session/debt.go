@@ -60,7 +60,7 @@ func (m *Manager) pay(ctx context.Context, d ergane.Debt) error {
 		return err
 	}
 	err = m.store.SetResult(ctx, d.ID, *ergane.ResultAt(d.WorkingDirectory))
-	if err != nil && ergane.CodeOf(err) != ergane.CodeUnknown { // else it went with its workgroup
+	if err != nil && ergane.CodeOf(err) != ergane.CodeNotFound { // else it went with its workgroup
 		log.Warn("cannot record that a debt is paid; trying again", "error", err)
 		return err
 	}
@@ -81,7 +81,7 @@ func (m *Manager) writeOff(ctx context.Context, d ergane.Debt, kind, why string)
 	why = "; the server has given it up, because " + why
 	reason := shorten(d.Status.Reason, maxReason-len([]rune(why))) + why
 	err := m.store.WriteOff(ctx, d.ID, clip(reason))
-	if err != nil && ergane.CodeOf(err) != ergane.CodeUnknown {
+	if err != nil && ergane.CodeOf(err) != ergane.CodeNotFound {
 		m.log.Warn("cannot write off a debt; trying again", "session", d.SessionID, "calculation", d.ID, "error", err)
 		return err
 	}

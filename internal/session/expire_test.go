@@ -26,7 +26,7 @@ func (h *house) over() ergane.Calculation {
 func (h *house) there(sid string) bool {
 	h.Helper()
 	_, err := h.db.Session(h.ctx, sid)
-	if err != nil && ergane.CodeOf(err) != ergane.CodeUnknown {
+	if err != nil && ergane.CodeOf(err) != ergane.CodeNotFound {
 		h.Fatal(err)
 	}
 	return err == nil

@@ -206,16 +206,16 @@ func TestUnknownIDsAreRefusedByName(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		const id = "019a0000-0000-7000-8000-000000000000"
 		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: id, Code: "print x"})
-		h.fails(err, ergane.CodeUnknown, "Session "+id+" was not found")
+		h.fails(err, ergane.CodeNotFound, "Session "+id+" was not found")
 		_, err = h.m.TerminateSession(h.ctx, id)
-		h.fails(err, ergane.CodeUnknown, "Session "+id+" was not found")
+		h.fails(err, ergane.CodeNotFound, "Session "+id+" was not found")
 		_, err = h.m.StopCalculation(h.ctx, id)
-		h.fails(err, ergane.CodeUnknown, "Calculation "+id+" was not found")
+		h.fails(err, ergane.CodeNotFound, "Calculation "+id+" was not found")
 		_, err = h.m.Session(h.ctx, key, id)
-		h.fails(err, ergane.CodeUnknown, "Session "+id+" was not found")
+		h.fails(err, ergane.CodeNotFound, "Session "+id+" was not found")
 		_, err = h.m.Executors(h.ctx, id, "", ergane.Page{Limit: 1})
-		h.fails(err, ergane.CodeUnknown, "Session "+id+" was not found")
+		h.fails(err, ergane.CodeNotFound, "Session "+id+" was not found")
 		_, err = h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "nowhere"})
-		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
+		h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 	})
 }

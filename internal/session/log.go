@@ -113,7 +113,7 @@ func (m *Manager) dueLogs() []due {
 // Config.LogsFor, whether it could be stored or not.
 func (m *Manager) payLog(ctx context.Context, id string) error {
 	s, err := m.store.Session(ctx, id)
-	gone := ergane.CodeOf(err) == ergane.CodeUnknown || err == nil && time.Since(s.Status.EndedAt) > m.cfg.LogsFor
+	gone := ergane.CodeOf(err) == ergane.CodeNotFound || err == nil && time.Since(s.Status.EndedAt) > m.cfg.LogsFor
 	if err == nil && !gone {
 		err = m.storeLog(ctx, s)
 	}

@@ -171,7 +171,7 @@ func (p *pool) findOut(c claim) {
 		if err == nil {
 			p.m.own(c.id, c.k, false)
 		}
-		if err == nil || ergane.CodeOf(err) == ergane.CodeUnknown {
+		if err == nil || ergane.CodeOf(err) == ergane.CodeNotFound {
 			p.settle(c, err == nil, nil)
 			return
 		}
@@ -243,7 +243,7 @@ func (p *pool) recover(ctx context.Context) {
 		if !ok || p.m.runner(id) != nil {
 			continue
 		}
-		if _, err := p.m.store.Session(ctx, id); ergane.CodeOf(err) != ergane.CodeUnknown {
+		if _, err := p.m.store.Session(ctx, id); ergane.CodeOf(err) != ergane.CodeNotFound {
 			continue // it is, or was, a session's; or nobody can tell
 		}
 		w := &waiting{id: id, shape: shape, at: at}

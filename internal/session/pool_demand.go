@@ -81,7 +81,7 @@ func (p *pool) wanted(ctx context.Context) (_ []want, ok bool) {
 	for _, name := range slices.Sorted(maps.Keys(sizes)) { // in the same order each time: there may not be room for all
 		w, err := p.m.store.WorkGroup(ctx, name)
 		switch {
-		case ergane.CodeOf(err) == ergane.CodeUnknown:
+		case ergane.CodeOf(err) == ergane.CodeNotFound:
 			continue
 		case err != nil:
 			p.log.Warn("cannot tell which kernels to start ahead", "workgroup", name, "error", err)

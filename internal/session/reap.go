@@ -40,7 +40,7 @@ func (m *Manager) reap(owned map[string]bool) {
 func (m *Manager) reapSession(id string) {
 	s, err := m.store.Session(m.ctx, id)
 	switch {
-	case err != nil && ergane.CodeOf(err) != ergane.CodeUnknown:
+	case err != nil && ergane.CodeOf(err) != ergane.CodeNotFound:
 		return // not being able to look is no licence to kill
 	case err == nil && !s.Status.State.Ended():
 		return // it began while we looked

@@ -83,7 +83,7 @@ func (r *runner) live(ctx context.Context, k Kernel) bool {
 	switch {
 	case ctx.Err() != nil:
 		return false
-	case ergane.CodeOf(err) == ergane.CodeUnknown:
+	case ergane.CodeOf(err) == ergane.CodeNotFound:
 		return false // it ended, and went with its workgroup
 	case err != nil:
 		r.log.Error("cannot read the session; trying again", "error", err)

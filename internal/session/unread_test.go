@@ -141,7 +141,7 @@ func TestASessionWhoseFilesCannotBeLookedForDoesNotExpire(t *testing.T) {
 		h.machine.Set(faults{})
 		testkit.Await(h, patience, func() bool {
 			_, err := h.db.Session(h.ctx, sid)
-			return ergane.CodeOf(err) == ergane.CodeUnknown
+			return ergane.CodeOf(err) == ergane.CodeNotFound
 		})
 	})
 }

@@ -17,7 +17,7 @@ func (r *runner) persist(ctx context.Context, what string, write func() error) b
 		if err == nil {
 			return true
 		}
-		if ctx.Err() != nil || ergane.CodeOf(err) == ergane.CodeUnknown {
+		if ctx.Err() != nil || ergane.CodeOf(err) == ergane.CodeNotFound {
 			return false
 		}
 		r.log.Error("cannot "+what+"; trying again", "error", err, "wait", wait)

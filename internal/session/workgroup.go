@@ -96,7 +96,7 @@ func (m *Manager) EngineVersions() []ergane.EngineVersion { return m.host.Versio
 
 func (m *Manager) makePrimary(ctx context.Context) error {
 	_, err := m.store.WorkGroup(ctx, ergane.PrimaryWorkGroup)
-	if ergane.CodeOf(err) != ergane.CodeUnknown {
+	if ergane.CodeOf(err) != ergane.CodeNotFound {
 		return err
 	}
 	err = m.CreateWorkGroup(ctx, ergane.WorkGroup{

@@ -30,9 +30,9 @@ func (h *house) workGroup(w ergane.WorkGroup) {
 func (h *house) unknown(workgroup, sid string) {
 	h.Helper()
 	_, err := h.m.WorkGroup(h.ctx, workgroup)
-	h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
+	h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 	_, err = h.db.Session(h.ctx, sid)
-	h.fails(err, ergane.CodeUnknown, "Session "+sid+" was not found")
+	h.fails(err, ergane.CodeNotFound, "Session "+sid+" was not found")
 }
 
 func TestDeletedWorkGroupTakesItsLiveSessionsAlong(t *testing.T) {
@@ -60,7 +60,7 @@ func TestDeletionGoesOnAfterTheServerWasKilled(t *testing.T) {
 		defer cancel()
 		h.must(h.m.DeleteWorkGroup(ctx, "w", true))
 		_, err := h.m.WorkGroup(h.ctx, "w")
-		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
+		h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 		h.kill()
 		h.serve()
 		for {

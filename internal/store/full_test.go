@@ -31,7 +31,7 @@ func TestAFullDiskIsReportedAndOutlived(t *testing.T) {
 	if _, err := s.WorkGroup(t.Context(), "primary"); err != nil {
 		t.Errorf("a read while full: %v", err)
 	}
-	if _, err := s.WorkGroup(t.Context(), "big"); ergane.CodeOf(err) != ergane.CodeUnknown {
+	if _, err := s.WorkGroup(t.Context(), "big"); ergane.CodeOf(err) != ergane.CodeNotFound {
 		t.Errorf("what was refused: %v", err)
 	}
 	limit(1 << 30)

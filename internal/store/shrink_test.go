@@ -45,7 +45,7 @@ func expire(t *testing.T, s *store.Store, id string) {
 		_, left, err = s.Expire(t.Context(), left, dawn.Add(time.Hour))
 		must(t, err)
 	}
-	if _, err := s.Session(t.Context(), id); ergane.CodeOf(err) != ergane.CodeUnknown {
+	if _, err := s.Session(t.Context(), id); ergane.CodeOf(err) != ergane.CodeNotFound {
 		t.Fatalf("the session is still there (%v)", err)
 	}
 }

@@ -23,7 +23,7 @@ func (s *Store) CreateWorkGroup(ctx context.Context, w ergane.WorkGroup) error {
 		return err
 	})
 	if errors.Is(err, errExists) {
-		if _, err := s.WorkGroup(ctx, w.Name); ergane.CodeOf(err) == ergane.CodeUnknown {
+		if _, err := s.WorkGroup(ctx, w.Name); ergane.CodeOf(err) == ergane.CodeNotFound {
 			return ergane.Errorf(ergane.CodeInvalid, "WorkGroup %s is being deleted; its name is free again in a moment.", w.Name)
 		}
 		return &ergane.Error{Code: ergane.CodeInvalid, Message: "WorkGroup is already created", Cause: err}

@@ -62,7 +62,7 @@ var calculations = map[string]func(*testing.T, *house){
 			h.fails(err, ergane.CodeState, said)
 			h.same("session", h.session(s.ID), s)
 			_, err = h.Calculation(h.ctx, c.ID)
-			h.fails(err, ergane.CodeUnknown, "")
+			h.fails(err, ergane.CodeNotFound, "")
 		}
 	},
 	"a refused insertion leaves the session IDLE": func(t *testing.T, h *house) {
@@ -84,14 +84,14 @@ var calculations = map[string]func(*testing.T, *house){
 		s, id := h.idle(), newID()
 		sentence := "Calculation " + id + " was not found"
 		_, err := h.Calculation(h.ctx, id)
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, err = h.CalculationCode(h.ctx, id)
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, _, err = h.MoveCalculation(h.ctx, ergane.CalculationStarts(id, dawn))
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, _, _, err = h.Settle(h.ctx, ergane.CalculationCompletes(id, ergane.Ending{At: dawn}), ergane.SessionFreed(s.ID, dawn))
-		h.fails(err, ergane.CodeUnknown, sentence)
-		h.fails(h.SetResult(h.ctx, id, ergane.CalculationResult{}), ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
+		h.fails(h.SetResult(h.ctx, id, ergane.CalculationResult{}), ergane.CodeNotFound, sentence)
 	},
 	"open calculations are those that have not ended, oldest first": func(t *testing.T, h *house) {
 		s := h.idle()

@@ -53,19 +53,19 @@ var sessions = map[string]func(*testing.T, *house){
 		sentence := "Session " + id + " was not found"
 		page := ergane.Page{Limit: 1}
 		_, err := h.Session(h.ctx, id)
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, _, err = h.MoveSession(h.ctx, ergane.SessionReady(id, dawn))
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, _, err = h.Submit(h.ctx, block(id, dawn), nil)
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, err = h.Calculations(h.ctx, id, nil, page)
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, err = h.OpenCalculations(h.ctx, id)
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, err = h.Executors(h.ctx, id, nil, page)
-		h.fails(err, ergane.CodeUnknown, sentence)
-		h.fails(h.SaveExecutors(h.ctx, []ergane.Executor{{ID: newID(), SessionID: id, State: ergane.ExecutorCreated}}), ergane.CodeUnknown, sentence)
-		h.fails(h.EndExecutors(h.ctx, id, ergane.ExecutorTerminated, dawn), ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
+		h.fails(h.SaveExecutors(h.ctx, []ergane.Executor{{ID: newID(), SessionID: id, State: ergane.ExecutorCreated}}), ergane.CodeNotFound, sentence)
+		h.fails(h.EndExecutors(h.ctx, id, ergane.ExecutorTerminated, dawn), ergane.CodeNotFound, sentence)
 	},
 	"live sessions are those that have not ended, oldest first": func(t *testing.T, h *house) {
 		w := h.workGroup("primary")

@@ -48,11 +48,11 @@ var workGroups = map[string]func(*testing.T, *house){
 	"an unknown workgroup is refused": func(t *testing.T, h *house) {
 		const sentence = "WorkGroup is not found."
 		_, err := h.WorkGroup(h.ctx, "x")
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, err = h.Sessions(h.ctx, "x", nil, ergane.Page{Limit: 1})
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: "x", Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
-		h.fails(err, ergane.CodeUnknown, sentence)
+		h.fails(err, ergane.CodeNotFound, sentence)
 	},
 	"a workgroup is updated alone, or not at all": func(t *testing.T, h *house) {
 		h.workGroup("w")
@@ -89,7 +89,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("after a change that failed", after, want)
 		_, err = h.UpdateWorkGroup(h.ctx, "x", func(*ergane.WorkGroup) error { return nil })
-		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
+		h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 	},
 	"the tags of a session are updated alone": func(t *testing.T, h *house) {
 		s := h.idle()
@@ -106,7 +106,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.same("session after a change that failed", h.session(s.ID), want)
 		id := newID()
 		h.fails(h.UpdateSessionTags(h.ctx, id, func(t []ergane.Tag) ([]ergane.Tag, error) { return t, nil }),
-			ergane.CodeUnknown, "Session "+id+" was not found")
+			ergane.CodeNotFound, "Session "+id+" was not found")
 	},
 	"a DISABLED workgroup takes nothing new, but what its tokens made is found": func(t *testing.T, h *house) {
 		token := []ergane.Token{{Scope: "s", Value: "v", Hash: "h"}}
@@ -160,13 +160,13 @@ var workGroups = map[string]func(*testing.T, *house){
 			h.Errorf("stopping %+v", stopping)
 		}
 		_, err = h.WorkGroup(h.ctx, name)
-		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
+		h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: name, Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
-		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
+		h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 		_, _, err = h.Submit(h.ctx, block(live.ID, after(time.Minute)), nil)
 		h.fails(err, ergane.CodeState, "Session is in the TERMINATING state; needs to be IDLE to accept Calculations.")
 		_, err = h.CondemnWorkGroup(h.ctx, name, true, dawn, "")
-		h.fails(err, ergane.CodeUnknown, "WorkGroup is not found.")
+		h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 		h.fails(h.CreateWorkGroup(h.ctx, ergane.WorkGroup{Name: name, State: ergane.WorkGroupEnabled, CreatedAt: dawn}), ergane.CodeInvalid, "WorkGroup "+name+" is being deleted; its name is free again in a moment.")
 		list, err := h.WorkGroups(h.ctx, ergane.Page{Limit: 100})
 		h.must(err)
@@ -190,10 +190,10 @@ var workGroups = map[string]func(*testing.T, *house){
 
 		for _, id := range []string{live.ID, ended.ID} {
 			_, err = h.Session(h.ctx, id)
-			h.fails(err, ergane.CodeUnknown, "Session "+id+" was not found")
+			h.fails(err, ergane.CodeNotFound, "Session "+id+" was not found")
 		}
 		_, err = h.CalculationCode(h.ctx, c.ID)
-		h.fails(err, ergane.CodeUnknown, "Calculation "+c.ID+" was not found")
+		h.fails(err, ergane.CodeNotFound, "Calculation "+c.ID+" was not found")
 		condemned, err = h.CondemnedWorkGroups(h.ctx)
 		h.must(err)
 		h.same("condemned afterwards", len(condemned), 0)
@@ -216,7 +216,7 @@ var workGroups = map[string]func(*testing.T, *house){
 			h.Errorf("450 calculations went in %d steps", n)
 		}
 		_, err = h.Session(h.ctx, s.ID)
-		h.fails(err, ergane.CodeUnknown, "")
+		h.fails(err, ergane.CodeNotFound, "")
 	},
 	"workgroups are listed by name, in pages": func(t *testing.T, h *house) {
 		for _, n := range []string{"b", "primary", "a", "a-1", "B", "a.1", "a_1"} {
