@@ -62,22 +62,31 @@ type CalculationResult struct {
 	Results string
 }
 
-// Owed is what a calculation, which ended without its objects, wrote: the
-// session's files still have it, and it is delivered when the result store is back.
-type Owed struct {
+// URI is the address of the object with what was printed to a stream.
+func (r CalculationResult) URI(s Stream) string {
+	if s == Stderr {
+		return r.StdErr
+	}
+	return r.StdOut
+}
+
+// Undelivered is what a calculation wrote that ended without its objects. It
+// stays in the session's files until it is delivered or discarded.
+type Undelivered struct {
 	Stdout, Stderr Range
-	Outputs        int64 // bytes of the rich outputs; -1: all there are
+	Outputs        int64 // bytes of the rich outputs, or AllOutputs
 	// Unread says that how much it is could not be read when the calculation ended.
 	Unread bool
 }
 
 // Bytes is how much that is, as far as it is known.
-func (o Owed) Bytes() int64 { return o.Stdout.Len() + o.Stderr.Len() + max(0, o.Outputs) }
+func (u Undelivered) Bytes() int64 { return u.Stdout.Len() + u.Stderr.Len() + max(0, u.Outputs) }
 
-// A Debt is a calculation whose objects are owed.
-type Debt struct {
+// A PendingDelivery is a calculation that has ended and whose objects are
+// still to be delivered.
+type PendingDelivery struct {
 	Calculation
-	Owed Owed
+	Undelivered Undelivered
 }
 
 // ResultAt is the result below a calculation's working directory.

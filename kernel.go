@@ -2,39 +2,50 @@ package ergane
 
 import (
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// An Outcome is the kernel's durable word on how a calculation ended. It comes
-// from a process that runs user code: nothing in it is believed beyond its session.
+// A Stream names one of the two files that take what a session prints.
+type Stream string
+
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
+
+// Streams are both.
+var Streams = [...]Stream{Stdout, Stderr}
+
+// An Outcome is how a calculation ended: as its kernel recorded it, or as the
+// server decided where the kernel did not. What a kernel records comes from a process
+// that runs user code: nothing in it is believed beyond its session.
 type Outcome struct {
-	State      CalculationState // COMPLETED, FAILED or CANCELED
-	ErrorName  string           // exception class, empty on COMPLETED
-	ErrorValue string           // its text, bounded
-	StartedAt  time.Time
-	EndedAt    time.Time
-	Stdout     Range // of the session's stdout spool
-	Stderr     Range // of the session's stderr spool
-	Outputs    int64 // bytes of the calculation's outputs file
-	// Unrecorded says that the kernel could not write its verdict to disk,
-	// and why; it has ended itself then.
-	Unrecorded string
+	State     CalculationState // COMPLETED, FAILED or CANCELED
+	Reason    string           // for a person: why it is FAILED or CANCELED
+	StartedAt time.Time        // zero: it never ran
+	EndedAt   time.Time
+	Stdout    Range // of the session's stdout spool
+	Stderr    Range // of the session's stderr spool
+	Outputs   int64 // bytes of the calculation's outputs file, or AllOutputs
+	// Unread is why it cannot be read now what the calculation wrote; nil if it can.
+	Unread error
 }
 
-// Reason is the error as the last line of a traceback has it, without what
-// Java appends: one line for a person. It is empty without an error.
-func (o Outcome) Reason() string {
-	value, _, _ := strings.Cut(o.ErrorValue, "\n\tat ")
-	value = strings.Join(strings.Fields(value), " ")
-	switch {
-	case o.ErrorName == "":
-		return value
-	case value == "":
-		return o.ErrorName
+// AllOutputs stands for the whole outputs file of a calculation, however long it is.
+const AllOutputs = -1
+
+// Printed is the range of a stream that the calculation printed.
+func (o Outcome) Printed(s Stream) Range {
+	if s == Stderr {
+		return o.Stderr
 	}
-	return o.ErrorName + ": " + value
+	return o.Stdout
+}
+
+// Empty reports whether the calculation is known to have written nothing.
+func (o Outcome) Empty() bool {
+	return o.Unread == nil && o.Stdout.Len() == 0 && o.Stderr.Len() == 0 && o.Outputs == 0
 }
 
 // A Range is the bytes [Start, End) of a spool file.

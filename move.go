@@ -152,8 +152,10 @@ type CalculationMove struct {
 	StartedAt time.Time // kept unless it is zero
 	DpuMillis int64     // of a terminal move; at least 1 for anything that ran
 	Progress  string    // kept unless it is not empty
-	Result    *CalculationResult
-	Owed      *Owed // of a terminal move without a result
+	// Result, of a terminal move, names objects that are durable before the move is made.
+	Result *CalculationResult
+	// Undelivered, of a terminal move without a Result, is what is delivered later.
+	Undelivered *Undelivered
 }
 
 func calculationMove(id string, to CalculationState, at time.Time, reason string) CalculationMove {
@@ -172,32 +174,23 @@ func CalculationStopping(id string, at time.Time, reason string) CalculationMove
 	return calculationMove(id, CalculationCanceling, at, reason)
 }
 
-// An Ending is what a terminal move of a calculation records. Its objects, if
-// it names any, are durable before the move is made.
-type Ending struct {
-	At        time.Time
-	Reason    string
-	DpuMillis int64
-	Result    *CalculationResult
-	Owed      *Owed // where there is no result, and something to deliver later
-}
-
-func (e Ending) move(id string, to CalculationState) CalculationMove {
-	m := calculationMove(id, to, e.At, e.Reason)
-	m.DpuMillis, m.Result, m.Owed, m.Progress = e.DpuMillis, e.Result, e.Owed, "100%"
+func terminalMove(id string, to CalculationState, at time.Time, reason string) CalculationMove {
+	m := calculationMove(id, to, at, reason)
+	m.Progress = "100%"
 	return m
 }
 
-// CalculationCompletes: the code ran to its end. A reason is never kept: clients read one as an error.
-func CalculationCompletes(id string, e Ending) CalculationMove {
-	e.Reason = ""
-	return e.move(id, CalculationCompleted)
+// CalculationCompletes: the code ran to its end. There is no reason: clients read one as an error.
+func CalculationCompletes(id string, at time.Time) CalculationMove {
+	return terminalMove(id, CalculationCompleted, at, "")
 }
 
 // CalculationFails: the code raised, or could not be run or delivered.
-func CalculationFails(id string, e Ending) CalculationMove { return e.move(id, CalculationFailed) }
+func CalculationFails(id string, at time.Time, reason string) CalculationMove {
+	return terminalMove(id, CalculationFailed, at, reason)
+}
 
 // CalculationCancels: the code was stopped, or never started.
-func CalculationCancels(id string, e Ending) CalculationMove {
-	return e.move(id, CalculationCanceled)
+func CalculationCancels(id string, at time.Time, reason string) CalculationMove {
+	return terminalMove(id, CalculationCanceled, at, reason)
 }

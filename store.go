@@ -59,12 +59,12 @@ type Store interface {
 	// TERMINATING, TERMINATED and FAILED with it, those that have not ended.
 	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
 
-	// Expired lists a workgroup's sessions that ended before a time and owe
-	// nothing, the first to end first. Their keys are their ends and ids.
+	// Expired lists a workgroup's sessions that ended before a time and have
+	// no pending delivery, the first to end first. Their keys are their ends and ids.
 	Expired(ctx context.Context, workgroup string, before time.Time, p Page) ([]Session, error)
 	// Expire removes, of the sessions named, those that ended before a time and
-	// owe nothing, with all that belongs to them: calculations, their code,
-	// executors and tokens. It removes a bounded part of that: gone are the
+	// have no pending delivery, with all that belongs to them: calculations, their
+	// code, executors and tokens. It removes a bounded part of that: gone are the
 	// sessions of which nothing is there any more, left is what to call it with
 	// again. Of one that is partly gone, the calculations that are left are listed.
 	// Tokens that were forgotten by that time go, too, a bounded part of them.
@@ -98,18 +98,18 @@ type Store interface {
 	// its source states (a racing Terminate wins otherwise).
 	// The calculation's DpuMillis are added to the session's.
 	Settle(ctx context.Context, c CalculationMove, s SessionMove) (_ Calculation, _ Session, moved bool, err error)
-	// SetResult records objects that came into being after the calculation had
-	// ended without them, and that nothing is owed any more. A result that is
-	// there already stays.
-	SetResult(ctx context.Context, id string, r CalculationResult) error
-	// Debts are the calculations that ended with a CalculationMove.Owed, and
-	// have neither been given their result nor been written off.
-	Debts(ctx context.Context) ([]Debt, error)
-	// Owes reports whether there are any of a session.
-	Owes(ctx context.Context, sessionID string) (bool, error)
-	// WriteOff gives up a calculation's objects for good; the reason, which
-	// says so, becomes the calculation's. Of one that owes nothing it does nothing.
-	WriteOff(ctx context.Context, id, reason string) error
+	// RecordDelivery records objects that were delivered after the calculation
+	// had ended without them: its delivery is not pending any more. A result
+	// that is there already stays.
+	RecordDelivery(ctx context.Context, id string, r CalculationResult) error
+	// PendingDeliveries are the calculations that ended with a
+	// CalculationMove.Undelivered and whose delivery was neither recorded nor discarded.
+	PendingDeliveries(ctx context.Context) ([]PendingDelivery, error)
+	// HasPendingDelivery reports whether a session has any.
+	HasPendingDelivery(ctx context.Context, sessionID string) (bool, error)
+	// DiscardDelivery gives up a pending delivery for good; the reason, which says
+	// so, becomes the calculation's. Where none is pending it does nothing.
+	DiscardDelivery(ctx context.Context, id, reason string) error
 	// SetProgress updates the statistics of calculations, by their ids, in one
 	// write. What is terminal or unknown stays as it is. After a power failure
 	// the statistics may be older ones; nothing else may.
@@ -134,7 +134,8 @@ type Store interface {
 type Census struct {
 	Sessions     map[SessionState]int
 	Calculations map[CalculationState]int
-	Debts        int
+	// PendingDeliveries are calculations that have ended.
+	PendingDeliveries int
 }
 
 // A Page bounds a list: at most Limit things, those after the key After.

@@ -87,8 +87,9 @@ func patterns(ctx context.Context, path string) (calculation string, err error) 
 	if err != nil {
 		return "", err
 	}
-	end := ergane.Ending{At: at, DpuMillis: 100, Result: ergane.ResultAt(c.WorkingDirectory)}
-	if _, _, _, err := s.Settle(ctx, ergane.CalculationCompletes(c.ID, end), ergane.SessionFreed(longID, at)); err != nil {
+	end := ergane.CalculationCompletes(c.ID, at)
+	end.DpuMillis, end.Result = 100, ergane.ResultAt(c.WorkingDirectory)
+	if _, _, _, err := s.Settle(ctx, end, ergane.SessionFreed(longID, at)); err != nil {
 		return "", err
 	}
 	if _, _, err := s.MoveSession(ctx, ergane.SessionStopping(longID, at, "Session was terminated per request")); err != nil {

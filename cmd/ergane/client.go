@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/host"
@@ -113,8 +114,8 @@ func (c *client) send(req *http.Request, body []byte) (*http.Response, error) {
 
 // output copies what a calculation prints to w as it comes, from the byte
 // offset on, until the calculation has ended; it returns the bytes copied.
-func (c *client) output(ctx context.Context, id, stream string, from int64, w io.Writer) (int64, error) {
-	q := url.Values{"stream": {stream}, "from": {strconv.FormatInt(from, 10)}}
+func (c *client) output(ctx context.Context, id string, stream ergane.Stream, from int64, w io.Writer) (int64, error) {
+	q := url.Values{"stream": {string(stream)}, "from": {strconv.FormatInt(from, 10)}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.info.API+"/calculations/"+id+"/output?"+q.Encode(), nil)
 	if err != nil {
 		return 0, err

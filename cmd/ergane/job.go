@@ -180,8 +180,8 @@ func (j *job) run(ctx context.Context, code string, argv []string) (finished, er
 	}
 	j.begun = time.Now()
 	var streams sync.WaitGroup
-	streams.Go(func() { j.stream(ctx, id, "stdout", os.Stdout) })
-	streams.Go(func() { j.stream(ctx, id, "stderr", os.Stderr) })
+	streams.Go(func() { j.stream(ctx, id, ergane.Stdout, os.Stdout) })
+	streams.Go(func() { j.stream(ctx, id, ergane.Stderr, os.Stderr) })
 	streams.Wait()
 	return j.wait(ctx, id)
 }
@@ -236,10 +236,10 @@ func (j *job) wait(ctx context.Context, id string) (finished, error) {
 
 // stream copies one stream of a calculation until it ends. A broken
 // connection is taken up where it broke.
-func (j *job) stream(ctx context.Context, id, name string, w *os.File) {
+func (j *job) stream(ctx context.Context, id string, stream ergane.Stream, w *os.File) {
 	var from int64
 	for away := time.Now(); ; {
-		n, err := j.client.output(ctx, id, name, from, w)
+		n, err := j.client.output(ctx, id, stream, from, w)
 		if from += n; !errors.Is(err, errUnreachable) {
 			away = time.Now() // it was there until now
 		}
@@ -247,7 +247,7 @@ func (j *job) stream(ctx context.Context, id, name string, w *os.File) {
 			return
 		}
 		if errors.As(err, new(*apiError)) && !throttled(err) || time.Since(away) > awayFor {
-			j.say.say("cannot show %s: %v", name, err)
+			j.say.say("cannot show %s: %v", stream, err)
 			return
 		}
 		if sleep(ctx, pollEvery) != nil {

@@ -27,7 +27,7 @@ type limitFlags struct {
 	MaxStartTime         time.Duration `help:"How long a session's kernel may take to be ready, from its turn to start; after that the session is FAILED; 0: 5m." default:"5m" env:"ERGANE_MAX_START_TIME" placeholder:"DURATION"`
 	MaxOutput            byteSize      `help:"How much a calculation may print to stdout, or to stderr, before it is stopped." default:"1g" env:"ERGANE_MAX_OUTPUT" placeholder:"SIZE"`
 	MaxDisk              byteSize      `help:"How large a session's folder may grow before its calculation is stopped; 0: as large as the disk." env:"ERGANE_MAX_DISK" placeholder:"SIZE"`
-	MaxOwed              byteSize      `help:"How much output may wait for a result store that is away; beyond it the oldest is given up. Default: a tenth of the disk of the data folder." env:"ERGANE_MAX_OWED" placeholder:"SIZE"`
+	MaxPendingBytes      byteSize      `name:"max-owed" help:"How much output may wait for a result store that is unreachable; beyond it the oldest is discarded. Default: a tenth of the disk of the data folder." env:"ERGANE_MAX_OWED" placeholder:"SIZE"`
 	MaxLogs              byteSize      `help:"How much the logs of ended sessions may take up on this machine's disk; beyond it the oldest go. They are kept for a week at most. 0: any number of bytes." default:"1g" env:"ERGANE_MAX_LOGS" placeholder:"SIZE"`
 	APIRate              int           `name:"api-rate" help:"How many calls a second each access key may make; 0: any number." env:"ERGANE_API_RATE" placeholder:"N"`
 }

@@ -95,7 +95,7 @@ func (c *serveCmd) config() (server.Config, error) {
 	cfg := server.Config{
 		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
 		Results: strings.TrimRight(c.Results, "/"), Limits: c.live(), MaxRunTime: c.MaxRunTime, MaxStart: c.MaxStartTime, MaxOutput: int64(c.MaxOutput), MaxDisk: int64(c.MaxDisk),
-		MaxOwed: int64(c.MaxOwed), MaxLogs: int64(c.MaxLogs), APIRate: c.APIRate, Version: build(), Sandbox: c.SandboxFlags, Keep: c.retention(), KeptFor: keptFor(c.retention()), Hold: c.Hold, ExitIdle: c.ExitIdle,
+		MaxPendingBytes: int64(c.MaxPendingBytes), MaxLogs: int64(c.MaxLogs), APIRate: c.APIRate, Version: build(), Sandbox: c.SandboxFlags, Keep: c.retention(), KeptFor: keptFor(c.retention()), Hold: c.Hold, ExitIdle: c.ExitIdle,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	}
 	if err := c.limitFlags.check(); err != nil {

@@ -12,7 +12,7 @@ import (
 // athenaErrorCodes are the AthenaErrorCode members of the InvalidRequestExceptions.
 var athenaErrorCodes = map[ergane.Code]string{
 	ergane.CodeInvalid:  "INVALID_INPUT",
-	ergane.CodeNotFound:  "INVALID_INPUT", // not ResourceNotFoundException: PyAthena takes exactly this as "not found"
+	ergane.CodeNotFound: "INVALID_INPUT", // not ResourceNotFoundException: PyAthena takes exactly this as "not found"
 	ergane.CodeState:    "INVALID_INPUT",
 	ergane.CodeMismatch: "IDEMPOTENT_PARAMETER_MISMATCH",
 }

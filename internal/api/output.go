@@ -37,12 +37,12 @@ func (s *Service) output() awsjson.Stream {
 }
 
 func (s *Service) streamOutput(w http.ResponseWriter, r *http.Request, caller awsjson.Caller) error {
-	stream := r.URL.Query().Get("stream")
+	stream := ergane.Stream(r.URL.Query().Get("stream"))
 	from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
 	if r.URL.Query().Get("from") == "" {
 		from, err = 0, nil
 	}
-	if err != nil || from < 0 || stream != "stdout" && stream != "stderr" {
+	if err != nil || from < 0 || stream != ergane.Stdout && stream != ergane.Stderr {
 		return ergane.Errorf(ergane.CodeInvalid, "stream must be stdout or stderr, and from a byte offset.")
 	}
 	if !s.streams.enter(caller.AccessKeyID) {

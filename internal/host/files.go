@@ -9,12 +9,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/kernel"
-	"github.com/ergane-dev/ergane/internal/session"
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
-func (h *Host) Spool(sessionID string) (session.Spool, error) {
+func (h *Host) Spool(sessionID string) (delivery.Spool, error) {
 	s, err := kernel.OpenSpool(h.dir(sessionID))
 	if err != nil {
 		return nil, damaged(err)
@@ -22,8 +22,8 @@ func (h *Host) Spool(sessionID string) (session.Spool, error) {
 	return sessionSpool{s}, nil
 }
 
-func (h *Host) Logs(sessionID string) ([]session.Section, error) {
-	var parts []session.Section
+func (h *Host) Logs(sessionID string) ([]delivery.Section, error) {
+	var parts []delivery.Section
 	for _, path := range kernel.Logs(h.dir(sessionID)) {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {

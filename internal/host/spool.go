@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/kernel"
-	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// sessionSpool is a spool as the session manager wants it.
+// sessionSpool is a spool as delivery wants it.
 type sessionSpool struct{ *kernel.Spool }
 
 func (s sessionSpool) Outcome(id string) (ergane.Outcome, bool, error) {
@@ -25,8 +25,8 @@ func (s sessionSpool) Started(id string) (at time.Time, stdout, stderr int64, ok
 	return st.At, st.Stdout, st.Stderr, ok && err == nil, unread(err)
 }
 
-func (s sessionSpool) Size(stream string) (int64, error) {
-	n, err := s.Spool.Size(kernel.Stream(stream))
+func (s sessionSpool) Size(stream ergane.Stream) (int64, error) {
+	n, err := s.Spool.Size(stream)
 	return n, damaged(err)
 }
 
@@ -39,27 +39,23 @@ func unread(err error) error {
 	return nil
 }
 
-// damaged tells an error that stays, by session.ErrSpool, from one that may pass.
+// damaged tells an error that stays, by delivery.ErrSpool, from one that may pass.
 func damaged(err error) error {
 	if err == nil || kernel.Unread(err) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", session.ErrSpool, err)
+	return fmt.Errorf("%w: %w", delivery.ErrSpool, err)
 }
 
-func (s sessionSpool) Release(stream string, r ergane.Range) error {
-	return s.Spool.Release(kernel.Stream(stream), r)
+func (s sessionSpool) Section(stream ergane.Stream, r ergane.Range) (delivery.Section, error) {
+	return whole(s.Spool.Section(stream, r))
 }
 
-func (s sessionSpool) Section(stream string, r ergane.Range) (session.Section, error) {
-	return whole(s.Spool.Section(kernel.Stream(stream), r))
-}
-
-func (s sessionSpool) Outputs(id string, n int64) (session.Section, error) {
+func (s sessionSpool) Outputs(id string, n int64) (delivery.Section, error) {
 	if n < 0 {
 		sec, err := s.Spool.Outputs(id, math.MaxInt64)
 		if errors.Is(err, fs.ErrNotExist) {
-			return session.Nothing, nil
+			return delivery.Nothing, nil
 		}
 		if err != nil {
 			return nil, damaged(err)
@@ -67,24 +63,24 @@ func (s sessionSpool) Outputs(id string, n int64) (session.Section, error) {
 		return section{sec}, nil
 	}
 	if n == 0 {
-		return session.Nothing, nil
+		return delivery.Nothing, nil
 	}
 	return whole(s.Spool.Outputs(id, n))
 }
 
-// section is a section as the session manager wants it.
+// section is a section as delivery wants it.
 type section struct{ *kernel.Section }
 
 func (s section) Len() int64 { return s.Size() }
 
 // whole refuses a section of which a part is missing.
-func whole(s *kernel.Section, err error) (session.Section, error) {
+func whole(s *kernel.Section, err error) (delivery.Section, error) {
 	if err != nil {
 		return nil, damaged(err)
 	}
 	if s.Missing > 0 {
 		s.Close()
-		return nil, fmt.Errorf("%w: %d bytes of the output are gone", session.ErrSpool, s.Missing)
+		return nil, fmt.Errorf("%w: %d bytes of the output are gone", delivery.ErrSpool, s.Missing)
 	}
 	return section{s}, nil
 }

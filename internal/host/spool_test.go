@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ergane-dev/ergane"
-	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 // inChild names the variable of a test that runs in a process of its own.
@@ -50,7 +50,7 @@ func TestWithoutDescriptorsNothingCountsAsGone(t *testing.T) {
 		"the outcome": func() error { _, ok, err := spool.Outcome(cid); return found(ok, err) },
 		"the start":   func() error { _, _, _, ok, err := spool.Started(cid); return found(ok, err) },
 		"a stream": func() error {
-			s, err := spool.Section("stdout", ergane.Range{End: 5})
+			s, err := spool.Section(ergane.Stdout, ergane.Range{End: 5})
 			return errors.Join(err, closed(s))
 		},
 		"the outputs": func() error { s, err := spool.Outputs(cid, 3); return errors.Join(err, closed(s)) },
@@ -72,7 +72,7 @@ func TestWithoutDescriptorsNothingCountsAsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, try := range look {
-		if err := try(); !errors.Is(err, syscall.EMFILE) || errors.Is(err, session.ErrSpool) {
+		if err := try(); !errors.Is(err, syscall.EMFILE) || errors.Is(err, delivery.ErrSpool) {
 			t.Errorf("%s without descriptors: %v", what, err)
 		}
 	}
@@ -84,13 +84,13 @@ func TestWithoutDescriptorsNothingCountsAsGone(t *testing.T) {
 			t.Errorf("%s afterwards: %v", what, err)
 		}
 	}
-	if _, err := h.Spool("0196a1e4-0000-7000-8000-000000000003"); !errors.Is(err, session.ErrSpool) {
+	if _, err := h.Spool("0196a1e4-0000-7000-8000-000000000003"); !errors.Is(err, delivery.ErrSpool) {
 		t.Errorf("a spool that is not there: %v", err)
 	}
-	if _, err := spool.Section("stdout", ergane.Range{End: 50}); !errors.Is(err, session.ErrSpool) {
+	if _, err := spool.Section(ergane.Stdout, ergane.Range{End: 50}); !errors.Is(err, delivery.ErrSpool) {
 		t.Errorf("a stream that is too short: %v", err)
 	}
-	if _, err := spool.Section("stderr", ergane.Range{End: 1}); !errors.Is(err, session.ErrSpool) {
+	if _, err := spool.Section(ergane.Stderr, ergane.Range{End: 1}); !errors.Is(err, delivery.ErrSpool) {
 		t.Errorf("a stream that is not there: %v", err)
 	}
 }

@@ -22,17 +22,17 @@ func TestACalculationsOutputIsItsRangeOfTheSpool(t *testing.T) {
 	before := time.Now().Add(-time.Second)
 	run(t, k, "one", "print first\nerr warning")
 	o := run(t, k, "two", "print second\noutput {\"data\":{}}\nprint third")
-	if o.State != ergane.CalculationCompleted || o.Reason() != "" {
+	if o.State != ergane.CalculationCompleted || o.Reason != "" {
 		t.Errorf("outcome %+v, want COMPLETED without a reason", o)
 	}
 	if o.StartedAt.Before(before) || o.EndedAt.Before(o.StartedAt) {
 		t.Errorf("ran from %v to %v", o.StartedAt, o.EndedAt)
 	}
-	s, err := k.Spool().Section(kernel.Stdout, o.Stdout)
+	s, err := k.Spool().Section(ergane.Stdout, o.Stdout)
 	if got := text(t, s, err); got != "second\nthird\n" {
 		t.Errorf("stdout %q", got)
 	}
-	s, err = k.Spool().Section(kernel.Stderr, o.Stderr)
+	s, err = k.Spool().Section(ergane.Stderr, o.Stderr)
 	if got := text(t, s, err); got != "" {
 		t.Errorf("stderr %q, want nothing of the first calculation", got)
 	}
@@ -52,7 +52,7 @@ func TestAnExceptionIsAnOutcomeAndNoError(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
 	o := run(t, k, "one", "raise ValueError no such thing")
-	if o.State != ergane.CalculationFailed || o.Reason() != "ValueError: no such thing" {
+	if o.State != ergane.CalculationFailed || o.Reason != "ValueError: no such thing" {
 		t.Errorf("outcome %+v", o)
 	}
 	if o := run(t, k, "two", "print on"); o.State != ergane.CalculationCompleted {
@@ -159,7 +159,7 @@ func TestAVerdictThatCannotBeWrittenDownIsHeard(t *testing.T) {
 	k, _ := startStandIn(t)
 	exec(t, k, "one", "print before\nunrecorded no space left on device")
 	o := wait(t, k, "one")
-	if o.Unrecorded != "no space left on device" || o.State != ergane.CalculationCompleted || o.Stdout.Len() != 7 {
+	if o.Reason != "the kernel could not record the outcome: no space left on device" || o.State != ergane.CalculationFailed || o.Stdout.Len() != 7 {
 		t.Errorf("outcome %+v", o)
 	}
 	<-k.Done()

@@ -23,6 +23,7 @@ const (
 
 var errVersion = errors.New("a version other than 1")
 
+// An outcomeDocument is how the kernel says that a calculation ended.
 type outcomeDocument struct {
 	V     int    `json:"v"`
 	ID    string `json:"id"`
@@ -59,8 +60,11 @@ func (d *outcomeDocument) outcome(id string) (ergane.Outcome, error) {
 	case !o.State.Terminal():
 		return ergane.Outcome{}, fmt.Errorf("no calculation ends in the state %q", clip(d.State, 32))
 	}
-	if d.Error != nil && o.State != ergane.CalculationCompleted {
-		o.ErrorName, o.ErrorValue = clip(d.Error.Name, maxErrorName), clip(d.Error.Value, maxErrorValue)
+	switch {
+	case d.Unrecorded != "":
+		o.State, o.Reason = ergane.CalculationFailed, "the kernel could not record the outcome: "+clip(d.Unrecorded, maxErrorValue)
+	case d.Error != nil && o.State == ergane.CalculationFailed:
+		o.Reason = reason(clip(d.Error.Name, maxErrorName), clip(d.Error.Value, maxErrorValue))
 	}
 	o.StartedAt, o.EndedAt = epochSeconds(d.Start), epochSeconds(d.End)
 	if o.EndedAt.Before(o.StartedAt) {
@@ -68,8 +72,21 @@ func (d *outcomeDocument) outcome(id string) (ergane.Outcome, error) {
 	}
 	o.Stdout, o.Stderr = sane(d.Stdout), sane(d.Stderr)
 	o.Outputs = max(0, d.Outputs)
-	o.Unrecorded = clip(d.Unrecorded, maxErrorValue)
 	return o, nil
+}
+
+// reason is an error as the last line of a traceback has it, without what Java
+// appends: one line for a person.
+func reason(name, value string) string {
+	value, _, _ = strings.Cut(value, "\n\tat ")
+	value = strings.Join(strings.Fields(value), " ")
+	switch {
+	case name == "":
+		return value
+	case value == "":
+		return name
+	}
+	return name + ": " + value
 }
 
 // Started is the kernel's word that it has begun a calculation.

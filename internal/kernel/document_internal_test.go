@@ -21,7 +21,7 @@ func TestOutcomesAreReadOrRefused(t *testing.T) {
 		bad  bool
 	}{
 		"an honest one": {head + `"FAILED","error":{"name":"E","value":"v"},"start":1700000000.5,"end":1700000000.5,"stdout":[1,2],"stderr":[3,4],"outputs":5}`,
-			ergane.Outcome{State: ergane.CalculationFailed, ErrorName: "E", ErrorValue: "v", StartedAt: at, EndedAt: at,
+			ergane.Outcome{State: ergane.CalculationFailed, Reason: "E: v", StartedAt: at, EndedAt: at,
 				Stdout: ergane.Range{Start: 1, End: 2}, Stderr: ergane.Range{Start: 3, End: 4}, Outputs: 5}, false},
 		"an error on COMPLETED":     {head + `"COMPLETED","error":{"name":"E","value":"v"}}`, ergane.Outcome{State: ergane.CalculationCompleted}, false},
 		"negative times":            {head + `"CANCELED","start":-1,"end":-1e300}`, ergane.Outcome{State: ergane.CalculationCanceled}, false},
@@ -31,17 +31,20 @@ func TestOutcomesAreReadOrRefused(t *testing.T) {
 			ergane.Outcome{State: ergane.CalculationCompleted, Stdout: ergane.Range{Start: 9, End: 9}}, false},
 		"the longest range": {head + `"COMPLETED","stdout":[-9223372036854775808,9223372036854775807]}`,
 			ergane.Outcome{State: ergane.CalculationCompleted, Stdout: ergane.Range{End: math.MaxInt64}}, false},
-		"null":                      {`null`, ergane.Outcome{}, true},
-		"nothing":                   {``, ergane.Outcome{}, true},
-		"half":                      {head + `"COMPLETED"`, ergane.Outcome{}, true},
-		"another version":           {`{"v":2,"id":"c","state":"COMPLETED"}`, ergane.Outcome{}, true},
-		"another calculation":       {`{"v":1,"id":"d","state":"COMPLETED"}`, ergane.Outcome{}, true},
-		"RUNNING":                   {head + `"RUNNING"}`, ergane.Outcome{}, true},
-		"no state":                  {`{"v":1,"id":"c"}`, ergane.Outcome{}, true},
-		"a state in small letters":  {head + `"completed"}`, ergane.Outcome{}, true},
-		"NaN":                       {head + `"COMPLETED","start":NaN}`, ergane.Outcome{}, true},
-		"an offset beyond 64 bits":  {head + `"COMPLETED","stdout":[0,9223372036854775808]}`, ergane.Outcome{}, true},
-		"an offset with a fraction": {head + `"COMPLETED","stdout":[0.5,1]}`, ergane.Outcome{}, true},
+		"null":                         {`null`, ergane.Outcome{}, true},
+		"nothing":                      {``, ergane.Outcome{}, true},
+		"half":                         {head + `"COMPLETED"`, ergane.Outcome{}, true},
+		"another version":              {`{"v":2,"id":"c","state":"COMPLETED"}`, ergane.Outcome{}, true},
+		"another calculation":          {`{"v":1,"id":"d","state":"COMPLETED"}`, ergane.Outcome{}, true},
+		"Java's lines after its first": {head + `"FAILED","error":{"name":"Py4JJavaError","value":"An error\n occurred\n\tat org.apache"}}`, ergane.Outcome{State: ergane.CalculationFailed, Reason: "Py4JJavaError: An error occurred"}, false},
+		"an error without a text":      {head + `"FAILED","error":{"name":"KeyError","value":" "}}`, ergane.Outcome{State: ergane.CalculationFailed, Reason: "KeyError"}, false},
+		"what could not be written":    {head + `"COMPLETED","unrecorded":"disk full"}`, ergane.Outcome{State: ergane.CalculationFailed, Reason: "the kernel could not record the outcome: disk full"}, false},
+		"RUNNING":                      {head + `"RUNNING"}`, ergane.Outcome{}, true},
+		"no state":                     {`{"v":1,"id":"c"}`, ergane.Outcome{}, true},
+		"a state in small letters":     {head + `"completed"}`, ergane.Outcome{}, true},
+		"NaN":                          {head + `"COMPLETED","start":NaN}`, ergane.Outcome{}, true},
+		"an offset beyond 64 bits":     {head + `"COMPLETED","stdout":[0,9223372036854775808]}`, ergane.Outcome{}, true},
+		"an offset with a fraction":    {head + `"COMPLETED","stdout":[0.5,1]}`, ergane.Outcome{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,8 +91,8 @@ func FuzzOutcome(f *testing.F) {
 				t.Fatalf("incredible range %+v", r)
 			}
 		}
-		if len(o.ErrorName) > maxErrorName || len(o.ErrorValue) > maxErrorValue || !utf8.ValidString(o.ErrorName+o.ErrorValue) {
-			t.Fatalf("unbounded or broken text: %q", o.ErrorName)
+		if len(o.Reason) > maxErrorName+len(": ")+maxErrorValue || !utf8.ValidString(o.Reason) {
+			t.Fatalf("unbounded or broken text: %q", o.Reason)
 		}
 		if _, err := json.Marshal(o); err != nil { // a time beyond the calendar has no JSON
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func TestTheWayAKernelEndsIsRecorded(t *testing.T) {
 			if got := g.Exit.String(); got != tc.want || !g.Started {
 				t.Errorf("exit %q, started %v; want %q, started", got, g.Started, tc.want)
 			}
-			s, err := k.Spool().ReadLive(kernel.Stdout, 0)
+			s, err := k.Spool().ReadLive(ergane.Stdout, 0)
 			if got := text(t, s, err); got != "kept\n" {
 				t.Errorf("stdout %q", got)
 			}

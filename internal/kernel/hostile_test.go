@@ -96,7 +96,7 @@ func TestNothingButAFileIsReadAsAStream(t *testing.T) {
 			s, work := emptySpool(t)
 			put(t, filepath.Join(work, "stdout"))
 			put(t, filepath.Join(work, "calc/c/outputs.ndjson"))
-			if c, err := s.Section(kernel.Stdout, ergane.Range{End: 4}); err == nil {
+			if c, err := s.Section(ergane.Stdout, ergane.Range{End: 4}); err == nil {
 				c.Close()
 				t.Error("Section opened it")
 			}
@@ -104,10 +104,10 @@ func TestNothingButAFileIsReadAsAStream(t *testing.T) {
 				c.Close()
 				t.Error("Outputs opened it")
 			}
-			if err := s.Release(kernel.Stdout, ergane.Range{End: 4}); err == nil {
+			if err := s.Release(ergane.Stdout, ergane.Range{End: 4}); err == nil {
 				t.Error("Release opened it")
 			}
-			if _, err := s.Size(kernel.Stdout); err == nil {
+			if _, err := s.Size(ergane.Stdout); err == nil {
 				t.Error("Size believed it")
 			}
 		})

@@ -48,7 +48,7 @@ func TestBlocksLearnTheFactsOfTheirSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := run(t, k, "one", "%status")
-	sec, err := k.Spool().Section(kernel.Stdout, o.Stdout)
+	sec, err := k.Spool().Section(ergane.Stdout, o.Stdout)
 	got := text(t, sec, err)
 	for _, want := range []string{filepath.Base(s.Dir) + "\n", " team\n", " an engine\n", " 2023-11-14 22:13:20 UTC\n"} {
 		if !strings.Contains(got, want) {
@@ -62,7 +62,7 @@ func TestPythonRunsCalculationsThatShareVariables(t *testing.T) {
 	k, _ := startPython(t)
 	run(t, k, "one", "x = 20")
 	o := run(t, k, "two", "print(x + 1)\nx + 2")
-	s, err := k.Spool().Section(kernel.Stdout, o.Stdout)
+	s, err := k.Spool().Section(ergane.Stdout, o.Stdout)
 	if got := text(t, s, err); o.State != ergane.CalculationCompleted || !strings.HasPrefix(got, "21\n") {
 		t.Errorf("outcome %+v, stdout %q", o, got)
 	}
@@ -71,8 +71,8 @@ func TestPythonRunsCalculationsThatShareVariables(t *testing.T) {
 		t.Errorf("outputs %q", got)
 	}
 	o = run(t, k, "three", "1/0")
-	s, err = k.Spool().Section(kernel.Stderr, o.Stderr)
-	if got := text(t, s, err); o.State != ergane.CalculationFailed || o.Reason() != "ZeroDivisionError: division by zero" ||
+	s, err = k.Spool().Section(ergane.Stderr, o.Stderr)
+	if got := text(t, s, err); o.State != ergane.CalculationFailed || o.Reason != "ZeroDivisionError: division by zero" ||
 		!strings.HasPrefix(got, "  File \"<stdin>\", line 1, in <module>\n") {
 		t.Errorf("outcome %+v, stderr %q", o, got)
 	}
@@ -150,7 +150,7 @@ func TestPythonsEndIsTold(t *testing.T) {
 			if got := g.Exit.String(); got != tc.want || !g.Started {
 				t.Errorf("exit %q, started %v; want %q", got, g.Started, tc.want)
 			}
-			s, err := k.Spool().ReadLive(kernel.Stdout, 0)
+			s, err := k.Spool().ReadLive(ergane.Stdout, 0)
 			if got := text(t, s, err); got != "kept\n" {
 				t.Errorf("stdout %q", got)
 			}

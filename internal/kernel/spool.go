@@ -15,14 +15,6 @@ import (
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
-// A Stream names one of the two files that take what a session prints.
-type Stream string
-
-const (
-	Stdout Stream = "stdout"
-	Stderr Stream = "stderr"
-)
-
 // A Spool reads what a kernel left on disk, whether the kernel lives or not.
 // User code may have put anything in there: nothing outside the session's
 // work folder is reached, nothing blocks, every document is bounded.
@@ -54,7 +46,7 @@ func (s *Spool) Trim() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(tree.Clear(work, string(Stdout), string(Stderr), "calc"), work.Close())
+	return errors.Join(tree.Clear(work, string(ergane.Stdout), string(ergane.Stderr), "calc"), work.Close())
 }
 
 // Close frees the spool's descriptor; Sections that are open stay usable.
@@ -103,12 +95,12 @@ func (s *Section) Close() error { return s.file.Close() }
 // Section opens a range of a stream, as far as the file goes. A missing file
 // is fs.ErrNotExist. How long a file is says nothing of its disk blocks: user
 // code can make it endless, so the reader sets its own limit.
-func (s *Spool) Section(stream Stream, r ergane.Range) (*Section, error) {
+func (s *Spool) Section(stream ergane.Stream, r ergane.Range) (*Section, error) {
 	return s.section(string(stream), r)
 }
 
 // ReadLive opens a stream from an offset to its present end, which moves while the kernel runs.
-func (s *Spool) ReadLive(stream Stream, from int64) (*Section, error) {
+func (s *Spool) ReadLive(stream ergane.Stream, from int64) (*Section, error) {
 	return s.section(string(stream), ergane.Range{Start: from, End: math.MaxInt64})
 }
 
@@ -135,7 +127,7 @@ func (s *Spool) section(name string, r ergane.Range) (*Section, error) {
 }
 
 // Size is the present length of a stream in bytes; 0 before the kernel has made it.
-func (s *Spool) Size(stream Stream) (int64, error) {
+func (s *Spool) Size(stream ergane.Stream) (int64, error) {
 	st, err := s.root.Lstat(string(stream))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -150,7 +142,7 @@ func (s *Spool) Size(stream Stream) (int64, error) {
 
 // Release gives the disk blocks of a range back; offsets stay as they are and
 // the range reads as zeros from then on.
-func (s *Spool) Release(stream Stream, r ergane.Range) error {
+func (s *Spool) Release(stream ergane.Stream, r ergane.Range) error {
 	f, size, err := openRegular(s.root, string(stream), os.O_WRONLY)
 	if err != nil {
 		return fmt.Errorf("release spool: %w", err)

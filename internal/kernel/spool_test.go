@@ -10,17 +10,16 @@ import (
 	"testing"
 
 	"github.com/ergane-dev/ergane"
-	"github.com/ergane-dev/ergane/internal/kernel"
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
 func TestASectionIsWhatTheFileHasOfARange(t *testing.T) {
 	t.Parallel()
 	s, work := emptySpool(t)
-	if _, err := s.Section(kernel.Stdout, ergane.Range{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Section(ergane.Stdout, ergane.Range{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Section of a missing file: %v", err)
 	}
-	if n, err := s.Size(kernel.Stdout); n != 0 || err != nil {
+	if n, err := s.Size(ergane.Stdout); n != 0 || err != nil {
 		t.Errorf("Size of a missing file: %d, %v", n, err)
 	}
 	must(t, os.WriteFile(filepath.Join(work, "stdout"), []byte("0123456789"), 0o600))
@@ -41,14 +40,14 @@ func TestASectionIsWhatTheFileHasOfARange(t *testing.T) {
 		{math.MaxInt64, math.MaxInt64, "", 0},
 		{math.MaxInt64, math.MinInt64, "", 0},
 	} {
-		c, err := s.Section(kernel.Stdout, ergane.Range{Start: tc.start, End: tc.end})
+		c, err := s.Section(ergane.Stdout, ergane.Range{Start: tc.start, End: tc.end})
 		must(t, err)
 		missing := c.Missing
 		if got := text(t, c, nil); got != tc.want || missing != tc.missing {
 			t.Errorf("[%d, %d): %q, %d missing; want %q, %d", tc.start, tc.end, got, missing, tc.want, tc.missing)
 		}
 	}
-	c, err := s.ReadLive(kernel.Stdout, 8)
+	c, err := s.ReadLive(ergane.Stdout, 8)
 	if got := text(t, c, err); got != "89" {
 		t.Errorf("ReadLive: %q", got)
 	}
@@ -61,18 +60,18 @@ func TestReleaseGivesTheDiskBackAndKeepsOffsets(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(work, "stdout"), []byte(strings.Repeat("a", part)+strings.Repeat("b", part)), 0o600))
 	before, err := tree.Use(t.Context(), work, math.MaxInt64)
 	must(t, err)
-	must(t, s.Release(kernel.Stdout, ergane.Range{Start: 0, End: part}))
-	must(t, s.Release(kernel.Stdout, ergane.Range{Start: 3 * part, End: math.MaxInt64}))
-	must(t, s.Release(kernel.Stdout, ergane.Range{Start: 5, End: -5}))
+	must(t, s.Release(ergane.Stdout, ergane.Range{Start: 0, End: part}))
+	must(t, s.Release(ergane.Stdout, ergane.Range{Start: 3 * part, End: math.MaxInt64}))
+	must(t, s.Release(ergane.Stdout, ergane.Range{Start: 5, End: -5}))
 	after, err := tree.Use(t.Context(), work, math.MaxInt64)
 	must(t, err)
 	if after != before-part {
 		t.Errorf("usage went from %d to %d, want %d less", before, after, part)
 	}
-	if n, err := s.Size(kernel.Stdout); n != 2*part || err != nil {
+	if n, err := s.Size(ergane.Stdout); n != 2*part || err != nil {
 		t.Errorf("Size = %d, %v", n, err)
 	}
-	c, err := s.Section(kernel.Stdout, ergane.Range{Start: part - 1, End: part + 1})
+	c, err := s.Section(ergane.Stdout, ergane.Range{Start: part - 1, End: part + 1})
 	if got := text(t, c, err); got != "\x00b" {
 		t.Errorf("at the border: %q", got)
 	}

@@ -22,6 +22,7 @@ type Metrics struct {
 	steps    *prometheus.HistogramVec
 	start    prometheus.Histogram
 	counters map[session.Counter]*prometheus.CounterVec
+	debts    *prometheus.CounterVec // the former name of a counter, see former.go
 	requests *prometheus.HistogramVec
 }
 
@@ -43,7 +44,7 @@ var counters = map[session.Counter]struct{ name, label, help string }{
 	session.CountPuts:         {"ergane_result_puts_total", "outcome", "Attempts to store an object of a calculation: stored, failed and retried, failed and given up for now."},
 	session.CountLimits:       {limitsName, "limit", "Sessions, calculations and requests that a limit has refused or stopped."},
 	session.CountStops:        {"ergane_calculation_stops_total", "how", "Calculations that were interrupted, and kernels that were killed as that had no effect."},
-	session.CountDebts:        {"ergane_debts_total", "outcome", "Calculations whose output could not be delivered when they ended, and what became of it: paid later, or given up as it was too old, too much or damaged."},
+	session.CountRedeliveries: {"ergane_redeliveries_total", "outcome", "Calculations whose output could not be delivered when they ended (pending), and what became of it: delivered later, or discarded as it was too old (expired), too much (over_limit) or damaged (lost)."},
 	session.CountExpired:      {"ergane_expired_total", "what", "Sessions that were removed because they ended long ago, and objects of their calculations."},
 	session.CountHolds:        {"ergane_holds_total", "outcome", "Requests held until what they ask about has ended, and those answered at once as too many were held."},
 }
@@ -85,6 +86,8 @@ func New(version string) *Metrics {
 		m.registry.MustRegister(v)
 	}
 	m.counters[session.CountLimits].WithLabelValues(limitRate)
+	m.debts = newDebts()
+	m.registry.MustRegister(m.debts)
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ergane_build_info", Help: "The server's version; always 1."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(info)
@@ -101,7 +104,12 @@ func (m *Metrics) Took(s session.Step, d time.Duration) {
 }
 
 // Count implements session.Meter.
-func (m *Metrics) Count(c session.Counter, kind string) { m.counters[c].WithLabelValues(kind).Inc() }
+func (m *Metrics) Count(c session.Counter, kind string) {
+	m.counters[c].WithLabelValues(kind).Inc()
+	if c == session.CountRedeliveries {
+		m.debts.WithLabelValues(formerOutcome(kind)).Inc()
+	}
+}
 
 // Answered counts a request to the API.
 func (m *Metrics) Answered(a awsjson.Answer) {

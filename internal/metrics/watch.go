@@ -62,7 +62,7 @@ const censusFor = 5 * time.Second
 var (
 	sessionsDesc     = prometheus.NewDesc("ergane_sessions", "Sessions that have not ended, by state.", []string{"state"}, nil)
 	calculationsDesc = prometheus.NewDesc("ergane_calculations", "Calculations that have not ended, by state.", []string{"state"}, nil)
-	debtsDesc        = prometheus.NewDesc("ergane_debts", "Calculations whose output is still to be delivered, because it could not be when they ended.", nil, nil)
+	pendingDesc      = prometheus.NewDesc("ergane_pending_deliveries", "Calculations that have ended and whose output is still to be delivered.", nil, nil)
 )
 
 // census is a Collector of what is in the database.
@@ -73,6 +73,7 @@ type census struct {
 func (c census) Describe(to chan<- *prometheus.Desc) {
 	to <- sessionsDesc
 	to <- calculationsDesc
+	to <- pendingDesc
 	to <- debtsDesc
 }
 
@@ -95,5 +96,6 @@ func (c census) Collect(to chan<- prometheus.Metric) {
 	for _, state := range []ergane.CalculationState{ergane.CalculationCreating, ergane.CalculationRunning, ergane.CalculationCanceling} {
 		gauge(calculationsDesc, now.Calculations[state], string(state))
 	}
-	gauge(debtsDesc, now.Debts)
+	gauge(pendingDesc, now.PendingDeliveries)
+	gauge(debtsDesc, now.PendingDeliveries)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -114,7 +115,7 @@ func (h crashingHost) Adopt(ctx context.Context, id string) (session.Kernel, err
 	return h.kernel(h.Host.Adopt(ctx, id))
 }
 
-func (h crashingHost) Spool(id string) (session.Spool, error) {
+func (h crashingHost) Spool(id string) (delivery.Spool, error) {
 	s, err := h.Host.Spool(id)
 	if err != nil {
 		return nil, err
@@ -170,11 +171,11 @@ func (k crashingKernel) Shutdown(ctx context.Context, grace time.Duration) ergan
 }
 
 type crashingSpool struct {
-	session.Spool
+	delivery.Spool
 	c *crash
 }
 
-func (s crashingSpool) Release(stream string, r ergane.Range) error {
+func (s crashingSpool) Release(stream ergane.Stream, r ergane.Range) error {
 	defer s.c.around("Release")()
 	return s.Spool.Release(stream, r)
 }

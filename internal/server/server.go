@@ -65,7 +65,7 @@ type Config struct {
 	MaxRunTime         time.Duration // of a calculation; 0: any
 	MaxStart           time.Duration // of a session's start; 0: the default
 	MaxOutput, MaxDisk int64         // bytes
-	MaxOwed            int64         // bytes; 0: a tenth of the disk of the data folder
+	MaxPendingBytes    int64         // of output that waits for the result store; 0: a tenth of the disk of the data folder
 	APIRate            int           // calls a second of a key; 0: any number
 	MaxLogs            int64         // bytes
 	Version            string        // names this very binary
@@ -162,7 +162,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 		Meter: s.metrics, Pool: cfg.Pool, Keep: cfg.Keep,
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.Default(),
 		Limits: cfg.Limits, MaxOutput: cfg.MaxOutput, MaxRunTime: cfg.MaxRunTime, MaxStart: cfg.MaxStart, MaxDisk: cfg.MaxDisk,
-		OweBytes: cfg.owed(), MaxLogs: cfg.MaxLogs,
+		MaxPendingBytes: cfg.maxPendingBytes(), MaxLogs: cfg.MaxLogs,
 	}, states, kernels, bucket, log)
 	if err := s.manager.Start(ctx); err != nil {
 		return nil, err
@@ -219,10 +219,10 @@ func (s *Server) deadMan() time.Duration {
 	return 24 * time.Hour
 }
 
-// owed is how many bytes of output may be owed.
-func (cfg Config) owed() int64 {
-	if cfg.MaxOwed > 0 {
-		return cfg.MaxOwed
+// maxPendingBytes is how many bytes of output may wait for redelivery.
+func (cfg Config) maxPendingBytes() int64 {
+	if cfg.MaxPendingBytes > 0 {
+		return cfg.MaxPendingBytes
 	}
 	var st unix.Statfs_t
 	if unix.Statfs(cfg.DataDir, &st) != nil {

@@ -3,7 +3,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -50,7 +49,7 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 	x.short, _ = k.Killed()
 	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating
 	if unwanted && !k.Has(c.ID) {
-		x.settle(ctx, ending{state: ergane.CalculationCanceled, reason: cmp.Or(c.Status.Reason, byTermination)}, x.freed)
+		x.settle(ctx, ergane.Outcome{State: ergane.CalculationCanceled, Reason: cmp.Or(c.Status.Reason, byTermination)}, x.freed)
 		return
 	}
 	work, cancel := context.WithCancel(ctx)
@@ -195,19 +194,18 @@ func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err er
 		x.bury(ctx, out, err)
 		return
 	}
-	var e ending
 	switch {
 	case err == nil:
-		e = x.lacking(endingOf(out))
-		if e.ended.Sub(e.started) > lookEvery { // a shorter one is not worth the question
+		out = x.lacking(out)
+		if out.EndedAt.Sub(out.StartedAt) > lookEvery { // a shorter one is not worth the question
 			x.refreshExecutors(ctx, x.k)
 		}
 	case taken:
-		e = x.posthumous(ctx, x.c, "the outcome of the code cannot be read: "+err.Error(), false)
+		out = x.outcomeOfDead(ctx, x.c, "the outcome of the code cannot be read: "+err.Error(), false)
 	default:
-		e = ending{state: ergane.CalculationFailed, reason: "the code could not be handed to the session's kernel: " + err.Error()}
+		out = ergane.Outcome{State: ergane.CalculationFailed, Reason: "the code could not be handed to the session's kernel: " + err.Error()}
 	}
-	x.settle(ctx, x.because(e), x.freed)
+	x.settle(ctx, x.because(out), x.freed)
 }
 
 // bury ends the calculation of a dead kernel, and its session with it.
@@ -219,17 +217,16 @@ func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
 	} else {
 		x.died(causeOf(x.k.Exit()))
 	}
-	var e ending
 	switch {
 	case err == nil:
-		e = x.because(endingOf(out))
+		out = x.because(out)
 	case x.limit != "":
-		e = x.posthumous(ctx, x.c, x.limit+"; "+reason, false)
+		out = x.outcomeOfDead(ctx, x.c, x.limit+"; "+reason, false)
 	default:
 		x.end(ctx, reason)
 		return
 	}
-	x.settle(ctx, e, func(at time.Time) ergane.SessionMove { return ergane.SessionLost(x.id, at, reason) })
+	x.settle(ctx, out, func(at time.Time) ergane.SessionMove { return ergane.SessionLost(x.id, at, reason) })
 	if ctx.Err() == nil {
 		x.end(ctx, reason)
 	}
@@ -238,33 +235,28 @@ func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
 // lacking names the want of memory that killed a process of the session, if
 // that may be what the code failed of: its own words know only of a process
 // that is gone.
-func (x *run) lacking(e ending) ending {
-	if n, why := x.k.Killed(); n > x.short && e.state == ergane.CalculationFailed {
-		e.reason = why + "; Linux killed one of its processes: " + e.reason
+func (x *run) lacking(o ergane.Outcome) ergane.Outcome {
+	if n, why := x.k.Killed(); n > x.short && o.State == ergane.CalculationFailed {
+		o.Reason = why + "; Linux killed one of its processes: " + o.Reason
 	}
-	return e
+	return o
 }
 
-// because gives an ending the reason for which the calculation was stopped.
-func (x *run) because(e ending) ending {
+// because gives an outcome the reason for which the calculation was stopped.
+func (x *run) because(o ergane.Outcome) ergane.Outcome {
 	switch {
 	case x.limit != "":
-		e.state, e.reason = ergane.CalculationFailed, x.limit
-	case e.state == ergane.CalculationCanceled && x.c.Status.Reason != "":
-		e.reason = x.c.Status.Reason
+		o.State, o.Reason = ergane.CalculationFailed, x.limit
+	case o.State == ergane.CalculationCanceled && x.c.Status.Reason != "":
+		o.Reason = x.c.Status.Reason
 	}
-	return e
+	return o
 }
 
 // settle delivers the calculation's objects and makes its end and the
 // session's move one commit.
-func (x *run) settle(ctx context.Context, e ending, move func(time.Time) ergane.SessionMove) {
-	x.runner.settle(ctx, x.c, e, move)
+func (x *run) settle(ctx context.Context, o ergane.Outcome, move func(time.Time) ergane.SessionMove) {
+	x.runner.settle(ctx, x.c, o, move)
 }
 
 func (x *run) freed(at time.Time) ergane.SessionMove { return ergane.SessionFreed(x.id, at) }
-
-// overLimit is the reason of a calculation that printed too much.
-func overLimit(stream string, limit int64) breach {
-	return breach{limitOutput, fmt.Sprintf("the calculation was stopped because it wrote more than %d bytes to %s", limit, stream)}
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/session"
 	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
@@ -44,8 +45,8 @@ func TestDeliveryGivesUpAndSaysWhy(t *testing.T) {
 		err   error
 		after time.Duration
 	}{
-		"away":   {fakehost.ErrAway, 15 * time.Minute},
-		"denied": {fakehost.ErrDenied, time.Minute},
+		"unreachable": {fakehost.ErrAway, 15 * time.Minute},
+		"denied":      {fakehost.ErrDenied, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, session.Config{}, func(h *house) {
@@ -83,7 +84,7 @@ func TestCompletedCalculationThatCannotBeStoredHasFailed(t *testing.T) {
 func TestDamagedSpoolFailsAtOnce(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		h.machine.Set(faults{Section: fmt.Errorf("%w: 3 bytes of the output are gone", session.ErrSpool)})
+		h.machine.Set(faults{Section: fmt.Errorf("%w: 3 bytes of the output are gone", delivery.ErrSpool)})
 		begun := time.Now()
 		cid := h.submit(sid, "print gone")
 		c := h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -107,7 +108,7 @@ func TestSpoolThatIsShorterThanItsOutcomeSaysFails(t *testing.T) {
 		h.kill()
 		h.machine.Let("door")
 		h.settled()
-		h.machine.Truncate(sid, "stdout", 2)
+		h.machine.Truncate(sid, ergane.Stdout, 2)
 		begun := time.Now()
 		h.serve()
 		c := h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -125,7 +126,7 @@ func TestSpoolThatIsShorterThanItsOutcomeSaysFails(t *testing.T) {
 func TestSpoolThatCannotBeOpenedFails(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		h.machine.Set(faults{Spool: fmt.Errorf("%w: the folder is gone", session.ErrSpool)})
+		h.machine.Set(faults{Spool: fmt.Errorf("%w: the folder is gone", delivery.ErrSpool)})
 		cid := h.submit(sid, "print lost")
 		if c := h.awaitCalculation(cid, ergane.CalculationFailed); c.Result != nil {
 			h.Errorf("result %v", c.Result)

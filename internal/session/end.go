@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 // end settles what is open of a session whose kernel is gone, and moves the
@@ -26,7 +27,7 @@ func (r *runner) end(ctx context.Context, reason string) {
 	if r.astray {
 		return // the reaper looks for it again
 	}
-	r.m.discard(r.id)
+	r.m.removeFiles(r.id)
 }
 
 // close does that once. It is not over when the session moved meanwhile: a
@@ -42,11 +43,11 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 	}
 	terminating := s.Status.State == ergane.SessionTerminating
 	for _, c := range open {
-		e := r.posthumous(ctx, c, reason, terminating)
+		o := r.outcomeOfDead(ctx, c, reason, terminating)
 		if ctx.Err() != nil {
 			return false
 		}
-		r.settle(ctx, c, e, func(at time.Time) ergane.SessionMove {
+		r.settle(ctx, c, o, func(at time.Time) ergane.SessionMove {
 			return ergane.SessionLost(r.id, at, reason)
 		})
 		if ctx.Err() != nil {
@@ -72,91 +73,34 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 	return over || !done && ctx.Err() == nil
 }
 
-// posthumous is the end of a calculation whose kernel is dead: what the
-// kernel recorded, or else what its death means for it.
-func (r *runner) posthumous(ctx context.Context, c ergane.Calculation, reason string, terminating bool) ending {
+// outcomeOfDead is how a calculation ended whose kernel is dead: as the kernel
+// recorded it, or else what its death means for the calculation.
+func (r *runner) outcomeOfDead(ctx context.Context, c ergane.Calculation, reason string, terminating bool) ergane.Outcome {
 	canceled := terminating || c.Status.State == ergane.CalculationCanceling
-	e := ending{state: ergane.CalculationFailed, reason: reason}
+	o := ergane.Outcome{State: ergane.CalculationFailed, Reason: reason}
 	if canceled {
-		e.state = ergane.CalculationCanceled
+		o.State = ergane.CalculationCanceled
 		if c.Status.Reason != "" {
-			e.reason = c.Status.Reason
+			o.Reason = c.Status.Reason
 		}
-		if reason != "" && reason != e.reason {
-			e.reason += " (" + reason + ")"
+		if reason != "" && reason != o.Reason {
+			o.Reason += " (" + reason + ")"
 		}
 	}
-	var left remains
-	err := r.patiently(ctx, "read what a calculation left", func() (err error) {
-		left, err = r.remains(c)
-		return err
-	})
+	left, err := r.m.delivery.Left(ctx, c)
 	switch {
-	case errors.Is(err, ErrSpool): // nothing is left
+	case errors.Is(err, delivery.ErrSpool): // nothing is left
 	case err != nil:
-		e.unread = err
-	case left.outcome != nil:
-		return endingOf(*left.outcome)
-	case left.started.IsZero():
+		o.Unread = err
+	case left.State != "":
+		return left
+	case left.StartedAt.IsZero():
 		if !canceled {
-			e.reason = "the calculation never started: " + reason
+			o.Reason = "the calculation never started: " + reason
 		}
 	default:
-		e.started, e.ended = left.started, time.Now()
-		e.stdout, e.stderr, e.outputs = left.stdout, left.stderr, allOutputs
+		left.State, left.Reason, left.EndedAt = o.State, o.Reason, time.Now()
+		return left
 	}
-	return e
-}
-
-// remains are what is on disk of a calculation whose kernel is through with it.
-type remains struct {
-	outcome *ergane.Outcome // nil: none was recorded
-	// What there is without an outcome: when it began, zero if it never did, and what it printed.
-	started        time.Time
-	stdout, stderr ergane.Range
-}
-
-// remains reads what a calculation left. ErrSpool says that the spool is gone.
-func (r *runner) remains(c ergane.Calculation) (left remains, err error) {
-	spool, err := r.m.host.Spool(r.id)
-	if err != nil {
-		return left, err
-	}
-	defer spool.Close()
-	out, ok, err := spool.Outcome(c.ID)
-	if err != nil {
-		return left, err
-	}
-	if ok {
-		left.outcome = &out
-		return left, nil
-	}
-	at, stdout, stderr, ok, err := spool.Started(c.ID)
-	if err != nil || !ok {
-		return left, err
-	}
-	left.started = at
-	if left.stdout, err = rest(spool, "stdout", stdout); err == nil {
-		left.stderr, err = rest(spool, "stderr", stderr)
-	}
-	return left, err
-}
-
-// allOutputs delivers whatever there is of the rich outputs.
-const allOutputs = -1
-
-// rest is the range from an offset to the present end of a stream; an error
-// says that where that is cannot be read now.
-func rest(s Spool, stream string, from int64) (ergane.Range, error) {
-	none := ergane.Range{Start: from, End: from}
-	size, err := s.Size(stream)
-	switch {
-	case errors.Is(err, ErrSpool):
-		return none, nil
-	case err != nil:
-		return none, err
-	case size < from:
-		return none, nil
-	}
-	return ergane.Range{Start: from, End: size}, nil
+	return o
 }

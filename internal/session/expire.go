@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 const (
@@ -142,10 +143,10 @@ func (m *Manager) through(s ergane.Session) bool {
 	if err == nil {
 		spool.Close()
 	}
-	if !errors.Is(err, ErrSpool) { // it is there, or nobody can tell now
+	if !errors.Is(err, delivery.ErrSpool) { // it is there, or nobody can tell now
 		return false
 	}
-	if logLocation(s) != "" && time.Since(s.Status.EndedAt) <= m.cfg.LogsFor {
+	if delivery.LogLocation(s) != "" && time.Since(s.Status.EndedAt) <= m.cfg.LogsFor {
 		stored, err := m.host.LogStored(s.ID)
 		return err == nil && stored
 	}

@@ -120,14 +120,14 @@ func TestAWorkGroupKeepsItsSessionsForItsOwnTime(t *testing.T) {
 
 func TestWhatOwesSomethingIsKeptUntilItIsPaid(t *testing.T) {
 	inHouse(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
-		back := h.away()
+		back := h.unreachable()
 		sid := h.idle()
-		h.owing(sid)
+		h.undelivered(sid)
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		time.Sleep(5 * time.Hour)
 		if !h.there(sid) {
-			h.Error("it is gone with what it owes")
+			h.Error("it is gone with what was to be delivered")
 		}
 		back()
 		testkit.Await(h, patience, func() bool { return !h.there(sid) })
@@ -137,7 +137,7 @@ func TestWhatOwesSomethingIsKeptUntilItIsPaid(t *testing.T) {
 func TestASessionIsKeptUntilItsLogIsStored(t *testing.T) {
 	inHouse(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
 		sid := h.logged()
-		back := h.away()
+		back := h.unreachable()
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		time.Sleep(5 * time.Hour)
@@ -152,7 +152,7 @@ func TestASessionIsKeptUntilItsLogIsStored(t *testing.T) {
 
 // Rows tell what objects there may be: they stay until those are gone.
 func TestSessionsWhoseObjectsCannotBeRemovedAreKept(t *testing.T) {
-	for name, fault := range map[string]error{"away": fakehost.ErrAway, "denied": fakehost.ErrDenied} {
+	for name, fault := range map[string]error{"unreachable": fakehost.ErrAway, "denied": fakehost.ErrDenied} {
 		inHouseNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour, Objects: true}}, func(h *house) {
 			c := h.over()
 			h.bucket.Fail(always("stderr", fault))

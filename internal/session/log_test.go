@@ -67,9 +67,9 @@ func (h *house) awaitLog(sid string) {
 
 // What a session says of itself is true within two seconds, wherever its log is.
 func TestASessionsEndDoesNotWaitForItsLogWhichFollows(t *testing.T) {
-	for name, away := range map[string]func(*house) (back func()){
-		"away":  (*house).away,
-		"hangs": func(h *house) func() { return h.bucket.Hang() },
+	for name, unreachable := range map[string]func(*house) (back func()){
+		"unreachable": (*house).unreachable,
+		"hangs":       func(h *house) func() { return h.bucket.Hang() },
 		"denied": func(h *house) func() {
 			h.bucket.Fail(always("", fakehost.ErrDenied))
 			return func() { h.bucket.Fail(nil) }
@@ -79,7 +79,7 @@ func TestASessionsEndDoesNotWaitForItsLogWhichFollows(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, restart %t", name, restart), func(t *testing.T) {
 				inHouse(t, session.Config{}, func(h *house) {
 					sid := h.logged()
-					back := away(h)
+					back := unreachable(h)
 					h.machine.Kill(sid, ergane.Exit{Signal: 9})
 					time.Sleep(2 * time.Second)
 					h.sessionIs(sid, ergane.SessionFailed, "the session's kernel was killed by signal 9 (killed)")
@@ -90,7 +90,7 @@ func TestASessionsEndDoesNotWaitForItsLogWhichFollows(t *testing.T) {
 						time.Sleep(time.Hour)
 					}
 					if _, ok := h.bucket.Object("s3://logs/" + sid + "/driver.log"); ok {
-						h.Error("stored while the store was away")
+						h.Error("stored while the store was unreachable")
 					}
 					back()
 					h.awaitLog(sid)

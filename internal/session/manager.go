@@ -12,9 +12,9 @@ import (
 	"runtime"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 // Config is what a Manager works by.
@@ -37,16 +37,18 @@ type Config struct {
 	// InterruptGrace is how long an interrupt may take to have an effect
 	// before the kernel is killed. Default 30 s; on termination 5 s.
 	InterruptGrace time.Duration
-	// DeliverFor bounds the retries while the result store cannot be reached.
-	// Default 15 min; 60 s where the bucket is missing or access is denied.
+	// DeliverFor bounds the retries at the end of a calculation while the result
+	// store cannot be reached. Default 15 min; 60 s where the bucket is missing
+	// or access is denied.
 	DeliverFor time.Duration
-	// OweFor is how long the output of a calculation that could not be
-	// delivered is kept, to be delivered later. Default 7 days.
-	OweFor time.Duration
-	// OweCalculations and OweBytes bound what is owed at once; beyond them the
-	// oldest output is given up. Default 10,000 calculations, and no limit in bytes.
-	OweCalculations int
-	OweBytes        int64
+	// RedeliverFor is how long the output of a calculation that could not be
+	// delivered is kept, to be redelivered. Default 7 days.
+	RedeliverFor time.Duration
+	// MaxPending and MaxPendingBytes bound what is kept for redelivery at once;
+	// beyond them the oldest is discarded. Default 10,000 calculations, and no
+	// limit in bytes.
+	MaxPending      int
+	MaxPendingBytes int64
 	// Starts is how many kernels may start at once; more wait in CREATING.
 	// Those that download jars at their start take turns among themselves.
 	// Default: the number of processors.
@@ -84,7 +86,7 @@ func (c Config) withDefaults() Config {
 	def(&c.InterruptGrace, 30*time.Second)
 	def(&c.MaxStart, 5*time.Minute)
 	def(&c.DeliverFor, 15*time.Minute)
-	def(&c.OweFor, 7*24*time.Hour)
+	def(&c.RedeliverFor, 7*24*time.Hour)
 	def(&c.LogsFor, 7*24*time.Hour)
 	if c.Meter == nil {
 		c.Meter = noMeter{}
@@ -95,8 +97,8 @@ func (c Config) withDefaults() Config {
 	if c.MaxOutput == 0 {
 		c.MaxOutput = 1 << 30
 	}
-	if c.OweCalculations == 0 {
-		c.OweCalculations = 10_000
+	if c.MaxPending == 0 {
+		c.MaxPending = 10_000
 	}
 	if c.Starts == 0 {
 		c.Starts = max(1, runtime.NumCPU())
@@ -118,7 +120,9 @@ type Manager struct {
 	holds   holds
 	starts  starts
 	pool    *pool
-	figures *figures
+	// delivery stores what calculations and sessions leave.
+	delivery *delivery.Deliverer
+	figures  *figures
 
 	closing chan struct{} // closed first when the server stops
 	ctx     context.Context
@@ -128,7 +132,6 @@ type Manager struct {
 	mu      sync.Mutex
 	runners map[string]*runner // by session id; guarded by mu
 	closed  bool               // guarded by mu
-	logs    map[string]string  // where logs are due that could not be stored yet, by session id; guarded by mu
 }
 
 // New makes a Manager. Nothing runs before Start.
@@ -139,10 +142,11 @@ func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.L
 		cfg: cfg, store: store, host: host, objects: objects, log: log,
 		hub: newHub(), holds: holds{byKey: map[string]int{}},
 		starts: newStarts(cfg.Starts), closing: make(chan struct{}),
-		ctx: ctx, stop: stop, runners: map[string]*runner{}, logs: map[string]string{},
+		ctx: ctx, stop: stop, runners: map[string]*runner{},
 		figures: newFigures(),
 	}
 	m.pool = newPool(m, cfg.Pool)
+	m.delivery = newDelivery(m)
 	return m
 }
 
@@ -177,7 +181,7 @@ func (m *Manager) Start(ctx context.Context) error {
 		m.running.Go(m.pool.run)
 	}
 	m.running.Go(func() { m.reap(owned) })
-	m.running.Go(m.payDebts)
+	m.running.Go(func() { m.delivery.Run(m.ctx) })
 	m.running.Go(m.keepFigures)
 	m.running.Go(m.reclaim) // what an earlier server has left free
 	if m.cfg.Keep.shortest() > 0 {
@@ -286,22 +290,5 @@ func (m *Manager) moveCalculation(ctx context.Context, mv ergane.CalculationMove
 	return c, moved, nil
 }
 
-// maxReason is the longest StateChangeReason, in characters, of the service model.
-const maxReason = 1024
-
 // clip shortens a reason to what the wire allows.
-func clip(reason string) string { return shorten(reason, maxReason) }
-
-// shorten cuts a text to so many characters.
-func shorten(text string, most int) string {
-	if utf8.RuneCountInString(text) <= most {
-		return text
-	}
-	n := 0
-	for i := range text {
-		if n++; n == most {
-			return text[:i] + "…"
-		}
-	}
-	return text
-}
+func clip(reason string) string { return ergane.Shorten(reason, ergane.MaxReason) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 // A Meter is told what an operator may want to count. It is called from many
@@ -54,7 +55,7 @@ const (
 	CountLimits       Counter = "limits"       // that something broke or would have broken
 	CountStops        Counter = "stops"        // of code that had to be stopped
 	CountHolds        Counter = "holds"        // reads that were to be held
-	CountDebts        Counter = "debts"        // calculations whose output is owed, and what became of that
+	CountRedeliveries Counter = "redeliveries" // of calculations that could not be delivered when they ended
 	CountExpired      Counter = "expired"      // what went because it ended long ago
 )
 
@@ -64,15 +65,15 @@ var Kinds = map[Counter][]string{
 	CountCalculations: {string(ergane.CalculationCompleted), string(ergane.CalculationFailed), string(ergane.CalculationCanceled)},
 	CountKernels:      {kernelStarted, kernelAdopted, kernelAhead, kernelClaimed},
 	CountDeaths:       {deathSignal, deathStatus, deathMemory, deathKilled, deathUnrecorded, deathNotReady, deathDriver},
-	CountPuts:         {putStored, putRetried, putFailed},
+	CountPuts:         delivery.PutKinds,
 	CountLimits: {
 		string(ergane.LimitSessions), string(ergane.LimitWorkGroupSessions), string(ergane.LimitDpus),
 		string(ergane.LimitWorkGroupDpus), string(ergane.LimitMemory), limitOutput, limitDisk, limitRunTime,
 	},
-	CountStops:   {stopInterrupt, stopKill},
-	CountHolds:   {holdHeld, holdRefused},
-	CountDebts:   {debtOwed, debtPaid, debtExpired, debtOverLimit, debtLost},
-	CountExpired: {expiredSession, expiredObject},
+	CountStops:        {stopInterrupt, stopKill},
+	CountHolds:        {holdHeld, holdRefused},
+	CountRedeliveries: delivery.RedeliveryKinds,
+	CountExpired:      {expiredSession, expiredObject},
 }
 
 const (
@@ -89,22 +90,12 @@ const (
 	deathNotReady   = "not_ready"  // it ended, or refused, before it took calculations
 	deathDriver     = "driver"     // the Spark driver's alone; Python lives
 
-	putStored  = "stored"
-	putRetried = "retried"
-	putFailed  = "failed" // given up
-
 	limitOutput  = "output"
 	limitDisk    = "disk"
 	limitRunTime = "run_time"
 
 	stopInterrupt = "interrupt"
 	stopKill      = "kill"
-
-	debtOwed      = "owed"
-	debtPaid      = "paid"
-	debtExpired   = "expired"    // given up after Config.OweFor
-	debtOverLimit = "over_limit" // given up because too much was owed
-	debtLost      = "lost"       // its spool is damaged
 
 	expiredSession = "session" // with its calculations
 	expiredObject  = "object"  // of a calculation

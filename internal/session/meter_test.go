@@ -230,8 +230,8 @@ func TestATerminationDuringTheStartIsNoDeath(t *testing.T) {
 
 func TestPutsThatAreGivenUpAreCounted(t *testing.T) {
 	inHouse(t, session.Config{DeliverFor: time.Millisecond}, func(h *house) {
-		h.away()
-		h.owing(h.idle())
+		h.unreachable()
+		h.undelivered(h.idle())
 		h.settled()
 		h.meter.mu.Lock()
 		defer h.meter.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 const (
@@ -27,7 +28,7 @@ func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, li
 	var began clock
 	tick := time.NewTicker(sizeEvery)
 	defer tick.Stop()
-	var spool Spool
+	var spool delivery.Spool
 	defer func() {
 		if spool != nil {
 			spool.Close()
@@ -61,14 +62,14 @@ func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, li
 }
 
 // overLimit says which stream of the calculation has become too large.
-func (r *runner) overLimit(spool Spool, id string) breach {
+func (r *runner) overLimit(spool delivery.Spool, id string) breach {
 	_, stdout, stderr, ok, err := spool.Started(id)
 	if !ok || err != nil {
 		return breach{}
 	}
-	for stream, from := range map[string]int64{"stdout": stdout, "stderr": stderr} {
-		if rg, err := rest(spool, stream, from); err == nil && rg.Len() > r.m.cfg.MaxOutput {
-			return overLimit(stream, r.m.cfg.MaxOutput)
+	for stream, from := range map[ergane.Stream]int64{ergane.Stdout: stdout, ergane.Stderr: stderr} {
+		if rg, err := delivery.Since(spool, stream, from); err == nil && rg.Len() > r.m.cfg.MaxOutput {
+			return breach{limitOutput, delivery.TooLong(stream, r.m.cfg.MaxOutput)}
 		}
 	}
 	return breach{}
@@ -77,7 +78,7 @@ func (r *runner) overLimit(spool Spool, id string) breach {
 // progress shows how much of the work that Spark knows is done, and returns
 // it in percent. A job that Spark hears of later makes the work grow; what was
 // shown, percent, does not fall for that.
-func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string, percent int, began *clock) int {
+func (r *runner) progress(ctx context.Context, k Kernel, spool delivery.Spool, id string, percent int, began *clock) int {
 	at, _, _, ok, err := spool.Started(id)
 	if !ok || err != nil {
 		return percent
@@ -93,7 +94,7 @@ func (r *runner) progress(ctx context.Context, k Kernel, spool Spool, id string,
 	}
 	stats := ergane.CalculationStatistics{
 		Progress:  fmt.Sprintf("%d%%", percent),
-		DpuMillis: r.dpuMillis(ctx, ending{started: at, ended: at.Add(began.since(at, time.Now()))}),
+		DpuMillis: r.dpuMillis(ctx, ergane.Outcome{StartedAt: at, EndedAt: at.Add(began.since(at, time.Now()))}),
 	}
 	if ctx.Err() == nil {
 		r.m.figures.set(id, stats)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 const (
@@ -14,11 +15,10 @@ const (
 	tailChunk = 256 << 10
 )
 
-// Output writes what a calculation has printed to the stream "stdout" or
-// "stderr", from a byte offset on, as it comes, until the calculation has
-// ended; it returns the calculation as it ended. write gets every piece once,
+// Output writes what a calculation has printed to a stream, from a byte offset
+// on, as it comes, until the calculation has ended; it returns the calculation as it ended. write gets every piece once,
 // in order, and must not keep it.
-func (m *Manager) Output(ctx context.Context, id, stream string, from int64, write func([]byte) error) (ergane.Calculation, error) {
+func (m *Manager) Output(ctx context.Context, id string, stream ergane.Stream, from int64, write func([]byte) error) (ergane.Calculation, error) {
 	t := &tail{m: m, id: id, stream: stream, from: from, write: write, buf: make([]byte, tailChunk)}
 	for {
 		c, err := m.store.Calculation(ctx, id)
@@ -57,7 +57,7 @@ func (m *Manager) nextOutput(ctx context.Context, id string) error {
 type tail struct {
 	m      *Manager
 	id     string
-	stream string
+	stream ergane.Stream
 	from   int64
 	write  func([]byte) error
 	buf    []byte
@@ -74,14 +74,14 @@ func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) 
 	if !ok || err != nil {
 		return false, nil // the next look tells
 	}
-	at := map[string]int64{"stdout": stdout, "stderr": stderr}[t.stream]
-	r, err := rest(spool, t.stream, at)
+	at := map[ergane.Stream]int64{ergane.Stdout: stdout, ergane.Stderr: stderr}[t.stream]
+	r, err := delivery.Since(spool, t.stream, at)
 	out, ended, unread := spool.Outcome(t.id)
 	if err != nil || unread != nil {
 		return false, nil
 	}
 	if ended { // what comes after it is not this calculation's
-		r = map[string]ergane.Range{"stdout": out.Stdout, "stderr": out.Stderr}[t.stream]
+		r = out.Printed(t.stream)
 	}
 	r.Start += t.from
 	r.End = min(r.End, r.Start+tailChunk)
@@ -111,8 +111,7 @@ func (t *tail) stored(ctx context.Context, c ergane.Calculation) error {
 	if c.Result == nil {
 		return nil
 	}
-	uri := map[string]string{"stdout": c.Result.StdOut, "stderr": c.Result.StdErr}[t.stream]
-	body, err := t.m.objects.Get(ctx, uri, t.from)
+	body, err := t.m.objects.Get(ctx, c.Result.URI(t.stream), t.from)
 	if err != nil {
 		return err
 	}

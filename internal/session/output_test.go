@@ -23,7 +23,7 @@ type reader struct {
 }
 
 // follow reads a stream from an offset on in the background.
-func (h *house) follow(ctx context.Context, cid, stream string, from int64) *reader {
+func (h *house) follow(ctx context.Context, cid string, stream ergane.Stream, from int64) *reader {
 	r := &reader{done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
@@ -47,7 +47,7 @@ func (r *reader) got() string {
 }
 
 // readAll reads a stream of an ended calculation.
-func (h *house) readAll(cid, stream string, from int64) string {
+func (h *house) readAll(cid string, stream ergane.Stream, from int64) string {
 	h.Helper()
 	r := h.follow(h.ctx, cid, stream, from)
 	<-r.done
@@ -60,7 +60,7 @@ func TestOutputComesWhileTheCodeRunsAndEndsWithIt(t *testing.T) {
 		sid := h.idle()
 		h.awaitCalculation(h.submit(sid, "print of another\nwarn of another"), ergane.CalculationCompleted)
 		cid := h.at(sid, "one", "print first\nwarn aside")
-		out, errs, late := h.follow(h.ctx, cid, "stdout", 0), h.follow(h.ctx, cid, "stderr", 0), h.follow(h.ctx, cid, "stdout", 3)
+		out, errs, late := h.follow(h.ctx, cid, ergane.Stdout, 0), h.follow(h.ctx, cid, ergane.Stderr, 0), h.follow(h.ctx, cid, ergane.Stdout, 3)
 		time.Sleep(time.Second)
 		if out.got() != "first\n" || errs.got() != "aside\n" || late.got() != "st\n" {
 			h.Errorf("live: %q, %q, from 3: %q", out.got(), errs.got(), late.got())
@@ -85,7 +85,7 @@ func TestOutputOfAnEndedCalculationIsItsObject(t *testing.T) {
 		h.awaitCalculation(cid, ergane.CalculationCompleted)
 		h.ends(sid, time.Second) // the spool is gone
 		for from, want := range map[int64]string{0: "0123456789\n", 4: "456789\n", 11: "", 99: ""} {
-			if got := h.readAll(cid, "stdout", from); got != want {
+			if got := h.readAll(cid, ergane.Stdout, from); got != want {
 				h.Errorf("from %d: %q", from, got)
 			}
 		}
@@ -101,7 +101,7 @@ func TestOutputThatIsReadWhileItIsDeliveredIsWhole(t *testing.T) {
 			cid := h.submit(sid, "fill 300000\nsleep 1ms\nfill 300000")
 			var readers []*reader
 			for range 5 {
-				readers = append(readers, h.follow(h.ctx, cid, "stdout", 0))
+				readers = append(readers, h.follow(h.ctx, cid, ergane.Stdout, 0))
 			}
 			for _, r := range readers {
 				<-r.done
@@ -117,7 +117,7 @@ func TestOutputOfALostKernelIsWhatItPrinted(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print kept")
-		r := h.follow(h.ctx, cid, "stdout", 0)
+		r := h.follow(h.ctx, cid, ergane.Stdout, 0)
 		h.settled()
 		h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
 		<-r.done
@@ -132,9 +132,9 @@ func TestOutputEndsWithItsReaderAndWithTheServer(t *testing.T) {
 		cid := h.submit(h.idle(), "print x\nsleep 1h")
 		left := errors.New("the client has left")
 		ctx, leave := context.WithCancelCause(h.ctx)
-		leaving, staying := h.follow(ctx, cid, "stdout", 0), h.follow(h.ctx, cid, "stdout", 0)
+		leaving, staying := h.follow(ctx, cid, ergane.Stdout, 0), h.follow(h.ctx, cid, ergane.Stdout, 0)
 		full := errors.New("the client takes no more")
-		if _, err := h.m.Output(h.ctx, cid, "stdout", 0, func([]byte) error { return full }); !errors.Is(err, full) {
+		if _, err := h.m.Output(h.ctx, cid, ergane.Stdout, 0, func([]byte) error { return full }); !errors.Is(err, full) {
 			h.Errorf("a reader that fails: %v", err)
 		}
 		leave(left)
@@ -155,14 +155,14 @@ func TestOutputCanBeResumedAtTheNextServer(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print first")
-		first := h.follow(h.ctx, cid, "stdout", 0)
+		first := h.follow(h.ctx, cid, ergane.Stdout, 0)
 		time.Sleep(time.Second)
 		h.kill()
 		<-first.done
 		h.machine.Let("door")
 		h.settled()
 		h.serve()
-		if rest := h.readAll(cid, "stdout", int64(len(first.got()))); first.got()+rest != "first\nthrough\n" {
+		if rest := h.readAll(cid, ergane.Stdout, int64(len(first.got()))); first.got()+rest != "first\nthrough\n" {
 			h.Errorf("%q, then %q", first.got(), rest)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 // A Kernel is the process that runs one session's code.
@@ -50,36 +51,6 @@ type Kernel interface {
 	Killed() (n int64, why string)
 	// Detach lets go of the kernel, which lives on.
 	Detach()
-}
-
-// A Spool is what a kernel wrote, living or dead. Everything in it comes from
-// user code. ErrSpool is in the chain of an error that stays; any other means
-// that something cannot be read now, which says nothing of what is there.
-type Spool interface {
-	// Outcome returns the recorded outcome of a calculation, if there is one
-	// that can be believed. An error is never ErrSpool.
-	Outcome(id string) (ergane.Outcome, bool, error)
-	// Started returns when a calculation began and where its output begins. An
-	// error is never ErrSpool.
-	Started(id string) (at time.Time, stdout, stderr int64, ok bool, err error)
-	// Size is the present length of the stream "stdout" or "stderr".
-	Size(stream string) (int64, error)
-	// Section opens a range of a stream.
-	Section(stream string, r ergane.Range) (Section, error)
-	// Outputs opens the first n bytes of a calculation's rich outputs.
-	Outputs(id string, n int64) (Section, error)
-	// Release gives the disk space of a range back.
-	Release(stream string, r ergane.Range) error
-	// Remove deletes what there is of one calculation. The kernel must be through with it.
-	Remove(id string) error
-	Close() error
-}
-
-// A Section is a piece of a file.
-type Section interface {
-	io.ReaderAt
-	io.Closer
-	Len() int64
 }
 
 // A Host is the machine that sessions run on.
@@ -131,27 +102,19 @@ type Kernels interface {
 
 // Files are what kernels have left on disk, living or dead.
 type Files interface {
-	// Spool opens what a session's kernel wrote; its errors are as a Spool's.
-	Spool(sessionID string) (Spool, error)
+	delivery.Files
 	// DiskUse is how many bytes the files of a session's kernel take up, or
 	// more than limit if it is more than that; ErrUnmeasurable where the kernel's
 	// code has made folders in a way that nobody can tell.
 	DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error)
-	// Logs opens the driver's log of a session, the older part first. It is in
-	// one or two parts, or none where nothing was started.
-	Logs(sessionID string) ([]Section, error)
 	// LogSize is how many bytes the files of a session take up that Discard and
 	// Trim leave: its logs.
 	LogSize(sessionID string) (int64, error)
-	// LogStored reports whether SetLogStored was called for a session: its log
-	// is where its MonitoringConfiguration wants it. Forget forgets that, too.
-	LogStored(sessionID string) (bool, error)
-	SetLogStored(sessionID string) error
-	// Discard removes what a dead kernel left on disk, but for its logs. Trim
+	// Discard removes what a dead kernel left on disk, except its logs. Trim
 	// leaves its spool, too.
 	Discard(sessionID string) error
 	Trim(sessionID string) error
-	// Forget removes the logs, too.
+	// Forget removes the logs, too, and forgets SetLogStored.
 	Forget(sessionID string) error
 	// Sessions returns the ids of all sessions that left something on this machine.
 	Sessions() ([]string, error)
@@ -161,13 +124,11 @@ type Files interface {
 
 // Objects is where results go.
 type Objects interface {
-	Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, d ergane.Delivery) error
+	delivery.Objects
 	// Get opens an object from an offset on.
 	Get(ctx context.Context, uri string, from int64) (io.ReadCloser, error)
 	// Delete removes an object; that there is none is fine.
 	Delete(ctx context.Context, uri string, d ergane.Delivery) error
-	// Permanent reports whether repeating cannot help: no such bucket, access denied.
-	Permanent(err error) bool
 }
 
 // ErrNoKernel is Host.Adopt's answer where no kernel was ever started.

@@ -59,9 +59,9 @@ func (m *Manager) reapSession(id string) {
 		}
 	}
 	if err == nil {
-		m.findLog(s)
+		m.delivery.FindLog(s)
 	}
-	if !m.discard(id) {
+	if !m.removeFiles(id) {
 		return
 	}
 	if time.Since(s.Status.EndedAt) > m.cfg.LogsFor {
@@ -100,7 +100,7 @@ func (m *Manager) boundLogs(ids []string) {
 		if sum <= m.cfg.MaxLogs {
 			return
 		}
-		if m.logIsDue(e.id) || !m.discard(e.id) {
+		if m.delivery.LogPending(e.id) || !m.removeFiles(e.id) {
 			continue
 		}
 		if err := m.host.Forget(e.id); err != nil {
@@ -110,4 +110,21 @@ func (m *Manager) boundLogs(ids []string) {
 		m.log.Info("removed the logs of a session, as those of all sessions were too large", "session", e.id, "bytes", e.size)
 		sum -= e.size
 	}
+}
+
+// removeFiles removes the files of a session that has ended, except its logs,
+// and reports whether they are gone: while a delivery is pending, the spool stays.
+func (m *Manager) removeFiles(id string) bool {
+	pending, err := m.store.HasPendingDelivery(m.ctx, id)
+	if err != nil {
+		return false // the reaper looks again
+	}
+	remove := m.host.Discard
+	if pending {
+		remove = m.host.Trim
+	}
+	if err := remove(id); err != nil {
+		m.log.Warn("cannot remove a session's files", "session", id, "error", err)
+	}
+	return !pending
 }

@@ -124,7 +124,7 @@ func (h *house) logs(sids ...string) (there []string) {
 func TestTheLogsOfEndedSessionsAreBoundedInSum(t *testing.T) {
 	inHouse(t, session.Config{MaxLogs: 2 * fakehost.LogSize}, func(h *house) {
 		h.machine.Set(faults{Logs: []string{"all"}})
-		back := h.away()
+		back := h.unreachable()
 		due := h.logged() // and the store does not take it
 		h.must(terminate(h, due))
 		h.awaitSession(due, ergane.SessionTerminated)

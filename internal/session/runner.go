@@ -27,8 +27,6 @@ type runner struct {
 	trouble atomic.Pointer[string]
 	// looks is taken by whoever asks Spark for the executors.
 	looks chan struct{}
-	// late makes deliveries of one attempt each: who calls tries again.
-	late bool
 	// idle measures how long the session has been idle. The runner's own.
 	idle clock
 	// delivered are calculations that are, and whose files are still there. The runner's own.

@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
 // deliverySoon is how long a delivery may take before RUNNING is worth a write
 // of its own.
 const deliverySoon = 200 * time.Millisecond
 
-// settle stores the objects of a calculation that has ended, then makes its
-// end and its session's move one commit.
-func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, move func(time.Time) ergane.SessionMove) {
-	spool, undelivered := r.deliverEnd(ctx, c, e)
+// settle delivers a calculation that has ended, decides how, makes its end and
+// its session's move one commit, and cleans up after it.
+func (r *runner) settle(ctx context.Context, c ergane.Calculation, o ergane.Outcome, move func(time.Time) ergane.SessionMove) {
+	spool, undelivered := r.deliver(ctx, c, o)
 	if spool != nil {
 		defer spool.Close()
 	}
@@ -25,42 +26,38 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, e ending, mov
 	if undelivered != nil {
 		r.log.Error("calculation not delivered", "calculation", c.ID, "error", undelivered)
 	}
-	mv, broken := decide(c, e, undelivered, r.m.cfg.MaxOutput, time.Now())
-	mv.DpuMillis = r.dpuMillis(ctx, e)
-	if broken != (breach{}) {
-		r.m.cfg.Meter.Count(CountLimits, broken.limit)
+	mv, tooLong := delivery.Decide(c, o, undelivered, r.m.cfg.MaxOutput, time.Now())
+	mv.DpuMillis = r.dpuMillis(ctx, o)
+	if tooLong != "" {
+		r.m.cfg.Meter.Count(CountLimits, limitOutput)
 	}
 	if !r.commitEnd(ctx, c, mv, move) { // until the end is recorded, the next server may have to deliver again
 		return
 	}
 	if undelivered == nil && spool != nil {
-		r.release(ctx, spool, e)
+		r.m.delivery.Release(ctx, c, spool, o)
 	}
-	if !e.started.IsZero() {
+	if !o.StartedAt.IsZero() {
 		r.removeDelivered()
 	}
-	if mv.Owed == nil {
+	if mv.Undelivered == nil {
 		r.delivered = append(r.delivered, c.ID)
 	}
 }
 
-// deliverEnd stores the objects of a calculation that has ended. The spool, if
-// it was needed, is the caller's to close.
-func (r *runner) deliverEnd(ctx context.Context, c ergane.Calculation, e ending) (spool Spool, err error) {
-	if e.unread != nil {
-		return nil, e.unread
-	}
+// deliver stores the objects of a calculation that has ended. The spool, nil
+// where none was needed, is the caller's to close.
+func (r *runner) deliver(ctx context.Context, c ergane.Calculation, o ergane.Outcome) (delivery.Spool, error) {
 	begun := time.Now()
-	defer r.showDelivery(ctx, c, e)()
-	if !e.empty() {
-		err = r.patiently(ctx, "open the spool", func() (err error) {
-			spool, err = r.m.host.Spool(r.id)
-			return err
-		})
+	defer r.showDelivery(ctx, c, o)()
+	var s ergane.Session
+	if !r.persist(ctx, "read the session's settings", func() (err error) {
+		s, err = r.m.store.Session(ctx, r.id)
+		return err
+	}) {
+		return nil, ergane.ErrSessionNotFound(r.id)
 	}
-	if err == nil {
-		err = r.deliver(ctx, spool, c, e)
-	}
+	spool, err := r.m.delivery.Deliver(ctx, s, c, o)
 	if err == nil {
 		r.m.cfg.Meter.Took(StepDeliver, time.Since(begun))
 	}
@@ -83,8 +80,8 @@ func (r *runner) commitEnd(ctx context.Context, c ergane.Calculation, mv ergane.
 			meter.Took(StepSettle, time.Since(begun))
 			meter.Took(StepWhole, max(0, time.Since(c.Status.SubmittedAt)))
 			meter.Count(CountCalculations, string(got.Status.State))
-			if mv.Owed != nil {
-				meter.Count(CountDebts, debtOwed)
+			if mv.Undelivered != nil {
+				meter.Count(CountRedeliveries, delivery.RedeliveryPending)
 			}
 		}
 		r.m.hub.moved(c.ID, r.id)
@@ -112,15 +109,15 @@ func (r *runner) removeDelivered() {
 
 // showDelivery shows a calculation RUNNING whose delivery takes long, as that
 // of short code never was. The function that it returns ends that.
-func (r *runner) showDelivery(ctx context.Context, c ergane.Calculation, e ending) (over func()) {
-	if c.Status.State != ergane.CalculationCreating || e.started.IsZero() {
+func (r *runner) showDelivery(ctx context.Context, c ergane.Calculation, o ergane.Outcome) (over func()) {
+	if c.Status.State != ergane.CalculationCreating || o.StartedAt.IsZero() {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var showing sync.WaitGroup
 	showing.Go(func() {
 		for wait := deliverySoon; pause(ctx, wait); wait = lookAgain {
-			if _, _, err := r.m.moveCalculation(ctx, ergane.CalculationStarts(c.ID, e.started)); err == nil {
+			if _, _, err := r.m.moveCalculation(ctx, ergane.CalculationStarts(c.ID, o.StartedAt)); err == nil {
 				return
 			}
 		}
@@ -131,36 +128,13 @@ func (r *runner) showDelivery(ctx context.Context, c ergane.Calculation, e endin
 	}
 }
 
-// release gives the disk space of delivered output back together with what is
-// before it, which was delivered, too, or belongs to nobody: file systems free
-// whole blocks, and small outputs share them. What is owed stays.
-func (r *runner) release(ctx context.Context, s Spool, e ending) {
-	if owes, err := r.m.store.Owes(ctx, r.id); err == nil && !owes {
-		for _, rg := range []*ergane.Range{&e.stdout, &e.stderr} {
-			if rg.Len() > 0 {
-				rg.Start = 0
-			}
-		}
-	}
-	release(s, e)
-}
-
-// release gives the disk space of output back.
-func release(s Spool, e ending) {
-	for stream, r := range map[string]ergane.Range{"stdout": e.stdout, "stderr": e.stderr} {
-		if r.Len() > 0 {
-			_ = s.Release(stream, r) // space comes back with the session at the latest
-		}
-	}
-}
-
 // dpuMillis is what the calculation used: the time that the coordinator and
 // each worker were there for it, at least 1 for anything that ran.
-func (r *runner) dpuMillis(ctx context.Context, e ending) int64 {
+func (r *runner) dpuMillis(ctx context.Context, o ergane.Outcome) int64 {
 	switch {
-	case !e.started.IsZero():
-		return max(1, (e.ended.Sub(e.started) + r.workerTime(ctx, e.started, e.ended)).Milliseconds())
-	case e.state == ergane.CalculationCompleted:
+	case !o.StartedAt.IsZero():
+		return max(1, (o.EndedAt.Sub(o.StartedAt) + r.workerTime(ctx, o.StartedAt, o.EndedAt)).Milliseconds())
+	case o.State == ergane.CalculationCompleted:
 		return 1 // it ran, but its kernel names no time that can be believed
 	}
 	return 0

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/session"
 	"github.com/ergane-dev/ergane/internal/testkit"
 )
@@ -66,7 +67,7 @@ func TestWhatCannotBeReadNowIsReadLater(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadForLongIsOwed(t *testing.T) {
+func TestWhatCannotBeReadForLongIsPending(t *testing.T) {
 	for name, f := range unreadable {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, session.Config{DeliverFor: time.Minute}, func(h *house) {
@@ -79,35 +80,35 @@ func TestWhatCannotBeReadForLongIsOwed(t *testing.T) {
 				}
 				h.awaitSession(sid, ergane.SessionFailed)
 				time.Sleep(time.Hour)
-				h.kill() // nor does the next server give it up
+				h.kill() // nor does the next server discard it
 				h.serve()
 				time.Sleep(time.Hour)
-				if h.debts() != 1 {
-					h.Fatal("it is not owed")
+				if h.pending() != 1 {
+					h.Fatal("it is not pending")
 				}
 				h.machine.Set(faults{})
-				testkit.Await(h, patience, func() bool { return h.debts() == 0 })
+				testkit.Await(h, patience, func() bool { return h.pending() == 0 })
 				h.delivered(cid, "kept\n", "", "")
 				h.settled()
 				if !h.machine.Discarded(sid) {
-					h.Error("the files of a session that owes nothing are still there")
+					h.Error("the files of a session without pending deliveries are still there")
 				}
 			})
 		})
 	}
 }
 
-func TestWhatIsOwedAndGoneIsWrittenOff(t *testing.T) {
+func TestWhatIsPendingAndGoneIsDiscarded(t *testing.T) {
 	inHouse(t, session.Config{DeliverFor: time.Minute}, func(h *house) {
 		sid, cid := h.dead(true)
 		h.machine.Set(faults{Unread: syscall.EIO})
 		h.serve()
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.awaitSession(sid, ergane.SessionFailed)
-		h.machine.Set(faults{Spool: errors.Join(session.ErrSpool, errors.New("no such folder"))})
+		h.machine.Set(faults{Spool: errors.Join(delivery.ErrSpool, errors.New("no such folder"))})
 		time.Sleep(time.Hour)
-		if h.debts() != 0 {
-			h.Error("what is gone is owed")
+		if h.pending() != 0 {
+			h.Error("what is gone is pending")
 		}
 		if c := h.calculation(cid); c.Result != nil || !strings.Contains(c.Status.Reason, "it is lost") {
 			h.Errorf("result %v, reason %q", c.Result, c.Status.Reason)
@@ -126,7 +127,7 @@ func TestTerminateWaitsForNoDiskThatDoesNotAnswer(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		h.sessionIs(sid, ergane.SessionTerminated, terminated)
 		h.machine.Set(faults{})
-		testkit.Await(h, patience, func() bool { return h.debts() == 0 })
+		testkit.Await(h, patience, func() bool { return h.pending() == 0 })
 		h.delivered(cid, "kept\nthrough\n", "", "")
 	})
 }

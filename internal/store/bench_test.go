@@ -143,7 +143,9 @@ func submitAndSettle(b *testing.B, s *store.Store, session string) {
 		WorkingDirectory: "s3://ergane-results/primary/session/x/y", Status: ergane.CalculationStatus{SubmittedAt: at}},
 		[]ergane.Token{{Scope: "s", Value: newID(), Hash: "h", Until: at.Add(time.Minute)}})
 	must(b, err)
-	_, _, moved, err := s.Settle(b.Context(), ergane.CalculationCompletes(c.ID, ergane.Ending{At: at, DpuMillis: 1, Result: ergane.ResultAt(c.WorkingDirectory)}), ergane.SessionFreed(session, at))
+	end := ergane.CalculationCompletes(c.ID, at)
+	end.DpuMillis, end.Result = 1, ergane.ResultAt(c.WorkingDirectory)
+	_, _, moved, err := s.Settle(b.Context(), end, ergane.SessionFreed(session, at))
 	must(b, err)
 	if !moved {
 		b.Fatal("lost")

@@ -34,6 +34,6 @@ func (s *Store) Census(ctx context.Context) (ergane.Census, error) {
 		c.Calculations[ergane.CalculationState(state)]++
 	}
 	count := func(rows *sql.Rows) (n int, err error) { return n, rows.Scan(&n) }
-	c.Debts, _, err = one(ctx, s.readers, count, "SELECT count(*) FROM calculations WHERE owed IS NOT NULL")
+	c.PendingDeliveries, _, err = one(ctx, s.readers, count, "SELECT count(*) FROM calculations WHERE undelivered IS NOT NULL")
 	return c, err
 }

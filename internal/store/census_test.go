@@ -38,8 +38,9 @@ func TestCensusCountsWhatHasNotEnded(t *testing.T) {
 	busy := session()
 	move(ergane.SessionReady(busy, dawn))
 	done := submit(busy)
-	owed := ergane.Ending{At: dawn, Reason: "x", Owed: &ergane.Owed{Outputs: 1}}
-	_, _, _, err := s.Settle(ctx, ergane.CalculationFails(done, owed), ergane.SessionFreed(busy, dawn))
+	failed := ergane.CalculationFails(done, dawn, "x")
+	failed.Undelivered = &ergane.Undelivered{Outputs: 1}
+	_, _, _, err := s.Settle(ctx, failed, ergane.SessionFreed(busy, dawn))
 	must(t, err)
 	_, _, err = s.MoveCalculation(ctx, ergane.CalculationStarts(submit(busy), dawn))
 	must(t, err)
@@ -54,8 +55,8 @@ func TestCensusCountsWhatHasNotEnded(t *testing.T) {
 		Sessions: map[ergane.SessionState]int{
 			ergane.SessionCreating: 1, ergane.SessionIdle: 2, ergane.SessionBusy: 1, ergane.SessionTerminating: 1,
 		},
-		Calculations: map[ergane.CalculationState]int{ergane.CalculationRunning: 1, ergane.CalculationCreating: 1},
-		Debts:        1,
+		Calculations:      map[ergane.CalculationState]int{ergane.CalculationRunning: 1, ergane.CalculationCreating: 1},
+		PendingDeliveries: 1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

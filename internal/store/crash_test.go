@@ -124,7 +124,7 @@ func crashChild(path string) {
 			[]ergane.Token{{Scope: "s", Value: newID(), Until: dawn}})
 		fail(err)
 		fmt.Println(c.ID, c.Status.State)
-		c, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, ergane.Ending{At: dawn}), ergane.SessionFreed(n.ID, dawn))
+		c, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, dawn), ergane.SessionFreed(n.ID, dawn))
 		fail(err)
 		fmt.Println(c.ID, c.Status.State)
 	}

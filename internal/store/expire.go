@@ -9,7 +9,7 @@ import (
 )
 
 // settled is the condition of a session that has ended and owes nothing.
-const settled = "ended_ms < $2 AND NOT EXISTS (SELECT 1 FROM calculations WHERE session_id = sessions.id AND owed IS NOT NULL)"
+const settled = "ended_ms < $2 AND NOT EXISTS (SELECT 1 FROM calculations WHERE session_id = sessions.id AND undelivered IS NOT NULL)"
 
 // Expired implements ergane.Store.
 func (s *Store) Expired(ctx context.Context, workgroup string, before time.Time, p ergane.Page) ([]ergane.Session, error) {

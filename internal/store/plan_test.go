@@ -25,8 +25,8 @@ func TestNoStatementScansOrSorts(t *testing.T) {
 	for _, text := range texts {
 		// These indices hold nothing but what is wanted.
 		plan := strings.ReplaceAll(explain(t, s, text), "SCAN sessions USING INDEX sessions_live", "")
-		plan = strings.ReplaceAll(plan, "SCAN calculations USING INDEX calculations_owed", "")
-		plan = strings.ReplaceAll(plan, "SCAN calculations USING COVERING INDEX calculations_owed", "")
+		plan = strings.ReplaceAll(plan, "SCAN calculations USING INDEX calculations_undelivered", "")
+		plan = strings.ReplaceAll(plan, "SCAN calculations USING COVERING INDEX calculations_undelivered", "")
 		plan = strings.ReplaceAll(plan, "SCAN workgroups USING COVERING INDEX workgroups_condemned", "")
 		if strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\n%s", text, plan)
@@ -93,12 +93,11 @@ func useEverything(t *testing.T, s *store.Store) {
 		_, err = s.OpenCalculations(ctx, n.ID)
 		must(t, err)
 		must(t, s.SetProgress(ctx, map[string]ergane.CalculationStatistics{c.ID: {}}))
-		end := ergane.Ending{At: dawn}
-		_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, end), ergane.SessionFreed(n.ID, dawn))
+		_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, dawn), ergane.SessionFreed(n.ID, dawn))
 		must(t, err)
-		must(t, s.SetResult(ctx, c.ID, ergane.CalculationResult{}))
-		must(t, s.WriteOff(ctx, c.ID, ""))
-		for _, m := range []ergane.CalculationMove{ergane.CalculationStarts(c.ID, dawn), ergane.CalculationStopping(c.ID, dawn, ""), ergane.CalculationFails(c.ID, end), ergane.CalculationCancels(c.ID, end)} {
+		must(t, s.RecordDelivery(ctx, c.ID, ergane.CalculationResult{}))
+		must(t, s.DiscardDelivery(ctx, c.ID, ""))
+		for _, m := range []ergane.CalculationMove{ergane.CalculationStarts(c.ID, dawn), ergane.CalculationStopping(c.ID, dawn, ""), ergane.CalculationFails(c.ID, dawn, ""), ergane.CalculationCancels(c.ID, dawn, "")} {
 			_, _, err = s.MoveCalculation(ctx, m)
 			must(t, err)
 		}
@@ -119,9 +118,9 @@ func useEverything(t *testing.T, s *store.Store) {
 			must(t, err)
 		}
 	}
-	_, err = s.Debts(ctx)
+	_, err = s.PendingDeliveries(ctx)
 	must(t, err)
-	_, err = s.Owes(ctx, "x")
+	_, err = s.HasPendingDelivery(ctx, "x")
 	must(t, err)
 	_, _, err = s.SessionOf(ctx, []ergane.Token{{Scope: "s", Value: "v"}}, dawn)
 	must(t, err)
@@ -157,7 +156,7 @@ func end(t *testing.T, s *store.Store) {
 	must(t, err)
 	c, _, err := s.Submit(ctx, ergane.Calculation{ID: newID(), SessionID: n.ID, Status: ergane.CalculationStatus{SubmittedAt: dawn}}, nil)
 	must(t, err)
-	_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, ergane.Ending{At: dawn}), ergane.SessionFreed(n.ID, dawn))
+	_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, dawn), ergane.SessionFreed(n.ID, dawn))
 	must(t, err)
 	_, _ = s.CondemnWorkGroup(ctx, "w", false, dawn, "")
 	_, err = s.CondemnWorkGroup(ctx, "w", true, dawn, "")

@@ -54,11 +54,11 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 	if m.Result != nil {
 		result = document{m.Result}
 	}
-	var owed any // NULL: nothing
-	if m.Owed != nil && m.Result == nil {
-		owed = document{m.Owed}
+	var undelivered any // NULL: nothing
+	if m.Undelivered != nil && m.Result == nil {
+		undelivered = document{m.Undelivered}
 	}
-	args := with([]any{m.ID, string(m.To), m.Reason, at(m.At), at(m.StartedAt), m.DpuMillis, m.Progress, result, owed}, m.From)
+	args := with([]any{m.ID, string(m.To), m.Reason, at(m.At), at(m.StartedAt), m.DpuMillis, m.Progress, result, undelivered}, m.From)
 	now, moved, err := one(ctx, t, scanCalculation, `UPDATE calculations SET
 			state = $2,
 			reason = CASE WHEN $2 = 'CANCELED' AND $3 = '' THEN reason ELSE $3 END,
@@ -67,7 +67,7 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 			dpu_ms = CASE WHEN $6 < dpu_ms THEN dpu_ms ELSE $6 END,
 			progress = CASE WHEN $7 = '' THEN progress ELSE $7 END,
 			result = $8,
-			owed = $9
+			undelivered = $9
 		WHERE id = $1 AND state IN (`+placeholders(10, len(m.From))+`)
 		RETURNING `+calculationColumns, args...)
 	switch {
@@ -82,32 +82,32 @@ func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (erg
 	return now, true, err
 }
 
-// SetResult implements ergane.Store.
-func (s *Store) SetResult(ctx context.Context, id string, r ergane.CalculationResult) error {
+// RecordDelivery implements ergane.Store.
+func (s *Store) RecordDelivery(ctx context.Context, id string, r ergane.CalculationResult) error {
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		return t.amend(ctx, id, `UPDATE calculations SET result = $2, owed = NULL
+		return t.amend(ctx, id, `UPDATE calculations SET result = $2, undelivered = NULL
 			WHERE id = $1 AND result IS NULL AND state IN ('COMPLETED', 'FAILED', 'CANCELED')`, document{r})
 	})
 }
 
-// Debts implements ergane.Store.
-func (s *Store) Debts(ctx context.Context) ([]ergane.Debt, error) {
-	scan := func(rows *sql.Rows) (d ergane.Debt, err error) {
-		return d, rows.Scan(append(fields(&d.Calculation), document{&d.Owed})...)
+// PendingDeliveries implements ergane.Store.
+func (s *Store) PendingDeliveries(ctx context.Context) ([]ergane.PendingDelivery, error) {
+	scan := func(rows *sql.Rows) (d ergane.PendingDelivery, err error) {
+		return d, rows.Scan(append(fields(&d.Calculation), document{&d.Undelivered})...)
 	}
-	return all(ctx, s.readers, scan, "SELECT "+calculationColumns+", owed FROM calculations WHERE owed IS NOT NULL ORDER BY session_id, completed_ms, id")
+	return all(ctx, s.readers, scan, "SELECT "+calculationColumns+", undelivered FROM calculations WHERE undelivered IS NOT NULL ORDER BY session_id, completed_ms, id")
 }
 
-// Owes implements ergane.Store.
-func (s *Store) Owes(ctx context.Context, sessionID string) (bool, error) {
-	_, some, err := one(ctx, s.readers, scanString, "SELECT id FROM calculations WHERE session_id = $1 AND owed IS NOT NULL LIMIT 1", sessionID)
+// HasPendingDelivery implements ergane.Store.
+func (s *Store) HasPendingDelivery(ctx context.Context, sessionID string) (bool, error) {
+	_, some, err := one(ctx, s.readers, scanString, "SELECT id FROM calculations WHERE session_id = $1 AND undelivered IS NOT NULL LIMIT 1", sessionID)
 	return some, err
 }
 
-// WriteOff implements ergane.Store.
-func (s *Store) WriteOff(ctx context.Context, id, reason string) error {
+// DiscardDelivery implements ergane.Store.
+func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
 	return s.write(ctx, func(ctx context.Context, t *tx) error {
-		return t.amend(ctx, id, "UPDATE calculations SET owed = NULL, reason = $2 WHERE id = $1 AND owed IS NOT NULL", reason)
+		return t.amend(ctx, id, "UPDATE calculations SET undelivered = NULL, reason = $2 WHERE id = $1 AND undelivered IS NOT NULL", reason)
 	})
 }
 

@@ -30,7 +30,7 @@ func heavy(t *testing.T, s *store.Store, n int) string {
 	for range n {
 		c, _, err := s.Submit(ctx, ergane.Calculation{ID: newID(), SessionID: made.ID, Code: code, Status: ergane.CalculationStatus{SubmittedAt: dawn}}, nil)
 		must(t, err)
-		_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, ergane.Ending{At: dawn}), ergane.SessionFreed(made.ID, dawn))
+		_, _, _, err = s.Settle(ctx, ergane.CalculationCompletes(c.ID, dawn), ergane.SessionFreed(made.ID, dawn))
 		must(t, err)
 	}
 	_, _, err = s.MoveSession(ctx, ergane.SessionLost(made.ID, dawn, "lost"))

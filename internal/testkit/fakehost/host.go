@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -62,8 +63,8 @@ func (h *Host) Versions() []ergane.EngineVersion {
 }
 
 // Logs implements session.Host.
-func (h *Host) Logs(string) ([]session.Section, error) {
-	var parts []session.Section
+func (h *Host) Logs(string) ([]delivery.Section, error) {
+	var parts []delivery.Section
 	for _, text := range h.m.fault().Logs {
 		parts = append(parts, logPart{strings.NewReader(text)})
 	}
@@ -187,7 +188,7 @@ func (h *Host) attach(p *process) *Kernel {
 }
 
 // Spool implements session.Host.
-func (h *Host) Spool(id string) (_ session.Spool, err error) {
+func (h *Host) Spool(id string) (_ delivery.Spool, err error) {
 	var s *Spool
 	err = h.power.call(context.Background(), "Spool", func(context.Context) error {
 		p := h.m.kernel(id)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
@@ -166,7 +167,7 @@ func (m *Machine) Lose(session string) {
 }
 
 // Truncate cuts a stream of a session's spool to size, as hostile code may.
-func (m *Machine) Truncate(session, stream string, size int) {
+func (m *Machine) Truncate(session string, stream ergane.Stream, size int) {
 	p := m.kernel(session)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -311,7 +312,7 @@ func closed(ch <-chan struct{}) bool {
 	}
 }
 
-var errNoFolder = fmt.Errorf("%w: open spool: no such file or directory", session.ErrSpool)
+var errNoFolder = fmt.Errorf("%w: open spool: no such file or directory", delivery.ErrSpool)
 
 var _ session.Host = (*Host)(nil)
 

@@ -17,16 +17,16 @@ type process struct {
 	driver  chan struct{} // closed when the Spark driver has ended
 
 	mu        sync.Mutex
-	refusal   string            // Spark's; guarded by mu
-	exit      ergane.Exit       // guarded by mu
-	current   *block            // guarded by mu
-	blocks    map[string]*block // guarded by mu
-	changed   chan struct{}     // closed and replaced when any of this changes; guarded by mu
-	streams   map[string][]byte // guarded by mu
-	released  int64             // guarded by mu
-	removed   []string          // calculations; guarded by mu
-	discarded bool              // guarded by mu
-	trimmed   bool              // guarded by mu
+	refusal   string                   // Spark's; guarded by mu
+	exit      ergane.Exit              // guarded by mu
+	current   *block                   // guarded by mu
+	blocks    map[string]*block        // guarded by mu
+	changed   chan struct{}            // closed and replaced when any of this changes; guarded by mu
+	streams   map[ergane.Stream][]byte // guarded by mu
+	released  int64                    // guarded by mu
+	removed   []string                 // calculations; guarded by mu
+	discarded bool                     // guarded by mu
+	trimmed   bool                     // guarded by mu
 	executors []ergane.SparkExecutor
 	// Of a kernel that was started ahead, guarded by mu.
 	shape   string
@@ -57,7 +57,7 @@ type block struct {
 func (m *Machine) spawn(session string) *process {
 	p := &process{
 		m: m, session: session, up: make(chan struct{}), gone: make(chan struct{}), driver: make(chan struct{}),
-		blocks: map[string]*block{}, changed: make(chan struct{}), streams: map[string][]byte{}, done: 1, total: 4,
+		blocks: map[string]*block{}, changed: make(chan struct{}), streams: map[ergane.Stream][]byte{}, done: 1, total: 4,
 	}
 	m.mu.Lock()
 	if old := m.kernels[session]; old != nil && !closed(old.gone) {
@@ -168,7 +168,7 @@ func (p *process) run(b *block) {
 		return
 	}
 	b.started = time.Now()
-	b.stdout, b.stderr = int64(len(p.streams["stdout"])), int64(len(p.streams["stderr"]))
+	b.stdout, b.stderr = int64(len(p.streams[ergane.Stdout])), int64(len(p.streams[ergane.Stderr]))
 	p.wake()
 	p.mu.Unlock()
 	p.m.mu.Lock()
@@ -183,9 +183,9 @@ func (p *process) run(b *block) {
 		return // the dead write no outcome
 	}
 	out := &ergane.Outcome{
-		State: v.state, ErrorName: v.name, ErrorValue: v.value, StartedAt: b.started, EndedAt: time.Now(),
-		Stdout:  ergane.Range{Start: b.stdout, End: max(b.stdout, int64(len(p.streams["stdout"])))},
-		Stderr:  ergane.Range{Start: b.stderr, End: max(b.stderr, int64(len(p.streams["stderr"])))},
+		State: v.state, Reason: v.reason, StartedAt: b.started, EndedAt: time.Now(),
+		Stdout:  ergane.Range{Start: b.stdout, End: max(b.stdout, int64(len(p.streams[ergane.Stdout])))},
+		Stderr:  ergane.Range{Start: b.stderr, End: max(b.stderr, int64(len(p.streams[ergane.Stderr])))},
 		Outputs: int64(len(b.outputs)),
 	}
 	if v.timeless {
@@ -193,7 +193,7 @@ func (p *process) run(b *block) {
 	}
 	p.current = nil
 	if v.unrecorded != "" {
-		out.Unrecorded = v.unrecorded
+		out.State, out.Reason = ergane.CalculationFailed, "the kernel could not record the outcome: "+v.unrecorded
 		b.verdict = out
 		p.exit = ergane.Exit{Known: true, Code: 4}
 		close(p.gone)
@@ -204,7 +204,7 @@ func (p *process) run(b *block) {
 }
 
 // write appends to a stream; false when the process has ended.
-func (p *process) write(stream string, text []byte) bool {
+func (p *process) write(stream ergane.Stream, text []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if closed(p.gone) {

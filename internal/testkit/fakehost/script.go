@@ -29,10 +29,10 @@ import (
 
 // verdict is how a script ended.
 type verdict struct {
-	state       ergane.CalculationState
-	name, value string
-	unrecorded  string
-	timeless    bool
+	state      ergane.CalculationState
+	reason     string
+	unrecorded string
+	timeless   bool
 }
 
 type interpreter struct {
@@ -67,12 +67,12 @@ func (i *interpreter) step(verb, arg string) *verdict {
 	switch verb {
 	case "", "#":
 	case "print":
-		i.p.write("stdout", []byte(arg+"\n"))
+		i.p.write(ergane.Stdout, []byte(arg+"\n"))
 	case "warn":
-		i.p.write("stderr", []byte(arg+"\n"))
+		i.p.write(ergane.Stderr, []byte(arg+"\n"))
 	case "fill":
 		n, _ := strconv.Atoi(arg)
-		i.p.write("stdout", bytes.Repeat([]byte("x"), n))
+		i.p.write(ergane.Stdout, bytes.Repeat([]byte("x"), n))
 	case "show":
 		i.p.mu.Lock()
 		i.b.outputs = append(i.b.outputs, arg+"\n"...)
@@ -113,22 +113,22 @@ func (i *interpreter) step(verb, arg string) *verdict {
 }
 
 func (i *interpreter) raise(name, value string) *verdict {
-	i.p.write("stderr", fmt.Appendf(nil, "  File \"<stdin>\", line %d, in <module>\n%s: %s\n", i.line, name, value))
-	return &verdict{state: ergane.CalculationFailed, name: name, value: value}
+	i.p.write(ergane.Stderr, fmt.Appendf(nil, "  File \"<stdin>\", line %d, in <module>\n%s: %s\n", i.line, name, value))
+	return &verdict{state: ergane.CalculationFailed, reason: name + ": " + value}
 }
 
 // wait waits for one of Go's channels, the interrupt, or the kernel's end.
 func wait[T any](i *interpreter, ch <-chan T) *verdict {
 	select { // an interrupt that came before wins, as the marker of a kernel does
 	case <-i.b.interrupt:
-		return &verdict{state: ergane.CalculationCanceled, name: "KeyboardInterrupt"}
+		return &verdict{state: ergane.CalculationCanceled}
 	default:
 	}
 	select {
 	case <-ch:
 		return nil
 	case <-i.b.interrupt:
-		return &verdict{state: ergane.CalculationCanceled, name: "KeyboardInterrupt"}
+		return &verdict{state: ergane.CalculationCanceled}
 	case <-i.p.gone:
 		return &verdict{}
 	}

@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
-	"github.com/ergane-dev/ergane/internal/session"
+	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
-// Spool is the files of a kernel as one server sees them. It implements session.Spool.
+// Spool is the files of a kernel as one server sees them. It implements delivery.Spool.
 type Spool struct {
 	p     *process
 	power *Power
 	once  sync.Once
 }
 
-// Outcome implements session.Spool.
+// Outcome implements delivery.Spool.
 func (s *Spool) Outcome(id string) (ergane.Outcome, bool, error) {
 	if err := s.p.m.fault().Unread; err != nil {
 		return ergane.Outcome{}, false, err
@@ -33,7 +33,7 @@ func (s *Spool) Outcome(id string) (ergane.Outcome, bool, error) {
 	return *b.outcome, true, nil
 }
 
-// Started implements session.Spool.
+// Started implements delivery.Spool.
 func (s *Spool) Started(id string) (at time.Time, stdout, stderr int64, ok bool, err error) {
 	if err := s.p.m.fault().Unread; err != nil {
 		return time.Time{}, 0, 0, false, err
@@ -47,8 +47,8 @@ func (s *Spool) Started(id string) (at time.Time, stdout, stderr int64, ok bool,
 	return b.started, b.stdout, b.stderr, true, nil
 }
 
-// Size implements session.Spool.
-func (s *Spool) Size(stream string) (int64, error) {
+// Size implements delivery.Spool.
+func (s *Spool) Size(stream ergane.Stream) (int64, error) {
 	if err := s.p.m.fault().Unsized; err != nil {
 		return 0, err
 	}
@@ -57,8 +57,8 @@ func (s *Spool) Size(stream string) (int64, error) {
 	return int64(len(s.p.streams[stream])), nil
 }
 
-// Section implements session.Spool.
-func (s *Spool) Section(stream string, r ergane.Range) (session.Section, error) {
+// Section implements delivery.Spool.
+func (s *Spool) Section(stream ergane.Stream, r ergane.Range) (delivery.Section, error) {
 	return s.section(func() ([]byte, error) {
 		if err := s.p.m.fault().Section; err != nil {
 			return nil, err
@@ -67,14 +67,14 @@ func (s *Spool) Section(stream string, r ergane.Range) (session.Section, error) 
 		defer s.p.mu.Unlock()
 		file := s.p.streams[stream]
 		if missing := r.End - int64(len(file)); missing > 0 {
-			return nil, fmt.Errorf("%w: %d bytes of the output are gone", session.ErrSpool, missing)
+			return nil, fmt.Errorf("%w: %d bytes of the output are gone", delivery.ErrSpool, missing)
 		}
 		return slices.Clone(file[r.Start:r.End]), nil
 	})
 }
 
-// Outputs implements session.Spool.
-func (s *Spool) Outputs(id string, n int64) (session.Section, error) {
+// Outputs implements delivery.Spool.
+func (s *Spool) Outputs(id string, n int64) (delivery.Section, error) {
 	return s.section(func() ([]byte, error) {
 		s.p.mu.Lock()
 		defer s.p.mu.Unlock()
@@ -86,13 +86,13 @@ func (s *Spool) Outputs(id string, n int64) (session.Section, error) {
 			n = int64(len(all))
 		}
 		if n > int64(len(all)) {
-			return nil, fmt.Errorf("%w: outputs are gone", session.ErrSpool)
+			return nil, fmt.Errorf("%w: outputs are gone", delivery.ErrSpool)
 		}
 		return slices.Clone(all[:n]), nil
 	})
 }
 
-func (s *Spool) section(read func() ([]byte, error)) (_ session.Section, err error) {
+func (s *Spool) section(read func() ([]byte, error)) (_ delivery.Section, err error) {
 	var b []byte
 	err = s.power.call(context.Background(), "Section", func(context.Context) error {
 		b, err = read()
@@ -105,8 +105,8 @@ func (s *Spool) section(read func() ([]byte, error)) (_ session.Section, err err
 	return &section{Reader: bytes.NewReader(b), m: s.p.m}, nil
 }
 
-// Release implements session.Spool: the range reads as zeros from now on.
-func (s *Spool) Release(stream string, r ergane.Range) error {
+// Release implements delivery.Spool: the range reads as zeros from now on.
+func (s *Spool) Release(stream ergane.Stream, r ergane.Range) error {
 	return s.power.call(context.Background(), "Release", func(context.Context) error {
 		s.p.mu.Lock()
 		defer s.p.mu.Unlock()
@@ -117,7 +117,7 @@ func (s *Spool) Release(stream string, r ergane.Range) error {
 	})
 }
 
-// Remove implements session.Spool.
+// Remove implements delivery.Spool.
 func (s *Spool) Remove(id string) error {
 	return s.power.call(context.Background(), "Remove", func(context.Context) error {
 		s.p.mu.Lock()
@@ -130,7 +130,7 @@ func (s *Spool) Remove(id string) error {
 	})
 }
 
-// Close implements session.Spool.
+// Close implements delivery.Spool.
 func (s *Spool) Close() error {
 	s.once.Do(func() { s.p.m.opened(spoolHandle, -1) })
 	return nil

@@ -202,8 +202,8 @@ func (s *Store) Settle(ctx context.Context, c ergane.CalculationMove, m ergane.S
 	return v.thing, session, v.is, err
 }
 
-func (s *Store) SetResult(ctx context.Context, id string, r ergane.CalculationResult) error {
-	return s.exec(ctx, "SetResult", func(ctx context.Context) error { return s.Store.SetResult(ctx, id, r) })
+func (s *Store) RecordDelivery(ctx context.Context, id string, r ergane.CalculationResult) error {
+	return s.exec(ctx, "RecordDelivery", func(ctx context.Context) error { return s.Store.RecordDelivery(ctx, id, r) })
 }
 
 func (s *Store) SetProgress(ctx context.Context, all map[string]ergane.CalculationStatistics) error {
@@ -222,14 +222,14 @@ func (s *Store) Executors(ctx context.Context, id string, states []ergane.Execut
 	return do(ctx, s, "Executors", func(ctx context.Context) ([]ergane.Executor, error) { return s.Store.Executors(ctx, id, states, p) })
 }
 
-func (s *Store) Debts(ctx context.Context) ([]ergane.Debt, error) {
-	return do(ctx, s, "Debts", s.Store.Debts)
+func (s *Store) PendingDeliveries(ctx context.Context) ([]ergane.PendingDelivery, error) {
+	return do(ctx, s, "PendingDeliveries", s.Store.PendingDeliveries)
 }
 
-func (s *Store) WriteOff(ctx context.Context, id, reason string) error {
-	return s.exec(ctx, "WriteOff", func(ctx context.Context) error { return s.Store.WriteOff(ctx, id, reason) })
+func (s *Store) DiscardDelivery(ctx context.Context, id, reason string) error {
+	return s.exec(ctx, "DiscardDelivery", func(ctx context.Context) error { return s.Store.DiscardDelivery(ctx, id, reason) })
 }
 
-func (s *Store) Owes(ctx context.Context, sessionID string) (bool, error) {
-	return do(ctx, s, "Owes", func(ctx context.Context) (bool, error) { return s.Store.Owes(ctx, sessionID) })
+func (s *Store) HasPendingDelivery(ctx context.Context, sessionID string) (bool, error) {
+	return do(ctx, s, "HasPendingDelivery", func(ctx context.Context) (bool, error) { return s.Store.HasPendingDelivery(ctx, sessionID) })
 }

@@ -8,8 +8,22 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-func ending(at time.Time) ergane.Ending {
-	return ergane.Ending{At: at, Reason: "the end", DpuMillis: 3, Result: ergane.ResultAt("s3://b/x")}
+// complete adds to the end of a calculation what it used, and its objects.
+func complete(m ergane.CalculationMove, dpuMillis int64) ergane.CalculationMove {
+	m.DpuMillis, m.Result = dpuMillis, ergane.ResultAt("s3://b/x")
+	return m
+}
+
+func completed(id string, at time.Time) ergane.CalculationMove {
+	return complete(ergane.CalculationCompletes(id, at), 3)
+}
+
+func failed(id string, at time.Time) ergane.CalculationMove {
+	return complete(ergane.CalculationFails(id, at, "the end"), 3)
+}
+
+func canceled(id string, at time.Time) ergane.CalculationMove {
+	return complete(ergane.CalculationCancels(id, at, "the end"), 3)
 }
 
 // calculationPathsTo are the moves that bring a new calculation into each state.
@@ -22,19 +36,19 @@ var calculationPathsTo = map[ergane.CalculationState]func(id string, at time.Tim
 		return []ergane.CalculationMove{ergane.CalculationStarts(id, at), ergane.CalculationStopping(id, at, "asked")}
 	},
 	ergane.CalculationCanceled: func(id string, at time.Time) []ergane.CalculationMove {
-		return []ergane.CalculationMove{ergane.CalculationStopping(id, at, "asked"), ergane.CalculationCancels(id, ending(at))}
+		return []ergane.CalculationMove{ergane.CalculationStopping(id, at, "asked"), canceled(id, at)}
 	},
 	ergane.CalculationCompleted: func(id string, at time.Time) []ergane.CalculationMove {
-		return []ergane.CalculationMove{ergane.CalculationCompletes(id, ending(at))}
+		return []ergane.CalculationMove{completed(id, at)}
 	},
 	ergane.CalculationFailed: func(id string, at time.Time) []ergane.CalculationMove {
-		return []ergane.CalculationMove{ergane.CalculationFails(id, ending(at))}
+		return []ergane.CalculationMove{failed(id, at)}
 	},
 }
 
 func everyCalculationMove(id string, at time.Time) []ergane.CalculationMove {
 	return []ergane.CalculationMove{ergane.CalculationStarts(id, at), ergane.CalculationStopping(id, at, "stopping"),
-		ergane.CalculationCompletes(id, ending(at)), ergane.CalculationFails(id, ending(at)), ergane.CalculationCancels(id, ending(at))}
+		completed(id, at), failed(id, at), canceled(id, at)}
 }
 
 var calculationMoves = map[string]func(*testing.T, *house){
@@ -71,7 +85,7 @@ var calculationMoves = map[string]func(*testing.T, *house){
 		want.State, want.Reason = ergane.CalculationCanceling, "asked"
 		h.same("canceling", h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked")).Status, want)
 		want.State, want.CompletedAt = ergane.CalculationCanceled, after(5*time.Second)
-		c = h.moveC(ergane.CalculationCancels(c.ID, ergane.Ending{At: after(5 * time.Second), DpuMillis: 9, Result: ergane.ResultAt("s3://b/x")}))
+		c = h.moveC(complete(ergane.CalculationCancels(c.ID, after(5*time.Second), ""), 9))
 		h.same("canceled, for the reason it was stopped for", c.Status, want)
 		h.same("statistics", c.Statistics, ergane.CalculationStatistics{DpuMillis: 9, Progress: "100%"})
 		h.same("result", c.Result, ergane.ResultAt("s3://b/x"))
@@ -79,38 +93,38 @@ var calculationMoves = map[string]func(*testing.T, *house){
 	"a COMPLETED calculation has no reason": func(t *testing.T, h *house) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
-		h.same("reason", h.moveC(ergane.CalculationCompletes(c.ID, ending(after(time.Minute)))).Status.Reason, "")
+		h.same("reason", h.moveC(completed(c.ID, after(time.Minute))).Status.Reason, "")
 	},
 	"a FAILED calculation has the reason of its failure": func(t *testing.T, h *house) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
-		h.same("reason", h.moveC(ergane.CalculationFails(c.ID, ergane.Ending{At: dawn, Reason: "ValueError: x"})).Status.Reason, "ValueError: x")
+		h.same("reason", h.moveC(ergane.CalculationFails(c.ID, dawn, "ValueError: x")).Status.Reason, "ValueError: x")
 	},
 	"a calculation's times never run backwards": func(t *testing.T, h *house) {
 		early, submitted := after(-time.Hour), after(2*time.Second)
 		s := h.idle()
 		c := h.submit(s.ID, submitted)
 		h.moveC(ergane.CalculationStarts(c.ID, early))
-		c = h.moveC(ergane.CalculationCompletes(c.ID, ending(early)))
+		c = h.moveC(completed(c.ID, early))
 		h.same("with an early start and end", c.Status, ergane.CalculationStatus{State: ergane.CalculationCompleted,
 			SubmittedAt: submitted, StartedAt: submitted, CompletedAt: submitted})
 
 		h.move(ergane.SessionFreed(s.ID, submitted))
 		c = h.submit(s.ID, submitted)
 		h.moveC(ergane.CalculationStarts(c.ID, after(time.Minute)))
-		c = h.moveC(ergane.CalculationFails(c.ID, ending(after(time.Second))))
+		c = h.moveC(failed(c.ID, after(time.Second)))
 		h.same("with an end before the start", c.Status, ergane.CalculationStatus{State: ergane.CalculationFailed, Reason: "the end",
 			SubmittedAt: submitted, StartedAt: after(time.Minute), CompletedAt: after(time.Minute)})
 
 		h.move(ergane.SessionFreed(s.ID, submitted))
 		c = h.submit(s.ID, submitted)
-		c = h.moveC(ergane.CalculationCancels(c.ID, ending(early)))
+		c = h.moveC(canceled(c.ID, early))
 		h.same("without a start", c.Status, ergane.CalculationStatus{State: ergane.CalculationCanceled, Reason: "the end",
 			SubmittedAt: submitted, CompletedAt: submitted})
 
 		h.move(ergane.SessionFreed(s.ID, submitted))
 		c = h.submit(s.ID, submitted)
-		both := ergane.CalculationCompletes(c.ID, ending(after(3*time.Second)))
+		both := completed(c.ID, after(3*time.Second))
 		both.StartedAt = after(time.Minute)
 		h.same("with a start that only the end tells", h.moveC(both).Status, ergane.CalculationStatus{State: ergane.CalculationCompleted,
 			SubmittedAt: submitted, StartedAt: after(time.Minute), CompletedAt: after(time.Minute)})

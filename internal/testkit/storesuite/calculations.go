@@ -89,9 +89,9 @@ var calculations = map[string]func(*testing.T, *house){
 		h.fails(err, ergane.CodeNotFound, sentence)
 		_, _, err = h.MoveCalculation(h.ctx, ergane.CalculationStarts(id, dawn))
 		h.fails(err, ergane.CodeNotFound, sentence)
-		_, _, _, err = h.Settle(h.ctx, ergane.CalculationCompletes(id, ergane.Ending{At: dawn}), ergane.SessionFreed(s.ID, dawn))
+		_, _, _, err = h.Settle(h.ctx, ergane.CalculationCompletes(id, dawn), ergane.SessionFreed(s.ID, dawn))
 		h.fails(err, ergane.CodeNotFound, sentence)
-		h.fails(h.SetResult(h.ctx, id, ergane.CalculationResult{}), ergane.CodeNotFound, sentence)
+		h.fails(h.RecordDelivery(h.ctx, id, ergane.CalculationResult{}), ergane.CodeNotFound, sentence)
 	},
 	"open calculations are those that have not ended, oldest first": func(t *testing.T, h *house) {
 		s := h.idle()
@@ -100,7 +100,7 @@ var calculations = map[string]func(*testing.T, *house){
 			c := h.submit(s.ID, after(time.Duration(2+i)*time.Second))
 			switch {
 			case end:
-				h.moveC(ergane.CalculationFails(c.ID, ergane.Ending{At: after(time.Minute), Reason: "x"}))
+				h.moveC(ergane.CalculationFails(c.ID, after(time.Minute), "x"))
 			case i == 0:
 				h.moveC(ergane.CalculationStarts(c.ID, after(time.Minute)))
 			case i == 2:
@@ -134,7 +134,7 @@ var calculations = map[string]func(*testing.T, *house){
 		h.same("DPU ms do not shrink", h.calculation(c.ID).Statistics, ergane.CalculationStatistics{DpuMillis: 500, Progress: "30%"})
 		c = h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
 		h.same("canceling", c.Statistics, ergane.CalculationStatistics{DpuMillis: 500, Progress: "30%"})
-		c = h.moveC(ergane.CalculationCompletes(c.ID, ergane.Ending{At: after(5 * time.Second), DpuMillis: 900}))
+		c = h.moveC(complete(ergane.CalculationCompletes(c.ID, after(5*time.Second)), 900))
 		h.setProgress(c.ID, ergane.CalculationStatistics{DpuMillis: 2000, Progress: "50%"})
 		h.same("ended", h.calculation(c.ID).Statistics, ergane.CalculationStatistics{DpuMillis: 900, Progress: "100%"})
 	},
@@ -147,16 +147,16 @@ var calculations = map[string]func(*testing.T, *house){
 	"a result appears once, after the end": func(t *testing.T, h *house) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		late, other := *ergane.ResultAt("s3://b/late"), *ergane.ResultAt("s3://b/other")
-		h.must(h.SetResult(h.ctx, c.ID, other))
+		h.must(h.RecordDelivery(h.ctx, c.ID, other))
 		if r := h.calculation(c.ID).Result; r != nil {
 			h.Errorf("a CREATING calculation has the result %v", r)
 		}
-		c = h.moveC(ergane.CalculationFails(c.ID, ergane.Ending{At: after(3 * time.Second), Reason: "the results could not be stored"}))
+		c = h.moveC(ergane.CalculationFails(c.ID, after(3*time.Second), "the results could not be stored"))
 		if c.Result != nil {
 			h.Errorf("a result came from nowhere: %v", c.Result)
 		}
-		h.must(h.SetResult(h.ctx, c.ID, late))
-		h.must(h.SetResult(h.ctx, c.ID, other))
+		h.must(h.RecordDelivery(h.ctx, c.ID, late))
+		h.must(h.RecordDelivery(h.ctx, c.ID, other))
 		h.same("result", h.calculation(c.ID).Result, &late)
 		h.same("status", h.calculation(c.ID).Status, c.Status)
 	},

@@ -99,20 +99,20 @@ var expiry = map[string]func(*testing.T, *house){
 		h.session(lives.ID)
 		h.session(young.ID)
 	},
-	"a session that owes something stays until it is paid or written off": func(t *testing.T, h *house) {
-		pays, writesOff := h.owing(), h.owing()
+	"a session with a pending delivery stays until that is recorded or discarded": func(t *testing.T, h *house) {
+		delivered, discarded := h.undelivered(), h.undelivered()
 		far := after(1000 * time.Hour)
-		for _, c := range []ergane.Calculation{pays, writesOff} {
+		for _, c := range []ergane.Calculation{delivered, discarded} {
 			w := h.session(c.SessionID).WorkGroup
 			h.same("expired", len(h.expired(w, far, ergane.Page{Limit: 10})), 0)
 			gone, _ := h.expire(far, c.SessionID)
 			h.same("gone", len(gone), 0)
 			h.calculation(c.ID)
 		}
-		h.must(h.SetResult(h.ctx, pays.ID, ergane.CalculationResult{StdOut: "s3://b/o"}))
-		h.must(h.WriteOff(h.ctx, writesOff.ID, "given up"))
-		gone, _ := h.expire(far, pays.SessionID, writesOff.SessionID)
-		h.same("gone", gone, []string{pays.SessionID, writesOff.SessionID})
+		h.must(h.RecordDelivery(h.ctx, delivered.ID, ergane.CalculationResult{StdOut: "s3://b/o"}))
+		h.must(h.DiscardDelivery(h.ctx, discarded.ID, "discarded"))
+		gone, _ := h.expire(far, delivered.SessionID, discarded.SessionID)
+		h.same("gone", gone, []string{delivered.SessionID, discarded.SessionID})
 	},
 	"much goes bit by bit, and what is left is whole": func(t *testing.T, h *house) {
 		s := h.idle()
@@ -259,14 +259,15 @@ func (h *house) live(w string) []ergane.Session {
 	return list
 }
 
-// owing makes an ended session of a new workgroup with a calculation whose
-// output is owed.
-func (h *house) owing() ergane.Calculation {
+// undelivered makes an ended session of a new workgroup with a calculation
+// whose delivery is pending.
+func (h *house) undelivered() ergane.Calculation {
 	h.Helper()
 	s := h.idle()
 	c := h.submit(s.ID, after(time.Second))
-	end := ergane.Ending{At: after(2 * time.Second), Reason: "not stored", Owed: &ergane.Owed{Stdout: ergane.Range{End: 3}}}
-	_, _, moved, err := h.Settle(h.ctx, ergane.CalculationFails(c.ID, end), ergane.SessionLost(s.ID, end.At, "lost"))
+	end := ergane.CalculationFails(c.ID, after(2*time.Second), "not stored")
+	end.Undelivered = &ergane.Undelivered{Stdout: ergane.Range{End: 3}}
+	_, _, moved, err := h.Settle(h.ctx, end, ergane.SessionLost(s.ID, end.At, "lost"))
 	h.must(err)
 	h.same("settled", moved, true)
 	return c

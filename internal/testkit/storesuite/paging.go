@@ -47,7 +47,7 @@ var paging = map[string]func(*testing.T, *house){
 				if i%3 == 1 {
 					h.moveC(ergane.CalculationStarts(c.ID, at))
 				} else if i%3 == 2 {
-					h.moveC(ergane.CalculationFails(c.ID, ergane.Ending{At: at}))
+					h.moveC(ergane.CalculationFails(c.ID, at, ""))
 				}
 				h.move(ergane.SessionFreed(s.ID, at))
 				return c.ID

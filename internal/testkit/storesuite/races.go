@@ -69,13 +69,13 @@ var races = map[string]func(*testing.T, *house){
 			c := h.submit(s.ID, after(time.Minute))
 			var ends atomic.Int32
 			h.crowd(3, func(i int) error {
-				end := ergane.Ending{At: after(2 * time.Minute), DpuMillis: 1}
-				m := []ergane.CalculationMove{ergane.CalculationStopping(c.ID, end.At, "asked"), ergane.CalculationCompletes(c.ID, end), ergane.CalculationCancels(c.ID, end)}[i]
+				end := after(2 * time.Minute)
+				m := []ergane.CalculationMove{ergane.CalculationStopping(c.ID, end, "asked"), completed(c.ID, end), canceled(c.ID, end)}[i]
 				if i == 0 {
 					_, _, err := h.MoveCalculation(h.ctx, m)
 					return err
 				}
-				got, _, moved, err := h.Settle(h.ctx, m, ergane.SessionFreed(s.ID, end.At))
+				got, _, moved, err := h.Settle(h.ctx, m, ergane.SessionFreed(s.ID, end))
 				if moved {
 					ends.Add(1)
 					if got.Status.State != m.To {

@@ -140,7 +140,7 @@ func (h *house) setProgress(id string, s ergane.CalculationStatistics) {
 // finish completes a calculation and frees its session.
 func (h *house) finish(c ergane.Calculation, at time.Time) {
 	h.Helper()
-	_, _, moved, err := h.Settle(h.ctx, ergane.CalculationCompletes(c.ID, ergane.Ending{At: at, DpuMillis: 1}), ergane.SessionFreed(c.SessionID, at))
+	_, _, moved, err := h.Settle(h.ctx, complete(ergane.CalculationCompletes(c.ID, at), 1), ergane.SessionFreed(c.SessionID, at))
 	h.must(err)
 	if !moved {
 		h.Fatal("the calculation had ended")

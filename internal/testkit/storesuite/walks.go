@@ -21,7 +21,6 @@ var walks = map[string]func(*testing.T, *house){
 			var c ergane.Calculation // the last one
 			for range rapid.IntRange(1, 25).Draw(r, "steps") {
 				at := after(time.Duration(rapid.IntRange(-5000, 60_000).Draw(r, "at")) * time.Millisecond)
-				end := ergane.Ending{At: at, DpuMillis: 1, Reason: "end"}
 				switch n := rapid.IntRange(0, 9).Draw(r, "do"); n {
 				case 0, 1:
 					made, _, err := h.Submit(h.ctx, block(s.ID, at), nil)
@@ -43,7 +42,7 @@ var walks = map[string]func(*testing.T, *house){
 					if c.ID == "" {
 						continue
 					}
-					m := rapid.SampledFrom([]ergane.CalculationMove{ergane.CalculationCompletes(c.ID, end), ergane.CalculationFails(c.ID, end), ergane.CalculationCancels(c.ID, end)}).Draw(r, "end")
+					m := rapid.SampledFrom([]ergane.CalculationMove{completed(c.ID, at), failed(c.ID, at), canceled(c.ID, at)}).Draw(r, "end")
 					next, _, moved, err := h.Settle(h.ctx, m, ergane.SessionFreed(s.ID, at))
 					check(r, err)
 					c = stepC(r, c, next, moved, m)

@@ -184,7 +184,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("condemned", condemned, []string{name})
 		h.moveC(ergane.CalculationStopping(c.ID, after(3*time.Second), "asked"))
-		h.moveC(ergane.CalculationCancels(c.ID, ergane.Ending{At: after(3 * time.Second)}))
+		h.moveC(ergane.CalculationCancels(c.ID, after(3*time.Second), ""))
 		h.move(ergane.SessionStopped(live.ID, after(4*time.Second)))
 		h.purge(name)
 

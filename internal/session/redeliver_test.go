@@ -6,24 +6,25 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/delivery"
 	"github.com/ergane-dev/ergane/internal/session"
 	"github.com/ergane-dev/ergane/internal/testkit"
 	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
-// away makes the result store refuse everything; the function that it returns brings it back.
-func (h *house) away() (back func()) {
+// unreachable makes the result store refuse everything; the function that it returns ends that.
+func (h *house) unreachable() (back func()) {
 	h.bucket.Fail(func(string) error { return fakehost.ErrAway })
 	return func() { h.bucket.Fail(func(string) error { return nil }) }
 }
 
-// owing runs a calculation to its end while the result store is away.
-func (h *house) owing(sid string) string {
+// undelivered runs a calculation to its end while the result store is unreachable.
+func (h *house) undelivered(sid string) string {
 	h.Helper()
 	cid := h.submit(sid, "print late")
 	h.awaitCalculation(cid, ergane.CalculationFailed)
 	if c := h.calculation(cid); c.Result != nil {
-		h.Errorf("result %+v although the store is away", c.Result)
+		h.Errorf("result %+v although the store is unreachable", c.Result)
 	}
 	return cid
 }
@@ -33,30 +34,30 @@ func (h *house) awaitDelivery(cid string) {
 	h.awaitDeliveryOf(cid)
 	c := h.calculation(cid)
 	if c.Status.State != ergane.CalculationFailed || c.Status.Reason == "" {
-		h.Errorf("late delivery made the calculation %s (%s)", c.Status.State, c.Status.Reason)
+		h.Errorf("redelivery made the calculation %s (%s)", c.Status.State, c.Status.Reason)
 	}
-	testkit.Await(h, patience, func() bool { return h.debts() == 0 })
+	testkit.Await(h, patience, func() bool { return h.pending() == 0 })
 }
 
-// awaitDeliveryOf does not care for other debts.
+// awaitDeliveryOf does not look at other pending deliveries.
 func (h *house) awaitDeliveryOf(cid string) {
 	h.Helper()
 	testkit.Await(h, patience, func() bool { return h.calculation(cid).Result != nil })
 	h.delivered(cid, "late\n", "", "")
 }
 
-func (h *house) debts() int {
+func (h *house) pending() int {
 	h.Helper()
-	ds, err := h.db.Debts(h.ctx)
+	ps, err := h.db.PendingDeliveries(h.ctx)
 	h.must(err)
-	return len(ds)
+	return len(ps)
 }
 
-func TestWhatCouldNotBeDeliveredIsDeliveredLater(t *testing.T) {
+func TestWhatCouldNotBeDeliveredIsRedelivered(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		back := h.away()
+		back := h.unreachable()
 		sid := h.idle()
-		cid := h.owing(sid)
+		cid := h.undelivered(sid)
 		h.awaitSession(sid, ergane.SessionIdle)
 		back()
 		next := h.submit(sid, "print next") // the session goes on meanwhile
@@ -66,18 +67,18 @@ func TestWhatCouldNotBeDeliveredIsDeliveredLater(t *testing.T) {
 	})
 }
 
-func TestWhatIsOwedOutlivesTheSessionAndTheServer(t *testing.T) {
+func TestAPendingDeliveryOutlivesTheSessionAndTheServer(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		back := h.away()
+		back := h.unreachable()
 		sid := h.idle()
-		cid := h.owing(sid)
+		cid := h.undelivered(sid)
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		h.kill()
 		h.serve()
 		time.Sleep(3 * time.Hour) // of the bubble: the reaper looked, and left it
-		if h.calculation(cid).Result != nil || h.debts() != 1 {
-			h.Error("delivered while the store was away")
+		if h.calculation(cid).Result != nil || h.pending() != 1 {
+			h.Error("delivered while the store was unreachable")
 		}
 		back()
 		h.awaitDelivery(cid)
@@ -87,50 +88,50 @@ func TestWhatIsOwedOutlivesTheSessionAndTheServer(t *testing.T) {
 	})
 }
 
-func TestWhatIsOwedForTooLongIsWrittenOff(t *testing.T) {
-	inHouse(t, session.Config{OweFor: time.Hour}, func(h *house) {
-		h.away()
+func TestWhatIsPendingForTooLongIsDiscarded(t *testing.T) {
+	inHouse(t, session.Config{RedeliverFor: time.Hour}, func(h *house) {
+		h.unreachable()
 		sid := h.idle()
-		cid := h.owing(sid)
+		cid := h.undelivered(sid)
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		time.Sleep(50 * time.Minute)
-		if h.debts() != 1 || h.machine.Discarded(sid) {
-			h.Error("written off too early")
+		if h.pending() != 1 || h.machine.Discarded(sid) {
+			h.Error("discarded too early")
 		}
 		time.Sleep(15 * time.Minute)
-		if h.debts() != 0 || !h.machine.Discarded(sid) {
-			h.Error("not written off")
+		if h.pending() != 0 || !h.machine.Discarded(sid) {
+			h.Error("not discarded")
 		}
 		c := h.calculation(cid)
 		if c.Result != nil {
 			h.Error("a result without objects")
 		}
-		if !strings.HasSuffix(c.Status.Reason, "; the server has given it up, because the result store did not take it for 1h0m0s") {
+		if !strings.HasSuffix(c.Status.Reason, "; the server has discarded it, because the result store did not take it for 1h0m0s") {
 			h.Errorf("reason %q", c.Status.Reason)
 		}
 	})
 }
 
-func TestOutputThatIsDamagedIsNotOwed(t *testing.T) {
+func TestOutputThatIsDamagedIsNotPending(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		h.machine.Set(faults{Section: session.ErrSpool})
+		h.machine.Set(faults{Section: delivery.ErrSpool})
 		cid := h.submit(sid, "print lost")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
-		if h.debts() != 0 {
-			h.Error("what cannot be read is owed")
+		if h.pending() != 0 {
+			h.Error("what cannot be read is pending")
 		}
 		h.machine.Set(faults{})
 	})
 }
 
-func TestWhatWasDeliveredLateIsDeliveredAgainUntilThatIsRecorded(t *testing.T) {
+func TestWhatWasRedeliveredIsRedeliveredAgainUntilThatIsRecorded(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		back := h.away()
+		back := h.unreachable()
 		sid := h.idle()
-		cid := h.owing(sid)
-		h.store.Fail("SetResult", 3)
+		cid := h.undelivered(sid)
+		h.store.Fail("RecordDelivery", 3)
 		back()
 		h.awaitDelivery(cid)
 		if sp, err := h.machine.Host(h.power).Spool(sid); err == nil {
@@ -139,16 +140,16 @@ func TestWhatWasDeliveredLateIsDeliveredAgainUntilThatIsRecorded(t *testing.T) {
 	})
 }
 
-func TestADebtOfADeletedWorkGroupIsNobodysAndHoldsNobodyUp(t *testing.T) {
+func TestAPendingDeliveryOfADeletedWorkGroupGoesAndDelaysNoOther(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		back := h.away()
+		back := h.unreachable()
 		h.workGroup(ergane.WorkGroup{Name: "w"})
-		h.owing(h.in("w"))
-		stays := h.owing(h.idle())
-		// The workgroup goes between the look at what is owed and the first payment.
+		h.undelivered(h.in("w"))
+		stays := h.undelivered(h.idle())
+		// The workgroup goes between the look at what is pending and the first redelivery.
 		looked := false
 		h.store.Before(func(method string) {
-			if method == "Debts" {
+			if method == "PendingDeliveries" {
 				looked = true
 			} else if looked && method == "Session" {
 				h.store.Before(nil)
@@ -160,37 +161,37 @@ func TestADebtOfADeletedWorkGroupIsNobodysAndHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-func TestNoMoreIsOwedThanAllowed(t *testing.T) {
+func TestNoMoreIsPendingThanAllowed(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg session.Config
 		why string
 	}{
-		"calculations": {session.Config{OweCalculations: 2}, "the output of more than 2 calculations waited for the result store"},
-		"bytes":        {session.Config{OweBytes: 2*len64("late\n") + 1}, "more than 11 bytes of output waited for the result store"},
+		"calculations": {session.Config{MaxPending: 2}, "the output of more than 2 calculations waited for the result store"},
+		"bytes":        {session.Config{MaxPendingBytes: 2*len64("late\n") + 1}, "more than 11 bytes of output waited for the result store"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inHouse(t, c.cfg, func(h *house) {
-				back := h.away()
+				back := h.unreachable()
 				sid := h.idle()
-				first, others := h.owing(sid), []string{h.owing(sid), h.owing(sid)}
-				testkit.Await(h, patience, func() bool { return h.debts() == 2 })
+				first, others := h.undelivered(sid), []string{h.undelivered(sid), h.undelivered(sid)}
+				testkit.Await(h, patience, func() bool { return h.pending() == 2 })
 				h.settled()
 				reason := h.calculation(first).Status.Reason
-				if !strings.HasPrefix(reason, "the output could not be stored: put ") || !strings.HasSuffix(reason, ": connection refused; the server has given it up, because "+c.why) {
+				if !strings.HasPrefix(reason, "the output could not be stored: put ") || !strings.HasSuffix(reason, ": connection refused; the server has discarded it, because "+c.why) {
 					h.Errorf("reason %q", reason)
 				}
 				if n := h.machine.Released(sid); n != len64("late\n") {
 					h.Errorf("%d bytes were given back", n)
 				}
-				if got := h.meter.count(session.CountDebts, "over_limit"); got != 1 {
-					h.Errorf("%d are counted as given up", got)
+				if got := h.meter.count(session.CountRedeliveries, "over_limit"); got != 1 {
+					h.Errorf("%d are counted as discarded", got)
 				}
 				back()
 				for _, cid := range others {
 					h.awaitDelivery(cid)
 				}
 				if h.calculation(first).Result != nil {
-					h.Error("what was given up has a result")
+					h.Error("what was discarded has a result")
 				}
 			})
 		})
@@ -199,41 +200,41 @@ func TestNoMoreIsOwedThanAllowed(t *testing.T) {
 
 func len64(s string) int64 { return int64(len(s)) }
 
-func TestABucketThatIsBackGetsAllThatIsOwedAtOnce(t *testing.T) {
+func TestABucketThatIsBackGetsAllThatIsPendingAtOnce(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		back := h.away()
+		back := h.unreachable()
 		sid := h.idle()
-		var owed []string
+		var ids []string
 		for range 5 {
-			owed = append(owed, h.owing(sid))
+			ids = append(ids, h.undelivered(sid))
 		}
 		time.Sleep(3 * time.Hour) // by now all of them are tried seldom
 		back()
 		begun := time.Now()
-		testkit.Await(h, patience, func() bool { return h.debts() == 0 })
+		testkit.Await(h, patience, func() bool { return h.pending() == 0 })
 		if took := time.Since(begun); took > 11*time.Minute {
 			h.Errorf("delivered %v after the store was back", took)
 		}
-		for _, cid := range owed {
+		for _, cid := range ids {
 			h.awaitDelivery(cid)
 		}
 	})
 }
 
-// owingIn makes a workgroup with an output location, and a debt there.
-func (h *house) owingIn(name, location string) string {
+// undeliveredIn makes a workgroup with an output location, and a pending delivery there.
+func (h *house) undeliveredIn(name, location string) string {
 	h.Helper()
 	h.workGroup(ergane.WorkGroup{Name: name, Configuration: ergane.WorkGroupConfiguration{OutputLocation: location}})
-	return h.owing(h.in(name))
+	return h.undelivered(h.in(name))
 }
 
-func TestWhatIsDeliveredMeanwhileLeavesWhatIsOwedAlone(t *testing.T) {
+func TestWhatIsDeliveredMeanwhileLeavesWhatIsPendingAlone(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		h.away()
+		h.unreachable()
 		sid := h.idle()
-		owed := h.owing(sid)
+		pending := h.undelivered(sid)
 		h.bucket.Fail(func(uri string) error {
-			if strings.Contains(uri, owed) {
+			if strings.Contains(uri, pending) {
 				return fakehost.ErrAway
 			}
 			return nil
@@ -245,7 +246,7 @@ func TestWhatIsDeliveredMeanwhileLeavesWhatIsOwedAlone(t *testing.T) {
 			h.Errorf("%d bytes were given back", n)
 		}
 		h.bucket.Fail(nil)
-		h.awaitDelivery(owed)
+		h.awaitDelivery(pending)
 		last := h.submit(sid, "print last")
 		h.awaitCalculation(last, ergane.CalculationCompleted)
 		h.settled()
@@ -255,10 +256,10 @@ func TestWhatIsDeliveredMeanwhileLeavesWhatIsOwedAlone(t *testing.T) {
 	})
 }
 
-func TestABucketThatHangsHoldsNobodyUp(t *testing.T) {
+func TestABucketThatHangsDelaysNoOther(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		back := h.away()
-		dead, alive := h.owingIn("first", "s3://dead"), h.owingIn("second", "s3://alive")
+		back := h.unreachable()
+		dead, alive := h.undeliveredIn("first", "s3://dead"), h.undeliveredIn("second", "s3://alive")
 		release := h.bucket.HangBelow("s3://dead/")
 		back()
 		h.awaitDeliveryOf(alive)
@@ -270,10 +271,10 @@ func TestABucketThatHangsHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-func TestAPlaceThatIsRefusedHoldsUpNoOtherOfItsBucket(t *testing.T) {
+func TestAPlaceThatIsRefusedDelaysNoOtherOfItsBucket(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		h.away()
-		refused, allowed := h.owingIn("first", "s3://bucket/closed"), h.owingIn("second", "s3://bucket/open")
+		h.unreachable()
+		refused, allowed := h.undeliveredIn("first", "s3://bucket/closed"), h.undeliveredIn("second", "s3://bucket/open")
 		h.bucket.Fail(func(uri string) error {
 			if strings.HasPrefix(uri, "s3://bucket/closed/") {
 				return fakehost.ErrDenied
@@ -288,11 +289,11 @@ func TestAPlaceThatIsRefusedHoldsUpNoOtherOfItsBucket(t *testing.T) {
 }
 
 // What user code has left goes at once, however long the spool must stay.
-func TestOfASessionThatOwesOnlyItsSpoolStays(t *testing.T) {
+func TestOfASessionWithAPendingDeliveryOnlyItsSpoolStays(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
-		back := h.away()
+		back := h.unreachable()
 		sid := h.idle()
-		cid := h.owing(sid)
+		cid := h.undelivered(sid)
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		h.settled()
