@@ -14,10 +14,10 @@ from conftest import Athena, Result, Server, wait_for
 from faults import await_nothing_left, store_pid
 
 
-def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Server, common: Path) -> None:
+def test_what_could_not_be_delivered_is_redelivered_by_the_server_itself(shared_server: Server, common: Path) -> None:
     with away(shared_server, common) as world:
         with world.s3.having(sick.DENIED):
-            cid = world.submit("owed")
+            cid = world.submit("pending")
             got = world.athena.await_calculation(cid, limit=90)
             assert got["Status"]["State"] == "FAILED"
             assert re.fullmatch(
@@ -25,18 +25,18 @@ def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Serv
                 got["Status"]["StateChangeReason"],
             )
             assert "Result" not in got
-            assert metric(world, "ergane_debts") == 1
+            assert metric(world, "ergane_pending_deliveries") == 1
             world.athena.api.terminate_session(SessionId=world.session)
             world.athena.await_session(world.session, leave="TERMINATING")
-            # A server that starts while the store is away owes it, too.
+            # For a server that starts while S3 is unreachable it is pending, too.
             world.server.kill()
             world.server.start()
             world.athena = Athena(world.server)
-        wait_for("late delivery", 600, lambda: world.athena.await_calculation(cid).get("Result"))
+        wait_for("redelivery", 600, lambda: world.athena.await_calculation(cid).get("Result"))
         late = Result(world.athena, world.athena.await_calculation(cid))
         assert (late.state, late.stdout) == ("FAILED", b"kept\n")
-        assert world.ran("owed") == 1
-        assert metric(world, "ergane_debts") == 0
+        assert world.ran("pending") == 1
+        assert metric(world, "ergane_pending_deliveries") == 0
         await_nothing_left(world.server, world.session)
 
 

@@ -140,7 +140,7 @@ def test_what_happens_is_counted(server: Server, athena: Athena, common: Path) -
         diff.pop(key)  # what failed and was tried again
     diff.pop('ergane_holds_total{outcome="held"}', None)  # how often depends on how fast the machine is
     assert diff == {}
-    assert after["ergane_debts{}"] == 0
+    assert after["ergane_pending_deliveries{}"] == 0
     assert after["ergane_held_requests{}"] == 0
     assert after["go_goroutines{}"] > 1
     assert after["process_open_fds{}"] > 1

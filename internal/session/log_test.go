@@ -118,7 +118,7 @@ func TestALogThatWasStoredIsNotStoredAgain(t *testing.T) {
 	})
 }
 
-func TestALogIsDueNoLongerThanItIsKept(t *testing.T) {
+func TestALogIsPendingNoLongerThanItIsKept(t *testing.T) {
 	inHouse(t, session.Config{LogsFor: 3 * time.Hour}, func(h *house) {
 		sid := h.logged()
 		puts := 0

@@ -125,9 +125,9 @@ func TestTheLogsOfEndedSessionsAreBoundedInSum(t *testing.T) {
 	inHouse(t, session.Config{MaxLogs: 2 * fakehost.LogSize}, func(h *house) {
 		h.machine.Set(faults{Logs: []string{"all"}})
 		back := h.unreachable()
-		due := h.logged() // and the store does not take it
-		h.must(terminate(h, due))
-		h.awaitSession(due, ergane.SessionTerminated)
+		pending := h.logged() // and the store does not take it
+		h.must(terminate(h, pending))
+		h.awaitSession(pending, ergane.SessionTerminated)
 		var sids []string
 		for range 3 {
 			sids = append(sids, h.idle())
@@ -137,13 +137,13 @@ func TestTheLogsOfEndedSessionsAreBoundedInSum(t *testing.T) {
 		}
 		lives := h.idleFor(24 * time.Hour)
 		time.Sleep(2 * time.Hour)
-		if got := h.logs(append(sids, due, lives)...); !slices.Equal(got, []string{sids[2], due, lives}) {
-			t.Errorf("there are logs of %v; due %s, ended %v, live %s", got, due, sids, lives)
+		if got := h.logs(append(sids, pending, lives)...); !slices.Equal(got, []string{sids[2], pending, lives}) {
+			t.Errorf("there are logs of %v; pending %s, ended %v, live %s", got, pending, sids, lives)
 		}
 		for _, sid := range sids {
 			h.sessionIs(sid, ergane.SessionTerminated, terminated) // rows are another matter
 		}
 		back()
-		h.awaitLog(due)
+		h.awaitLog(pending)
 	})
 }

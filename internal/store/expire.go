@@ -8,7 +8,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// settled is the condition of a session that has ended and owes nothing.
+// settled is the condition of a session that has ended and has no pending delivery.
 const settled = "ended_ms < $2 AND NOT EXISTS (SELECT 1 FROM calculations WHERE session_id = sessions.id AND undelivered IS NOT NULL)"
 
 // Expired implements ergane.Store.

@@ -54,11 +54,12 @@ func TestPackagesImportDownwardsOnly(t *testing.T) {
 	const module = "github.com/ergane-dev/ergane"
 	never := map[string][]string{
 		".":                    {"/internal/", "/cmd/"},
-		"internal/store":       {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine"},
-		"internal/kernel":      {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/engine", "/internal/store"},
-		"internal/engine":      {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/store"},
-		"internal/objects":     {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/store"},
+		"internal/store":       {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine"},
+		"internal/kernel":      {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/engine", "/internal/store"},
+		"internal/engine":      {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/store"},
+		"internal/objects":     {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/store"},
 		"internal/session":     {"/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store", "/internal/objects"},
+		"internal/delivery":    {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store", "/internal/objects"},
 		"internal/awsjson":     {"/internal/athena", "/internal/api", "/internal/session", "/internal/server"},
 		"internal/api":         {"/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store", "/internal/objects"},
 		"internal/host":        {"/internal/api", "/internal/server", "/internal/store"},

@@ -70,7 +70,7 @@ var races = map[string]func(*testing.T, *house){
 			var ends atomic.Int32
 			h.crowd(3, func(i int) error {
 				end := after(2 * time.Minute)
-				m := []ergane.CalculationMove{ergane.CalculationStopping(c.ID, end, "asked"), completed(c.ID, end), canceled(c.ID, end)}[i]
+				m := []ergane.CalculationMove{ergane.CalculationStopping(c.ID, end, "asked"), complete(ergane.CalculationCompletes(c.ID, end), 1), complete(ergane.CalculationCancels(c.ID, end, ""), 1)}[i]
 				if i == 0 {
 					_, _, err := h.MoveCalculation(h.ctx, m)
 					return err
