@@ -14,7 +14,7 @@ const (
 	Stderr Stream = "stderr"
 )
 
-// Streams are both.
+// Streams are all of them.
 var Streams = [...]Stream{Stdout, Stderr}
 
 // An Outcome is how a calculation ended: as its kernel recorded it, or as the

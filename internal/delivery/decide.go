@@ -48,7 +48,7 @@ func Decide(c ergane.Calculation, o ergane.Outcome, undelivered error, maxOutput
 // prints is stopped at the limit, but a file grows without printing, too,
 // faster than anybody watches.
 func longer(o ergane.Outcome, limit int64) ergane.Stream {
-	for _, stream := range []ergane.Stream{ergane.Stdout, ergane.Stderr} {
+	for _, stream := range ergane.Streams {
 		if o.Printed(stream).Len() > limit {
 			return stream
 		}

@@ -43,7 +43,7 @@ func (d *Deliverer) deliver(ctx context.Context, s ergane.Session, c ergane.Calc
 	}
 	to := ergane.ResultAt(c.WorkingDirectory)
 	g, ctx := errgroup.WithContext(ctx)
-	for _, stream := range []ergane.Stream{ergane.Stdout, ergane.Stderr} {
+	for _, stream := range ergane.Streams {
 		g.Go(func() error {
 			return d.put(ctx, to.URI(stream), "text/plain; charset=utf-8", s.Delivery(), attempt, func() (Section, error) {
 				return section(spool, stream, o.Printed(stream))

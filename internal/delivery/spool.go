@@ -71,7 +71,7 @@ func (d *Deliverer) Release(ctx context.Context, c ergane.Calculation, s Spool, 
 }
 
 func release(s Spool, o ergane.Outcome) {
-	for _, stream := range []ergane.Stream{ergane.Stdout, ergane.Stderr} {
+	for _, stream := range ergane.Streams {
 		if r := o.Printed(stream); r.Len() > 0 {
 			_ = s.Release(stream, r) // space comes back with the session at the latest
 		}

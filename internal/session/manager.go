@@ -1,5 +1,5 @@
 // Package session owns the life of sessions and calculations: it starts and
-// adopts kernels, runs code blocks on them, delivers what they wrote, and
+// adopts kernels, runs code blocks on them, has what they wrote delivered, and
 // moves the states. API calls record an intent in the store and nudge the
 // session's runner; the runner, one goroutine per live session, does the work.
 package session
