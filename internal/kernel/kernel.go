@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/child"
 )
 
 // A Kernel is a running kernel process. Its methods may be called from any goroutine.
@@ -33,8 +34,8 @@ type Kernel struct {
 	log    *slog.Logger
 	root   *os.Root // of dir, the server's part of the session folder
 	spool  *Spool
-	proc   *process // the kernel
-	shim   *process // nil if it was gone when the kernel was adopted
+	proc   *child.Process // the kernel
+	shim   *child.Process // nil if it was gone when the kernel was adopted
 	link   *link
 	oom    *oomWatch // of its control group, if it has one
 	pulse  pulse     // beats at every event of the kernel's
@@ -56,7 +57,7 @@ type Kernel struct {
 }
 
 // attach makes the Kernel of two processes that were found. It takes them, root and spool over.
-func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *process, e *epochs, token string, log *slog.Logger) *Kernel {
+func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *child.Process, e *epochs, token string, log *slog.Logger) *Kernel {
 	k := &Kernel{
 		dir: dir, handle: h, log: log, root: root, spool: spool, proc: proc, shim: shim,
 		done: make(chan struct{}), driverDone: make(chan struct{}), verdicts: map[string]ergane.Outcome{},
@@ -92,7 +93,7 @@ func (k *Kernel) event(f frame) {
 
 // watch waits for the kernel's death and for the shim to clean up after it.
 func (k *Kernel) watch() {
-	if err := k.proc.wait(k.ctx); err != nil {
+	if err := k.proc.Wait(k.ctx); err != nil {
 		if k.ctx.Err() == nil {
 			k.log.Error("cannot watch the kernel", "error", err)
 		}
@@ -191,9 +192,9 @@ func (k *Kernel) Detach() {
 	k.detach.Do(func() {
 		k.cancel(ErrDetached)
 		k.wg.Wait()
-		k.proc.close()
+		k.proc.Close()
 		if k.shim != nil {
-			k.shim.close()
+			k.shim.Close()
 		}
 		k.spool.Close()
 		k.root.Close()

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/durable"
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
@@ -203,14 +204,13 @@ func (s *Spool) writeCode(id, code string) error {
 
 // put makes a file of the kernel's, whole or not at all. It is not forced to disk.
 func (s *Spool) put(name string, content []byte) error {
-	f, err := createTemp(s.root, name)
+	f, err := durable.Create(s.root, name)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	err = errors.Join(err, s.give(f), f.Close())
-	if err == nil {
-		err = s.root.Rename(tempName(name), name)
+	if err := s.give(f.File); err != nil {
+		f.Discard()
+		return err
 	}
-	return err
+	return f.Put(content)
 }
