@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -145,12 +144,6 @@ func (k *Kernel) watchDriver() {
 	}
 }
 
-// PID is the kernel's process number.
-func (k *Kernel) PID() int { return k.handle.PID }
-
-// Dir is the session's folder, links resolved.
-func (k *Kernel) Dir() string { return k.dir }
-
 // Spool is the kernel's spool. It is closed by Detach.
 func (k *Kernel) Spool() *Spool { return k.spool }
 
@@ -239,24 +232,6 @@ func openFolder(dir string) (*os.Root, *Spool, error) {
 		return nil, nil, err
 	}
 	return root, spool, nil
-}
-
-// ReadExit is what the shim recorded of the end of the kernel that ran in a
-// session folder. Exit.Known is false where there is no record.
-func ReadExit(dir string) (ergane.Exit, error) {
-	root, err := os.OpenRoot(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ergane.Exit{}, nil
-	}
-	if err != nil {
-		return ergane.Exit{}, fmt.Errorf("read exit: %w", err)
-	}
-	defer root.Close()
-	exit, err := readDocument(root, exitFile, parseExit)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ergane.Exit{}, nil
-	}
-	return exit, err
 }
 
 func sessionOf(dir string) string { return filepath.Base(dir) }

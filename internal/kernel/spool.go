@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -106,11 +105,6 @@ func (s *Section) Close() error { return s.file.Close() }
 // code can make it endless, so the reader sets its own limit.
 func (s *Spool) Section(stream Stream, r ergane.Range) (*Section, error) {
 	return s.section(string(stream), r)
-}
-
-// ReadLive opens a stream from an offset to its present end, which moves while the kernel runs.
-func (s *Spool) ReadLive(stream Stream, from int64) (*Section, error) {
-	return s.section(string(stream), ergane.Range{Start: from, End: math.MaxInt64})
 }
 
 // Outputs opens the first n bytes of a calculation's rich outputs, n as its outcome records them.
