@@ -3,10 +3,12 @@
 package durable
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 )
 
@@ -14,19 +16,92 @@ import (
 // content and name survive a crash of the machine; after an error path holds
 // what it held.
 func Replace(path string, mode fs.FileMode, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer root.Close()
+	name := filepath.Base(path)
+	f, err := create(root, name, "."+name+"."+rand.Text())
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Chmod(mode); err != nil {
+		f.Discard()
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Commit(content); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// A File is about to take the place of another one. Commit, Put or Discard ends
+// it; where one of the first two fails, nothing is left beside the other.
+type File struct {
+	*os.File
+	root      *os.Root
+	name, tmp string
+}
+
+// Create makes the file that is to take the place of name, with the mode 0600.
+// Until then it is .NAME.tmp, so that for each name only one process may do it
+// at a time: what an earlier one left is removed.
+func Create(root *os.Root, name string) (*File, error) {
+	tmp := path.Join(path.Dir(name), "."+path.Base(name)+".tmp")
+	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return create(root, name, tmp)
+}
+
+func create(root *os.Root, name, tmp string) (*File, error) {
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &File{File: f, root: root, name: name, tmp: tmp}, nil
+}
+
+// Commit puts the file in place with this content. After it returns nil content
+// and name survive a crash of the machine.
+func (f *File) Commit(content []byte) error {
+	if err := f.put(content, f.Sync); err != nil {
+		return err
+	}
+	d, err := f.root.Open(path.Dir(f.name))
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Put is Commit without the waiting for the disk.
+func (f *File) Put(content []byte) error {
+	return f.put(content, func() error { return nil })
+}
+
+func (f *File) put(content []byte, flush func() error) error {
+	_, err := f.WriteAt(content, 0)
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = f.Truncate(int64(len(content))) // it may have been preallocated
+	}
+	if err == nil {
+		err = flush()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = f.root.Rename(f.tmp, f.name)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
+		f.Discard()
 	}
-	return SyncFolder(filepath.Dir(path))
+	return err
+}
+
+// Discard removes the file that was to take the place.
+func (f *File) Discard() {
+	f.Close()
+	f.root.Remove(f.tmp)
 }
 
 // SyncFolder makes the names in a folder survive a crash of the machine.

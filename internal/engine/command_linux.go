@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,15 +26,6 @@ func runTied(cmd *exec.Cmd) error {
 	return cmd.Run()
 }
 
-// freeBytes is what an ordinary user may still write below path.
-func freeBytes(path string) (int64, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(path, &st); err != nil {
-		return 0, err
-	}
-	return int64(st.Bavail) * st.Bsize, nil
-}
-
 // syncTree makes everything written to path's file system durable.
 func syncTree(path string) error {
 	d, err := os.Open(path)
@@ -43,10 +33,4 @@ func syncTree(path string) error {
 		return err
 	}
 	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
-}
-
-// bootID names the machine's present boot.
-func bootID() string {
-	raw, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(raw))
 }

@@ -23,7 +23,7 @@ const (
 func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 	conf := map[string]string{
 		"spark.master":            spec.Master.String(),
-		"spark.app.name":          cmp.Or(spec.Name, "ergane"),
+		"spark.app.name":          "ergane",
 		"spark.submit.deployMode": "client",
 		keyDriverMemory:           memory,
 		// Nothing of a session is to be reached by another: the block manager

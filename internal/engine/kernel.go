@@ -10,20 +10,9 @@ import (
 	"path/filepath"
 )
 
-// UseKernel is for the moment after Open. It makes the engine start kernels from this source, which it unpacks
-// if it is not there yet: a newer Ergane brings its own kernel to an engine
-// that an older one installed, whose sessions keep theirs.
-func (e *Engine) UseKernel(source fs.FS) error {
-	folder, err := extractKernel(source, e.dir)
-	if err != nil {
-		return explain("kernel", "", err)
-	}
-	e.made.Kernel = filepath.Base(folder)
-	return nil
-}
-
 // extractKernel copies the source into a folder named by its content, whole or
-// not at all, and returns the folder.
+// not at all, and returns the folder. A newer Ergane brings its own kernel to an
+// engine that an older one installed, whose sessions keep theirs.
 func extractKernel(source fs.FS, dir string) (string, error) {
 	sum := sha256.New()
 	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {

@@ -29,8 +29,6 @@ type LaunchSpec struct {
 	Home string
 	// User is the name of the user that the process runs as; empty: it is not told.
 	User string
-	// Name is Spark's application name; empty: ergane.
-	Name string
 	// Master says where the executors run.
 	Master Master
 	// Secret is what the driver and its executors know each other by, where

@@ -30,7 +30,7 @@ func TestLaunchIsWhatTheGoldenFilesSay(t *testing.T) {
 		"cluster": {WorkDir: "/sessions/1/wo rk", Home: "/home/ann", S3: s3, Master: cluster, Secret: "hush", MaxDpus: 3},
 		"catalog": {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Warehouse: "s3://results/primary/warehouse", Catalog: "thrift://127.0.0.1:7482"},
 		"plain":   {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Warehouse: "s3://warehouse/"},
-		"properties": {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Name: "etl", Environment: map[string]string{"AWS_REGION": "eu-central-1"}, Properties: map[string]string{
+		"properties": {WorkDir: "/sessions/1/work", Home: "/home/ann", S3: s3, Environment: map[string]string{"AWS_REGION": "eu-central-1"}, Properties: map[string]string{
 			"spark.driver.memory": "6g", "spark.sql.shuffle.partitions": "7", "spark.jars.packages": "org.example:lib:1", "NotebookId": "x",
 			"spark.hadoop.fs.s3a.retry.limit": "1",
 		}},
@@ -96,7 +96,8 @@ func TestLaunchTakesTheHeapFromTheDriversMemory(t *testing.T) {
 
 func TestANewerKernelIsUnpackedBesideTheOlder(t *testing.T) {
 	t.Parallel()
-	e, err := newMachine(t).install(t.Context())
+	m := newMachine(t)
+	e, err := m.install(t.Context())
 	must(t, err)
 	kernelOf := func() string {
 		launch, err := e.Launch(engine.LaunchSpec{WorkDir: t.TempDir()})
@@ -104,7 +105,10 @@ func TestANewerKernelIsUnpackedBesideTheOlder(t *testing.T) {
 		return launch.Argv[len(launch.Argv)-1]
 	}
 	older := kernelOf()
-	must(t, e.UseKernel(fstest.MapFS{"__main__.py": {Data: []byte("newer")}, "ergane_kernel/spool.py": {Data: []byte("x")}}))
+	e, err = m.install(t.Context(), func(o *engine.Options) {
+		o.KernelFS = fstest.MapFS{"__main__.py": {Data: []byte("newer")}, "ergane_kernel/spool.py": {Data: []byte("x")}}
+	})
+	must(t, err)
 	if kernelOf() == older {
 		t.Error("the older kernel is started")
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ergane-dev/ergane/internal/durable"
 )
 
 // pipProgress begins a line of pip's raw progress: Progress <bytes> of <bytes>.
@@ -133,7 +135,7 @@ func (in *installation) installPackages(ctx context.Context) error {
 
 // enoughDisk refuses before the download what would fail after it.
 func (in *installation) enoughDisk() error {
-	free, err := freeBytes(in.dir)
+	free, err := durable.Free(in.dir)
 	if err != nil {
 		return explain("folder", "", err)
 	}

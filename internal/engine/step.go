@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/durable"
 )
 
@@ -29,8 +30,9 @@ type marker struct {
 // be repeatable: whatever a killed run left behind is its to clear.
 func (in *installation) step(ctx context.Context, name, key string, do func(context.Context) error) error {
 	path := in.path("steps", name+".json")
+	boot, _ := child.BootID()
 	var was marker
-	if readJSON(path, &was) == nil && was.Key == key && was.Boot == bootID() {
+	if readJSON(path, &was) == nil && was.Key == key && was.Boot == boot {
 		return nil
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -41,7 +43,7 @@ func (in *installation) step(ctx context.Context, name, key string, do func(cont
 		return err
 	}
 	in.Log.Info("setup step done", keyEngine, in.Spec.ID(), keyStep, name, keyTook, time.Since(began))
-	if err := writeJSON(path, marker{Version: 1, Key: key, At: began.UTC(), Boot: bootID()}); err != nil {
+	if err := writeJSON(path, marker{Version: 1, Key: key, At: began.UTC(), Boot: boot}); err != nil {
 		return explain(name, "", err)
 	}
 	return nil

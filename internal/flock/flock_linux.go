@@ -55,6 +55,13 @@ func Held(path string) (bool, error) {
 	return whole.Type != unix.F_UNLCK, nil
 }
 
+// MayBeHeld is Held for those who must not take the living for dead: a lock that
+// cannot be asked about counts as held.
+func MayBeHeld(path string) bool {
+	held, err := Held(path)
+	return held || err != nil
+}
+
 func control(f *os.File, cmd int, l *unix.Flock_t) error {
 	raw, err := f.SyscallConn()
 	if err != nil {

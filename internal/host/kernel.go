@@ -37,12 +37,3 @@ func (k sessionKernel) Progress(ctx context.Context, id string) (done, total int
 	d, t, err := k.Kernel.Progress(ctx, id)
 	return int(d), int(t), err
 }
-
-func (k sessionKernel) Executors(ctx context.Context) ([]ergane.SparkExecutor, error) {
-	known, err := k.Kernel.Executors(ctx)
-	var all []ergane.SparkExecutor
-	for _, e := range known {
-		all = append(all, ergane.SparkExecutor{App: e.App, Name: e.ID, Active: e.Active, AddedAt: e.AddedAt, RemovedAt: e.RemovedAt, Reason: e.RemovedReason})
-	}
-	return all, err
-}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
@@ -75,7 +76,7 @@ func find(ctx context.Context, dir string, root *os.Root, token string, log *slo
 	if err != nil && !other {
 		return nil, lost(err)
 	}
-	boot, err := bootID()
+	boot, err := child.BootID()
 	if err != nil {
 		return nil, err
 	}
@@ -90,17 +91,17 @@ func find(ctx context.Context, dir string, root *os.Root, token string, log *slo
 		exit.Detail = unknown.Error()
 		return nil, &GoneError{Exit: exit}
 	}
-	shim, err := openProcess(h.ShimPID, h.ShimStart)
-	if err != nil && !errors.Is(err, errNoProcess) {
+	shim, err := child.Open(h.shim())
+	if err != nil && !errors.Is(err, child.ErrGone) {
 		return nil, err
 	}
 	closeShim := func() {
 		if shim != nil {
-			shim.close()
+			shim.Close()
 		}
 	}
-	proc, err := openProcess(h.PID, h.Start)
-	if errors.Is(err, errNoProcess) {
+	proc, err := child.Open(h.kernel())
+	if errors.Is(err, child.ErrGone) {
 		defer closeShim()
 		exit := settle(ctx, dir, root, h, shim)
 		if ctx.Err() != nil {
@@ -119,7 +120,7 @@ func find(ctx context.Context, dir string, root *os.Root, token string, log *slo
 		err = lost(err)
 	}
 	if err != nil {
-		proc.close()
+		proc.Close()
 		closeShim()
 		return nil, err
 	}

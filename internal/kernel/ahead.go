@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/durable"
 )
 
 // Ahead makes a kernel one that is started before there is a session for it:
@@ -168,15 +170,11 @@ func writeFile(root *os.Root, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	f, err := createTemp(root, name)
+	f, err := durable.Create(root, name)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return root.Rename(tempName(name), name)
+	return f.Put(b)
 }
 
 // Claimed tells whether the kernel of a session folder was ever claimed: then

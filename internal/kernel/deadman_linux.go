@@ -1,11 +1,13 @@
 package kernel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
@@ -25,24 +27,19 @@ func (s *shim) watchServer() {
 	if limit <= 0 || s.in.ServerLock == "" {
 		return
 	}
-	tick := time.NewTicker(min(max(limit/8, 20*time.Millisecond), 5*time.Second))
-	defer tick.Stop()
-	seen := time.Now()
-	for range tick.C {
+	used := func() bool {
 		s.oom.sample()
 		s.cutSpawnLog()
 		if d := deadManOf(s.root); d > 0 { // it has been claimed
 			limit = d
 		}
-		// A lock that cannot be asked about is no proof that the server is gone.
-		if held, err := flock.Held(s.in.ServerLock); held || err != nil {
-			seen = time.Now()
-			continue
-		}
-		if away := time.Since(seen); away > limit && !s.calculating() || away > hardLimit(limit) {
-			s.end(fmt.Sprintf("no server came for it within %v", limit))
-			return
-		}
+		return flock.MayBeHeld(s.in.ServerLock)
+	}
+	longEnough := func(unused time.Duration) bool {
+		return unused > limit && !s.calculating() || unused > hardLimit(limit)
+	}
+	if child.AwaitUnused(context.Background(), min(max(limit/8, 20*time.Millisecond), 5*time.Second), used, longEnough) {
+		s.end(fmt.Sprintf("no server came for it within %v", limit))
 	}
 }
 

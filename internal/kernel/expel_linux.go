@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
@@ -45,7 +46,7 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 	if _, other := errors.AsType[*versionError](err); err != nil && !other {
 		h = Handle{}
 	}
-	boot, err := bootID()
+	boot, err := child.BootID()
 	if err != nil {
 		return err
 	}
@@ -91,49 +92,49 @@ func expelHolder(lock string, pid int) error {
 	if pid == os.Getpid() {
 		return errors.New("this process holds the session's lock itself")
 	}
-	shim, err := openPID(pid)
-	if errors.Is(err, errNoProcess) {
+	shim, err := child.OpenPID(pid)
+	if errors.Is(err, child.ErrGone) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if held, err := flock.HeldBy(lock, pid); !held || err != nil { // asked again, as the number is pinned now
-		shim.close()
+		shim.Close()
 		return err
 	}
-	shim.signal(syscall.SIGCONT)
+	shim.Signal(syscall.SIGCONT)
 	stopShim(shim)
 	return nil
 }
 
 // expel ends a kernel that cannot be talked to, and all that it started.
 func expel(ctx context.Context, dir string, root *os.Root, h Handle) (ergane.Exit, error) {
-	open := func(pid int, start uint64) (*process, error) {
-		if pid <= 1 {
+	open := func(id child.Identity) (*child.Process, error) {
+		if id.PID <= 1 {
 			return nil, nil
 		}
-		p, err := openProcess(pid, start)
-		if errors.Is(err, errNoProcess) {
+		p, err := child.Open(id)
+		if errors.Is(err, child.ErrGone) {
 			return nil, nil
 		}
 		return p, err
 	}
-	shim, err := open(h.ShimPID, h.ShimStart)
+	shim, err := open(h.shim())
 	if err != nil {
 		return ergane.Exit{}, err
 	}
 	if shim != nil {
-		defer shim.close()
-		shim.signal(syscall.SIGCONT) // one that was stopped has work to do
+		defer shim.Close()
+		shim.Signal(syscall.SIGCONT) // one that was stopped has work to do
 	}
-	proc, err := open(h.PID, h.Start)
+	proc, err := open(h.kernel())
 	if err != nil {
 		return ergane.Exit{}, err
 	}
 	if proc != nil {
-		defer proc.close()
-		proc.signal(syscall.SIGKILL)
+		defer proc.Close()
+		proc.Signal(syscall.SIGKILL)
 	}
 	exit := settle(ctx, dir, root, h, shim)
 	if ctx.Err() != nil {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"syscall"
+
+	"github.com/ergane-dev/ergane/internal/durable"
 )
 
 // errNotRegular refuses folders, links, pipes, sockets and devices.
@@ -72,11 +74,14 @@ func writeDurable(root *os.Root, name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	f, err := createTemp(root, name)
+	f, err := durable.Create(root, name)
+	if err == nil {
+		err = f.Commit(b)
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return commitTemp(root, name, f, b)
+	return nil
 }
 
 // overwrite puts a document in the place of one that is there, in the room that
@@ -95,44 +100,4 @@ func overwrite(root *os.Root, name string, v any) error {
 	}
 	_, err = f.WriteAt(b, 0)
 	return errors.Join(err, f.Close())
-}
-
-func createTemp(root *os.Root, name string) (*os.File, error) {
-	tmp := tempName(name)
-	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	return root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-}
-
-// commitTemp fills the file that createTemp made and puts it in place. It closes f.
-func commitTemp(root *os.Root, name string, f *os.File, content []byte) error {
-	_, err := f.WriteAt(content, 0)
-	if err == nil {
-		err = f.Truncate(int64(len(content))) // it may have been preallocated
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = root.Rename(tempName(name), name)
-	}
-	if err == nil {
-		err = syncFolder(root, path.Dir(name))
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
-}
-
-func tempName(name string) string { return path.Join(path.Dir(name), "."+path.Base(name)+".tmp") }
-
-func syncFolder(root *os.Root, name string) error {
-	d, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/ergane-dev/ergane/internal/child"
 )
 
 // A Handle is what it takes to find a kernel again. The shim writes it as
@@ -20,6 +22,14 @@ type Handle struct {
 	BootID    string `json:"boot_id"`
 	User      int    `json:"user,omitzero"`  // of the kernel, where it has one of its own
 	Claim     string `json:"claim,omitzero"` // the file of the lock on that user, which the shim holds
+}
+
+func (h Handle) kernel() child.Identity {
+	return child.Identity{PID: h.PID, Start: h.Start, BootID: h.BootID}
+}
+
+func (h Handle) shim() child.Identity {
+	return child.Identity{PID: h.ShimPID, Start: h.ShimStart, BootID: h.BootID}
 }
 
 const (

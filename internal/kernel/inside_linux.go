@@ -9,15 +9,16 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
 // findKernel pins the kernel. Where it is in a process namespace, it is the
 // child of an init which knows another number of it. One that has ended already
 // is gone with its init: that stands for it.
-func (s *shim) findKernel() (*process, error) {
+func (s *shim) findKernel() (*child.Process, error) {
 	if s.inside == nil {
-		return openPID(s.child)
+		return child.OpenPID(s.child)
 	}
 	var born sandbox.Birth
 	words := json.NewDecoder(s.inside)
@@ -26,20 +27,20 @@ func (s *shim) findKernel() (*process, error) {
 			if numberInside(pid) != born.PID {
 				continue
 			}
-			p, err := openPID(pid)
+			p, err := child.OpenPID(pid)
 			if err != nil {
 				break
 			}
 			// Looked at only after the number has been pinned.
-			if st, err := readStat(pid); err == nil && st.ppid == s.child {
+			if st, err := child.ReadStat(pid); err == nil && st.Parent == s.child {
 				s.insideRest(words)
 				return p, nil
 			}
-			p.close()
+			p.Close()
 		}
 	}
 	s.insideRest(words)
-	return openPID(s.child)
+	return child.OpenPID(s.child)
 }
 
 // insideRest leaves what was read too much of the init's words to be read again.

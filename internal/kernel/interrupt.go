@@ -62,7 +62,7 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 			}
 		}
 		if _, err := k.spool.root.Lstat(marker); err == nil || told {
-			k.proc.signal(syscall.SIGINT)
+			k.proc.Signal(syscall.SIGINT)
 		}
 		if told {
 			f, err := k.orderInterrupt(ctx, id, false)

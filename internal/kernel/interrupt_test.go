@@ -30,12 +30,12 @@ func TestAnInterruptCancelsWhatRuns(t *testing.T) {
 
 func TestAnInterruptBeforeTheStartTakesEffectAtTheStart(t *testing.T) {
 	t.Parallel()
-	k, _ := startStandIn(t)
+	k, dir := startStandIn(t)
 	exec(t, k, "one", "sleep 1h")
 	interrupted := make(chan error, 1)
 	go func() { interrupted <- k.Interrupt(patience(t), "two") }()
 	await(t, "the marker is there", func() bool {
-		_, err := os.Stat(filepath.Join(k.Dir(), "work", "calc", "two", "interrupt"))
+		_, err := os.Stat(filepath.Join(dir, "work", "calc", "two", "interrupt"))
 		return err == nil
 	})
 	if err := k.Interrupt(patience(t), "one"); err != nil {

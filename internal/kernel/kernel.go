@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/child"
 )
 
 // A Kernel is a running kernel process. Its methods may be called from any goroutine.
@@ -33,8 +33,8 @@ type Kernel struct {
 	log    *slog.Logger
 	root   *os.Root // of dir, the server's part of the session folder
 	spool  *Spool
-	proc   *process // the kernel
-	shim   *process // nil if it was gone when the kernel was adopted
+	proc   *child.Process // the kernel
+	shim   *child.Process // nil if it was gone when the kernel was adopted
 	link   *link
 	oom    *oomWatch // of its control group, if it has one
 	pulse  pulse     // beats at every event of the kernel's
@@ -56,7 +56,7 @@ type Kernel struct {
 }
 
 // attach makes the Kernel of two processes that were found. It takes them, root and spool over.
-func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *process, e *epochs, token string, log *slog.Logger) *Kernel {
+func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *child.Process, e *epochs, token string, log *slog.Logger) *Kernel {
 	k := &Kernel{
 		dir: dir, handle: h, log: log, root: root, spool: spool, proc: proc, shim: shim,
 		done: make(chan struct{}), driverDone: make(chan struct{}), verdicts: map[string]ergane.Outcome{},
@@ -92,7 +92,7 @@ func (k *Kernel) event(f frame) {
 
 // watch waits for the kernel's death and for the shim to clean up after it.
 func (k *Kernel) watch() {
-	if err := k.proc.wait(k.ctx); err != nil {
+	if err := k.proc.Wait(k.ctx); err != nil {
 		if k.ctx.Err() == nil {
 			k.log.Error("cannot watch the kernel", "error", err)
 		}
@@ -144,12 +144,6 @@ func (k *Kernel) watchDriver() {
 	}
 }
 
-// PID is the kernel's process number.
-func (k *Kernel) PID() int { return k.handle.PID }
-
-// Dir is the session's folder, links resolved.
-func (k *Kernel) Dir() string { return k.dir }
-
 // Spool is the kernel's spool. It is closed by Detach.
 func (k *Kernel) Spool() *Spool { return k.spool }
 
@@ -191,9 +185,9 @@ func (k *Kernel) Detach() {
 	k.detach.Do(func() {
 		k.cancel(ErrDetached)
 		k.wg.Wait()
-		k.proc.close()
+		k.proc.Close()
 		if k.shim != nil {
-			k.shim.close()
+			k.shim.Close()
 		}
 		k.spool.Close()
 		k.root.Close()
@@ -238,24 +232,6 @@ func openFolder(dir string) (*os.Root, *Spool, error) {
 		return nil, nil, err
 	}
 	return root, spool, nil
-}
-
-// ReadExit is what the shim recorded of the end of the kernel that ran in a
-// session folder. Exit.Known is false where there is no record.
-func ReadExit(dir string) (ergane.Exit, error) {
-	root, err := os.OpenRoot(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ergane.Exit{}, nil
-	}
-	if err != nil {
-		return ergane.Exit{}, fmt.Errorf("read exit: %w", err)
-	}
-	defer root.Close()
-	exit, err := readDocument(root, exitFile, parseExit)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ergane.Exit{}, nil
-	}
-	return exit, err
 }
 
 func sessionOf(dir string) string { return filepath.Base(dir) }

@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,50 +10,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
-
-// procStat is what this package needs of /proc/<pid>/stat, see proc(5).
-type procStat struct {
-	ppid, group, session int
-	start                uint64 // clock ticks since boot
-	zombie               bool
-}
-
-func readStat(pid int) (procStat, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return procStat{}, err
-	}
-	return parseStat(b)
-}
-
-func parseStat(b []byte) (procStat, error) {
-	// The second field is the program's name in brackets, which may hold anything.
-	end := bytes.LastIndexByte(b, ')')
-	fields := strings.Fields(string(b[end+1:]))
-	if end < 0 || len(fields) < 20 {
-		return procStat{}, errors.New("unknown form of /proc/<pid>/stat")
-	}
-	st := procStat{zombie: fields[0] == "Z" || fields[0] == "X"}
-	var errs [4]error
-	st.ppid, errs[0] = strconv.Atoi(fields[1])
-	st.group, errs[1] = strconv.Atoi(fields[2])
-	st.session, errs[2] = strconv.Atoi(fields[3])
-	st.start, errs[3] = strconv.ParseUint(fields[19], 10, 64)
-	return st, errors.Join(errs[:]...)
-}
-
-func bootID() (string, error) {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(b)), err
-}
 
 // children lists the direct children of a process.
 func children(pid int) []int {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if len(lists) == 0 { // a Linux without CONFIG_PROC_CHILDREN, or the process is gone
-		return processes(func(_ int, st procStat) bool { return st.ppid == pid })
+		return processes(func(_ int, st child.Stat) bool { return st.Parent == pid })
 	}
 	var pids []int
 	for _, l := range lists {
@@ -72,8 +36,8 @@ func children(pid int) []int {
 // as it stands still to be looked at.
 func descendants(of int) (all []int) {
 	below := map[int][]int{}
-	processes(func(pid int, st procStat) bool {
-		below[st.ppid] = append(below[st.ppid], pid)
+	processes(func(pid int, st child.Stat) bool {
+		below[st.Parent] = append(below[st.Parent], pid)
 		return false
 	})
 	for next := below[of]; len(next) > 0; {
@@ -85,7 +49,7 @@ func descendants(of int) (all []int) {
 }
 
 // processes lists every process that want chooses.
-func processes(want func(pid int, st procStat) bool) []int {
+func processes(want func(pid int, st child.Stat) bool) []int {
 	d, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -98,7 +62,7 @@ func processes(want func(pid int, st procStat) bool) []int {
 		if err != nil {
 			continue
 		}
-		if st, err := readStat(pid); err == nil && want(pid, st) {
+		if st, err := child.ReadStat(pid); err == nil && want(pid, st) {
 			pids = append(pids, pid)
 		}
 	}
@@ -111,13 +75,13 @@ const sessionVariable = "ERGANE_SESSION"
 
 // stragglers finds what a kernel has left running after its shim was killed and nobody was there to end it.
 func stragglers(h Handle, dir, sessionID string) []int {
-	return processes(func(pid int, st procStat) bool { return isStraggler(h, dir, sessionID, pid, st) })
+	return processes(func(pid int, st child.Stat) bool { return isStraggler(h, dir, sessionID, pid, st) })
 }
 
 // isStraggler: the process has the kernel's own user, or carries the session's
 // id in its environment, or is in the shim's Linux session and works in the session's folder.
-func isStraggler(h Handle, dir, sessionID string, pid int, st procStat) bool {
-	if pid == os.Getpid() || pid == h.ShimPID || st.start < h.ShimStart || st.zombie {
+func isStraggler(h Handle, dir, sessionID string, pid int, st child.Stat) bool {
+	if pid == os.Getpid() || pid == h.ShimPID || st.Start < h.ShimStart || st.Zombie {
 		return false
 	}
 	if h.User != 0 && isUsersOwn(pid, h.User, sessionID) {
@@ -127,7 +91,7 @@ func isStraggler(h Handle, dir, sessionID string, pid int, st procStat) bool {
 		return true
 	}
 	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	return st.session == h.ShimPID && err == nil && strings.HasPrefix(cwd, dir+"/")
+	return st.Session == h.ShimPID && err == nil && strings.HasPrefix(cwd, dir+"/")
 }
 
 // isUsersOwn: the process has the session's user and is not another session's.

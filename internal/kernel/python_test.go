@@ -3,6 +3,7 @@ package kernel_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,7 +151,7 @@ func TestPythonsEndIsTold(t *testing.T) {
 			if got := g.Exit.String(); got != tc.want || !g.Started {
 				t.Errorf("exit %q, started %v; want %q", got, g.Started, tc.want)
 			}
-			s, err := k.Spool().ReadLive(ergane.Stdout, 0)
+			s, err := k.Spool().Section(ergane.Stdout, ergane.Range{End: math.MaxInt64})
 			if got := text(t, s, err); got != "kept\n" {
 				t.Errorf("stdout %q", got)
 			}

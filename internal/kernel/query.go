@@ -5,25 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
-)
 
-// An ExecutorInfo is what the Spark driver knows of one of its executors.
-type ExecutorInfo struct {
-	App           string // the Spark application, of all that a driver may have one after another
-	ID            string // "driver", "1", …
-	AddedAt       time.Time
-	RemovedAt     time.Time // zero while it is there
-	Active        bool
-	Cores         int
-	HostPort      string
-	RemovedReason string
-}
+	"github.com/ergane-dev/ergane"
+)
 
 const maxText = 1 << 10 // bytes of any text about an executor
 
 // Executors asks the Spark driver for its executors. A kernel that is deep in C code does not answer before ctx ends.
-func (k *Kernel) Executors(ctx context.Context) ([]ExecutorInfo, error) {
+func (k *Kernel) Executors(ctx context.Context) ([]ergane.SparkExecutor, error) {
 	f, err := k.call(ctx, map[string]any{"op": "executors"})
 	if err != nil {
 		return nil, fmt.Errorf("executors: %w", err)
@@ -31,7 +20,7 @@ func (k *Kernel) Executors(ctx context.Context) ([]ExecutorInfo, error) {
 	return parseExecutors(f)
 }
 
-func parseExecutors(f frame) ([]ExecutorInfo, error) {
+func parseExecutors(f frame) ([]ergane.SparkExecutor, error) {
 	var sentence string
 	if len(f.Error) > 0 && json.Unmarshal(f.Error, &sentence) != nil {
 		return nil, errors.New("executors: the kernel's answer is malformed")
@@ -48,8 +37,6 @@ func parseExecutors(f frame) ([]ExecutorInfo, error) {
 		AddedMillis   float64  `json:"added_ms"`
 		RemovedMillis *float64 `json:"removed_ms"`
 		Active        bool     `json:"active"`
-		Cores         int      `json:"cores"`
-		HostPort      string   `json:"host_port"`
 		RemovedReason string   `json:"removed_reason"`
 	}
 	if len(f.Executors) > 0 {
@@ -57,19 +44,19 @@ func parseExecutors(f frame) ([]ExecutorInfo, error) {
 			return nil, fmt.Errorf("executors: the kernel's answer is malformed: %w", err)
 		}
 	}
-	var all []ExecutorInfo
+	var all []ergane.SparkExecutor
 	for _, e := range list {
 		if e.ID == "" {
 			continue
 		}
-		info := ExecutorInfo{
-			App: clip(e.App, maxText), ID: clip(e.ID, maxText), AddedAt: epochSeconds(e.AddedMillis / 1000), Active: e.Active,
-			Cores: max(0, e.Cores), HostPort: clip(e.HostPort, maxText), RemovedReason: clip(e.RemovedReason, maxText),
+		executor := ergane.SparkExecutor{
+			App: clip(e.App, maxText), Name: clip(e.ID, maxText), AddedAt: epochSeconds(e.AddedMillis / 1000), Active: e.Active,
+			Reason: clip(e.RemovedReason, maxText),
 		}
 		if e.RemovedMillis != nil {
-			info.RemovedAt = epochSeconds(*e.RemovedMillis / 1000)
+			executor.RemovedAt = epochSeconds(*e.RemovedMillis / 1000)
 		}
-		all = append(all, info)
+		all = append(all, executor)
 	}
 	return all, nil
 }

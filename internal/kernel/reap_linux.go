@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
@@ -32,7 +33,7 @@ func (s *shim) killDescendants() (left int) {
 		}
 		if s.user != 0 {
 			for _, pid := range sandbox.ProcessesOf(s.user) {
-				killIf(pid, func() bool { return s.owns(pid) })
+				child.KillIf(pid, func() bool { return s.owns(pid) })
 			}
 		}
 		for {

@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
@@ -21,19 +21,13 @@ const settleLimit = 15 * time.Second
 // settle waits, after the kernel's death, until its shim has cleaned up and
 // has ended, and reads what it recorded. Where the shim cannot do its work any
 // more, it is done here. shim may be nil for one that is gone.
-func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *process) ergane.Exit {
+func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *child.Process) ergane.Exit {
 	if shim != nil {
-		limited, cancel := context.WithTimeout(ctx, settleLimit)
-		err := shim.wait(limited)
-		cancel()
+		shim.WaitOrKill(ctx, settleLimit) // it may have been stopped, or be stuck
 		if ctx.Err() != nil {
 			return ergane.Exit{}
 		}
-		if err != nil { // stopped, or stuck
-			shim.signal(syscall.SIGKILL)
-			shim.wait(ctx)
-		}
-		shim.reap()
+		shim.Reap()
 	}
 	var exit ergane.Exit
 	err := insist(ctx, func() (err error) {
@@ -115,20 +109,8 @@ func claimBack(ctx context.Context, root *os.Root, h Handle) (claim *flock.Lock)
 
 // killStraggler makes sure, again, that a process is one.
 func killStraggler(h Handle, dir string, pid int) {
-	killIf(pid, func() bool {
-		st, err := readStat(pid)
+	child.KillIf(pid, func() bool {
+		st, err := child.ReadStat(pid)
 		return err == nil && isStraggler(h, dir, sessionOf(dir), pid, st)
 	})
-}
-
-// killIf pins a process before it looks whether it is the one that was meant.
-func killIf(pid int, meant func() bool) {
-	p, err := openPID(pid)
-	if err != nil {
-		return
-	}
-	defer p.close()
-	if meant() {
-		p.signal(syscall.SIGKILL)
-	}
 }

@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ergane-dev/ergane/internal/child"
+	"github.com/ergane-dev/ergane/internal/durable"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
@@ -103,10 +105,10 @@ func closeInherited() {
 
 type shim struct {
 	in     shimInput
-	root   *os.Root // the server's part of the session folder
-	user   int      // of the kernel, where it has one of its own
-	exit   *os.File // exit.json to be; its room on disk is reserved
-	kernel *process
+	root   *os.Root      // the server's part of the session folder
+	user   int           // of the kernel, where it has one of its own
+	exit   *durable.File // exit.json to be; its room on disk is reserved
+	kernel *child.Process
 	child  int            // the kernel, or the init of its process namespace
 	inside *os.File       // of what that init tells; nil where there is none
 	words  io.Reader      // what it still has to tell
@@ -144,10 +146,10 @@ func (s *shim) start() (err error) {
 	if s.root, err = os.OpenRoot(s.in.Dir); err != nil {
 		return err
 	}
-	if s.exit, err = createTemp(s.root, exitFile); err != nil {
+	if s.exit, err = durable.Create(s.root, exitFile); err != nil {
 		return err
 	}
-	if err := preallocate(s.exit, exitRoom); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+	if err := preallocate(s.exit.File, exitRoom); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("reserve disk space: %w", err)
 	}
 	log, err := openLogRing(s.root, logCap)
@@ -183,7 +185,7 @@ func (s *shim) start() (err error) {
 		s.kernel, err = s.findKernel()
 	}
 	if err == nil {
-		err = s.record(s.kernel.pid)
+		err = s.record(s.kernel.PID)
 	}
 	if err != nil {
 		unix.Kill(s.child, unix.SIGKILL)
@@ -195,7 +197,7 @@ func (s *shim) start() (err error) {
 
 // spawn returns the number of the kernel, or of its init; also beside an error if it runs nevertheless.
 func (s *shim) spawn(log *logRing) (pid int, err error) {
-	boot, err := memoryFile("boot", s.in.Boot)
+	boot, err := child.MemoryFile("boot", s.in.Boot)
 	if err != nil {
 		return 0, err
 	}
@@ -224,7 +226,7 @@ func (s *shim) spawn(log *logRing) (pid int, err error) {
 			unix.Close(ends[0])
 			return 0, err
 		}
-		policy, err := memoryFile("policy", doc)
+		policy, err := child.MemoryFile("policy", doc)
 		if err != nil {
 			unix.Close(ends[0])
 			return 0, err
@@ -263,20 +265,16 @@ func (s *shim) pump(log *logRing) {
 }
 
 func (s *shim) record(pid int) error {
-	kernel, err := readStat(pid)
+	kernel, err := child.IdentityOf(pid)
 	if err != nil {
 		return fmt.Errorf("find kernel: %w", err)
 	}
-	self, err := readStat(os.Getpid())
+	self, err := child.IdentityOf(os.Getpid())
 	if err != nil {
 		return fmt.Errorf("find shim: %w", err)
 	}
-	boot, err := bootID()
-	if err != nil {
-		return fmt.Errorf("find boot id: %w", err)
-	}
 	return writeDurable(s.root, handleFile, Handle{
-		V: 1, PID: pid, Start: kernel.start, ShimPID: os.Getpid(), ShimStart: self.start, BootID: boot, User: s.user, Claim: s.in.Claim,
+		V: 1, PID: pid, Start: kernel.Start, ShimPID: self.PID, ShimStart: self.Start, BootID: self.BootID, User: s.user, Claim: s.in.Claim,
 	})
 }
 
@@ -310,7 +308,7 @@ func (s *shim) run(signals <-chan os.Signal) int {
 	<-s.logDone
 	b, err := json.Marshal(ended)
 	if err == nil {
-		err = commitTemp(s.root, exitFile, s.exit, b)
+		err = s.exit.Commit(b)
 	}
 	if err != nil {
 		slog.Error("exit of the kernel could not be recorded", "error", err, "exit", string(b)) // to spawn.log
@@ -344,7 +342,7 @@ func (s *shim) end(why string) {
 	if !s.why.CompareAndSwap(nil, &why) {
 		return
 	}
-	s.kernel.signal(syscall.SIGTERM)
+	s.kernel.Signal(syscall.SIGTERM)
 	time.Sleep(termLimit)
-	s.kernel.signal(syscall.SIGKILL)
+	s.kernel.Signal(syscall.SIGKILL)
 }

@@ -26,13 +26,13 @@ func (k *Kernel) Shutdown(ctx context.Context, grace time.Duration) ergane.Exit 
 	k.leave(polite)
 	k.await(polite)
 	if !k.gone() {
-		k.proc.signal(syscall.SIGTERM)
+		k.proc.Signal(syscall.SIGTERM)
 		limited, cancel := context.WithTimeout(ctx, min(termLimit, max(grace, time.Millisecond)))
 		k.await(limited)
 		cancel()
 	}
 	if !k.gone() {
-		k.proc.signal(syscall.SIGKILL)
+		k.proc.Signal(syscall.SIGKILL)
 		k.await(context.Background()) // as long as settle takes
 	}
 	return k.Exit()

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"path/filepath"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/durable"
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
@@ -97,11 +97,6 @@ func (s *Section) Close() error { return s.file.Close() }
 // code can make it endless, so the reader sets its own limit.
 func (s *Spool) Section(stream ergane.Stream, r ergane.Range) (*Section, error) {
 	return s.section(string(stream), r)
-}
-
-// ReadLive opens a stream from an offset to its present end, which moves while the kernel runs.
-func (s *Spool) ReadLive(stream ergane.Stream, from int64) (*Section, error) {
-	return s.section(string(stream), ergane.Range{Start: from, End: math.MaxInt64})
 }
 
 // Outputs opens the first n bytes of a calculation's rich outputs, n as its outcome records them.
@@ -195,14 +190,13 @@ func (s *Spool) writeCode(id, code string) error {
 
 // put makes a file of the kernel's, whole or not at all. It is not forced to disk.
 func (s *Spool) put(name string, content []byte) error {
-	f, err := createTemp(s.root, name)
+	f, err := durable.Create(s.root, name)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	err = errors.Join(err, s.give(f), f.Close())
-	if err == nil {
-		err = s.root.Rename(tempName(name), name)
+	if err := s.give(f.File); err != nil {
+		f.Discard()
+		return err
 	}
-	return err
+	return f.Put(content)
 }

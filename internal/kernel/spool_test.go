@@ -47,10 +47,6 @@ func TestASectionIsWhatTheFileHasOfARange(t *testing.T) {
 			t.Errorf("[%d, %d): %q, %d missing; want %q, %d", tc.start, tc.end, got, missing, tc.want, tc.missing)
 		}
 	}
-	c, err := s.ReadLive(ergane.Stdout, 8)
-	if got := text(t, c, err); got != "89" {
-		t.Errorf("ReadLive: %q", got)
-	}
 }
 
 func TestReleaseGivesTheDiskBackAndKeepsOffsets(t *testing.T) {

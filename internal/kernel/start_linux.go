@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/child"
+	"github.com/ergane-dev/ergane/internal/durable"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
@@ -176,9 +178,9 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 	if err != nil {
 		return nil, errors.Join(err, killGroup(context.Background(), root))
 	}
-	proc, err := openProcess(h.PID, h.Start)
-	if errors.Is(err, errNoProcess) { // it has ended already: its shim is about to say how
-		defer shim.close()
+	proc, err := child.Open(h.kernel())
+	if errors.Is(err, child.ErrGone) { // it has ended already: its shim is about to say how
+		defer shim.Close()
 		return nil, whyGone(spool, settle(context.Background(), dir, root, h, shim))
 	}
 	if err != nil {
@@ -192,7 +194,7 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 	case <-k.done:
 		err = whyGone(spool, k.exit)
 	case <-ctx.Done():
-		proc.signal(syscall.SIGKILL)
+		proc.Signal(syscall.SIGKILL)
 		<-k.done
 		err = context.Cause(ctx)
 	}
@@ -232,11 +234,7 @@ func makeFolder(dir string) (string, error) {
 func syncAbove(dir string) error {
 	for range 2 {
 		dir = filepath.Dir(dir)
-		f, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		if err := durable.SyncFolder(dir); err != nil {
 			return err
 		}
 	}
@@ -244,7 +242,7 @@ func syncAbove(dir string) error {
 }
 
 // launch starts the shim and returns it once the kernel is recorded.
-func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.Lock) (_ *process, _ Handle, err error) {
+func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.Lock) (_ *child.Process, _ Handle, err error) {
 	boot, err := s.Boot.document(dir, s.Token, s.Ahead)
 	if err != nil {
 		return nil, Handle{}, err
@@ -262,7 +260,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 	if err != nil {
 		return nil, Handle{}, err
 	}
-	input, err := memoryFile("shim", doc)
+	input, err := child.MemoryFile("shim", doc)
 	if err != nil {
 		return nil, Handle{}, err
 	}
@@ -297,7 +295,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 		return nil, Handle{}, fmt.Errorf("start shim: %w", err)
 	}
 	reportEnd.Close()
-	shim, err := openPID(cmd.Process.Pid) // not reaped, so the number is its own
+	shim, err := child.OpenPID(cmd.Process.Pid) // not reaped, so the number is its own
 	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -331,14 +329,9 @@ func reported(report io.Reader, root *os.Root) (Handle, error) {
 }
 
 // stopShim ends a shim whose kernel is not known, and the kernel with it.
-func stopShim(shim *process) {
-	defer shim.close()
-	shim.signal(syscall.SIGTERM)
-	limited, cancel := context.WithTimeout(context.Background(), settleLimit)
-	defer cancel()
-	if shim.wait(limited) != nil {
-		shim.signal(syscall.SIGKILL)
-		shim.wait(context.Background())
-	}
-	shim.reap()
+func stopShim(shim *child.Process) {
+	defer shim.Close()
+	shim.Signal(syscall.SIGTERM)
+	shim.WaitOrKill(context.Background(), settleLimit)
+	shim.Reap()
 }

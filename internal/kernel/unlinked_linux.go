@@ -41,7 +41,7 @@ func DiskBeside(ctx context.Context, dir string, file func(blocks int64) int64) 
 	if err != nil {
 		return sum
 	}
-	if shim, err := readStat(h.ShimPID); err != nil || shim.start != h.ShimStart {
+	if alive, err := h.shim().Alive(); err != nil || !alive {
 		return sum
 	}
 	u := unlinked{within: []string{filepath.Join(dir, workFolder), "/tmp", "/var/tmp"}, dev: work.Dev, file: file, seen: map[uint64]bool{}}

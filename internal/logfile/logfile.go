@@ -35,6 +35,18 @@ func Open(path string, most int64) (*File, error) {
 	return &File{path: path, most: most, f: f}, nil
 }
 
+// ForChild opens the log at path as the stdout and stderr of a process that is
+// about to start. One of more bytes than most becomes the older one first;
+// what the process writes is not bounded.
+func ForChild(path string, most int64) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > most {
+		if err := os.Rename(path, Older(path)); err != nil {
+			return nil, err
+		}
+	}
+	return appendTo(path)
+}
+
 func appendTo(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }

@@ -186,3 +186,24 @@ func TestALogThatCannotBeTurnedOverGoesOn(t *testing.T) {
 		t.Errorf("the log is %q", got)
 	}
 }
+
+func TestALongLogIsTurnedOverBeforeAProcessGetsIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	for _, want := range []struct{ write, old string }{{"12345", ""}, {"6", ""}, {"7", "123456"}} {
+		f, err := logfile.ForChild(path, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(want.write); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		if old, _ := os.ReadFile(logfile.Older(path)); string(old) != want.old {
+			t.Errorf("when %q is written the older log is %q, not %q", want.write, old, want.old)
+		}
+	}
+	if last, err := os.ReadFile(path); err != nil || string(last) != "7" {
+		t.Errorf("the log is %q, %v", last, err)
+	}
+}

@@ -57,7 +57,7 @@ type Server struct {
 	starting sync.Mutex // held by who starts a child
 
 	mu     sync.Mutex
-	child  *child    // guarded by mu; it may have ended
+	child  *process  // guarded by mu; it may have ended
 	bad    error     // guarded by mu; why there is no child, after a failed start
 	badAt  time.Time // guarded by mu
 	starts int       // guarded by mu
@@ -246,7 +246,7 @@ func (s *Server) connect() (net.Conn, error) {
 }
 
 // obtain returns the living child, or starts one: one at a time, for all who wait.
-func (s *Server) obtain(ctx context.Context) (*child, error) {
+func (s *Server) obtain(ctx context.Context) (*process, error) {
 	s.starting.Lock()
 	defer s.starting.Unlock()
 	if ctx.Err() != nil { // the one before took all the time there was
@@ -280,6 +280,6 @@ func (s *Server) obtain(ctx context.Context) (*child, error) {
 	return c, nil
 }
 
-func (s *Server) start(ctx context.Context) (*child, error) {
+func (s *Server) start(ctx context.Context) (*process, error) {
 	return startChild(ctx, s.cfg.Dir, s.cfg.Command)
 }

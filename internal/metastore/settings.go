@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ergane-dev/ergane/internal/durable"
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
@@ -64,7 +65,8 @@ func Prepare(folder, warehouse string, hadoop map[string]string) ([]string, erro
 	}
 	file, code := filepath.Join(folder, settingsName), filepath.Join(folder, sourceName)
 	for path, content := range map[string][]byte{file: []byte(text.String()), code: source} {
-		if err := replaceFile(path, content); err != nil {
+		// The folder may be that of another user, who is to read them, and cannot be trusted to have left none.
+		if err := durable.Replace(path, 0o444, content); err != nil {
 			return nil, fmt.Errorf("prepare the catalog: %w", err)
 		}
 	}
@@ -85,24 +87,3 @@ func removeUnfinished(database string) error {
 
 // propertyValue escapes a value of a file of Java properties.
 var propertyValue = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)
-
-// replaceFile writes a file that others may read. The folder may be that of
-// another user, who cannot be trusted to have left a file there for us.
-func replaceFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(0o444)
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ergane-dev/ergane/internal/child"
 )
 
 // A Group is the control group of one session: limits that hold for all of its
@@ -178,19 +180,9 @@ func (g *Group) Kill() {
 	}
 }
 
-// killMember pins a process before it looks whether it is the one that was meant.
 func (g *Group) killMember(number string) {
-	pid, err := strconv.Atoi(number)
-	if err != nil || pid <= 1 {
-		return
-	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	if g.has(pid) {
-		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	if pid, err := strconv.Atoi(number); err == nil && pid > 1 {
+		child.KillIf(pid, func() bool { return g.has(pid) })
 	}
 }
 

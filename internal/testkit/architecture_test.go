@@ -54,6 +54,9 @@ func TestPackagesImportDownwardsOnly(t *testing.T) {
 	const module = "github.com/ergane-dev/ergane"
 	never := map[string][]string{
 		".":                    {"/internal/", "/cmd/"},
+		"internal/child":       {"/internal/", "/cmd/"},
+		"internal/durable":     {"/internal/", "/cmd/"},
+		"internal/flock":       {"/internal/", "/cmd/"},
 		"internal/store":       {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine"},
 		"internal/kernel":      {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/engine", "/internal/store"},
 		"internal/engine":      {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/store"},

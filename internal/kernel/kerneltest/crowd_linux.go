@@ -1,16 +1,14 @@
 package kerneltest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
@@ -52,18 +50,8 @@ func Play(dir, token string, greeted func()) error {
 
 // handle names this process as kernel and shim.
 func handle() (kernel.Handle, error) {
-	stat, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		return kernel.Handle{}, err
-	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return kernel.Handle{}, err
-	}
-	// What follows the program's name, which may hold anything.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	start, err := strconv.ParseUint(fields[19], 10, 64)
+	self, err := child.IdentityOf(os.Getpid())
 	return kernel.Handle{
-		V: 1, PID: os.Getpid(), Start: start, ShimPID: os.Getpid(), ShimStart: start, BootID: strings.TrimSpace(string(boot)),
+		V: 1, PID: self.PID, Start: self.Start, ShimPID: self.PID, ShimStart: self.Start, BootID: self.BootID,
 	}, err
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/durable"
 )
 
@@ -18,27 +19,18 @@ const (
 // handle is s3.json: what is needed to find the store's process again, and the
 // address that the data dir keeps for life. It is written by that process only.
 type handle struct {
-	V      int    `json:"v"`
-	PID    int    `json:"pid"`
-	Start  uint64 `json:"start"` // field 22 of /proc/<pid>/stat
-	BootID string `json:"boot_id"`
-	Addr   string `json:"addr"`
-	Build  string `json:"build"`
+	V int `json:"v"`
+	child.Identity
+	Addr  string `json:"addr"`
+	Build string `json:"build"`
 	// Clean is set when the process ended in good order.
 	Clean bool `json:"clean,omitzero"`
 }
 
 // ownHandle describes this process.
 func ownHandle() (handle, error) {
-	p, err := readProcess(os.Getpid())
-	if err != nil {
-		return handle{}, err
-	}
-	boot, err := bootID()
-	if err != nil {
-		return handle{}, err
-	}
-	return handle{V: 1, PID: os.Getpid(), Start: p.start, BootID: boot}, nil
+	self, err := child.IdentityOf(os.Getpid())
+	return handle{V: 1, Identity: self}, err
 }
 
 func readHandle(dataDir string) (handle, error) {

@@ -23,7 +23,7 @@ const attempts = 5
 // obtain adopts the store's living process, or starts one. Where one has come up
 // in between (the server that had started it was killed before it had the lock),
 // that one is looked at in turn.
-func (s *Supervisor) obtain(ctx context.Context, start func(context.Context) (*child, error)) (c *child, err error) {
+func (s *Supervisor) obtain(ctx context.Context, start func(context.Context) (*process, error)) (c *process, err error) {
 	for range attempts {
 		if c, err = s.adopt(ctx); c != nil || err != nil {
 			return c, err
@@ -36,7 +36,7 @@ func (s *Supervisor) obtain(ctx context.Context, start func(context.Context) (*c
 }
 
 // adopt finds a living process that may stay, and ends one that may not.
-func (s *Supervisor) adopt(ctx context.Context) (*child, error) {
+func (s *Supervisor) adopt(ctx context.Context) (*process, error) {
 	c, err := find(ctx, s.cfg.DataDir)
 	if c == nil || err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (s *Supervisor) adopt(ctx context.Context) (*child, error) {
 }
 
 // unfit says why a living process is not the one that is wanted, if so.
-func (s *Supervisor) unfit(c *child) string {
+func (s *Supervisor) unfit(c *process) string {
 	host, port := s.split()
 	had := s.address()
 	switch {
@@ -86,7 +86,7 @@ func sameHost(addr, host string) bool {
 
 // first starts the first process of this server, on the configured address, or
 // on the port that the data dir has had so far, or on any free one.
-func (s *Supervisor) first(ctx context.Context) (*child, error) {
+func (s *Supervisor) first(ctx context.Context) (*process, error) {
 	host, port := s.split()
 	if port != "0" {
 		c, err := s.start(ctx, s.cfg.Listen)
@@ -112,11 +112,11 @@ func (s *Supervisor) first(ctx context.Context) (*child, error) {
 }
 
 // again starts the next process of this server, where the last one was.
-func (s *Supervisor) again(ctx context.Context) (*child, error) {
+func (s *Supervisor) again(ctx context.Context) (*process, error) {
 	return s.start(ctx, s.address())
 }
 
-func (s *Supervisor) start(ctx context.Context, addr string) (*child, error) {
+func (s *Supervisor) start(ctx context.Context, addr string) (*process, error) {
 	c, err := start(ctx, s.cfg.Command, Config{
 		DataDir: s.cfg.DataDir, Listen: addr, DeadMan: s.cfg.DeadMan, Build: s.cfg.Build,
 	})

@@ -68,9 +68,9 @@ type Supervisor struct {
 	restarts atomic.Int64
 
 	mu    sync.Mutex
-	addr  string // guarded by mu; set once by Start
-	child *child // guarded by mu; nil while there is none
-	bad   error  // guarded by mu; why Healthy fails
+	addr  string   // guarded by mu; set once by Start
+	child *process // guarded by mu; nil while there is none
+	bad   error    // guarded by mu; why Healthy fails
 }
 
 // NewSupervisor does nothing yet; see Start.
@@ -175,7 +175,7 @@ func (s *Supervisor) Detach() {
 }
 
 // release ends the keeping and returns the process that was kept, if any.
-func (s *Supervisor) release() *child {
+func (s *Supervisor) release() *process {
 	if s.stop == nil {
 		return nil // never started
 	}
@@ -190,7 +190,7 @@ func (s *Supervisor) release() *child {
 
 // keep watches c and its successors until ctx ends. It is the only one that
 // changes s.child after Start, until it returns.
-func (s *Supervisor) keep(ctx context.Context, c *child) {
+func (s *Supervisor) keep(ctx context.Context, c *process) {
 	defer close(s.done)
 	backoff := firstBackoff
 	for {
@@ -226,7 +226,7 @@ func (s *Supervisor) keep(ctx context.Context, c *child) {
 // watch returns nil when ctx ends, and otherwise why the process is no more; a
 // process that hangs, or serves nobody, is killed. One that cannot write because
 // nobody can is left alone: it is unhealthy until the disk is well.
-func (s *Supervisor) watch(ctx context.Context, c *child) error {
+func (s *Supervisor) watch(ctx context.Context, c *process) error {
 	tick := time.NewTicker(s.cfg.ProbeEvery)
 	defer tick.Stop()
 	var served time.Time // when it last did
@@ -272,7 +272,7 @@ func (s *Supervisor) watch(ctx context.Context, c *child) error {
 }
 
 // unwell says so, and for the log when it is news.
-func (s *Supervisor) unwell(ctx context.Context, c *child, bad error) {
+func (s *Supervisor) unwell(ctx context.Context, c *process, bad error) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -282,7 +282,7 @@ func (s *Supervisor) unwell(ctx context.Context, c *child, bad error) {
 	s.set(c, bad)
 }
 
-func (s *Supervisor) set(c *child, bad error) {
+func (s *Supervisor) set(c *process, bad error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.child, s.bad = c, bad

@@ -1,4 +1,4 @@
-package kernel
+package child
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memoryFile makes a file that is on no disk, for a child to read from its
+// MemoryFile makes a file that is on no disk, for a child to read from its
 // beginning to its end. Unlike a pipe it takes any length without a reader.
-func memoryFile(name string, content []byte) (*os.File, error) {
+func MemoryFile(name string, content []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("memory file: %w", err)

@@ -17,7 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/flock"
+	"github.com/ergane-dev/ergane/internal/logfile"
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
@@ -41,18 +43,18 @@ type Command struct {
 	Ended func()
 }
 
-// A child is a metastore process. It ends when its stdin does, and is killed
+// A process is a metastore. It ends when its stdin does, and is killed
 // when the server ends however that ends, so that none is ever left over.
-type child struct {
-	pid     int
-	process *os.Process
-	addr    string
-	stdin   io.Closer
-	exited  chan struct{} // closed when it has ended
-	state   *os.ProcessState
+type process struct {
+	pid    int
+	proc   *os.Process
+	addr   string
+	stdin  io.Closer
+	exited chan struct{} // closed when it has ended
+	state  *os.ProcessState
 }
 
-func (c *child) alive() bool {
+func (c *process) alive() bool {
 	if c == nil {
 		return false
 	}
@@ -65,10 +67,10 @@ func (c *child) alive() bool {
 }
 
 // how tells how a child ended that has.
-func (c *child) how() string { return c.state.String() }
+func (c *process) how() string { return c.state.String() }
 
 // end asks the child to end, kills it where it does not, and returns when it is gone.
-func (c *child) end() {
+func (c *process) end() {
 	c.stdin.Close()
 	select {
 	case <-c.exited:
@@ -77,14 +79,14 @@ func (c *child) end() {
 	}
 }
 
-func (c *child) kill() {
-	_ = c.process.Kill()
+func (c *process) kill() {
+	_ = c.proc.Kill()
 	<-c.exited
 }
 
 // startChild starts a child and returns when it answers. If that fails nothing is left of it.
 // It asks for the command when nobody works in the folder any more.
-func startChild(ctx context.Context, dir string, ask func(context.Context) (Command, error)) (_ *child, err error) {
+func startChild(ctx context.Context, dir string, ask func(context.Context) (Command, error)) (_ *process, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the catalog's folder: %w", err)
 	}
@@ -107,7 +109,7 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 			ended()
 		}
 	}()
-	log, err := openLog(filepath.Join(dir, logName))
+	log, err := logfile.ForChild(filepath.Join(dir, logName), maxLog)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +141,7 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 		cmd.Path, cmd.SysProcAttr = cmd.Args[0], p.Attr()
 		cmd.ExtraFiles = append(cmd.ExtraFiles, stdin, policy) // at 5, where the stage looks for it
 	}
-	c := &child{stdin: feed, exited: make(chan struct{})}
+	c := &process{stdin: feed, exited: make(chan struct{})}
 	if err := c.run(cmd, ended); err != nil {
 		feed.Close()
 		said.Close()
@@ -171,14 +173,14 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 
 // run starts the process, and has somebody wait for it, who calls ended. That one
 // keeps its thread, because the child is killed when the thread that started it ends.
-func (c *child) run(cmd *exec.Cmd, ended func()) error {
+func (c *process) run(cmd *exec.Cmd, ended func()) error {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		if err == nil {
-			c.process, c.pid = cmd.Process, cmd.Process.Pid
+			c.proc, c.pid = cmd.Process, cmd.Process.Pid
 		}
 		started <- err
 		if err != nil {
@@ -227,36 +229,17 @@ func pipe() (r, w *os.File, err error) {
 	return os.NewFile(uintptr(ends[0]), "pipe"), os.NewFile(uintptr(ends[1]), "pipe"), nil
 }
 
-// policyFile has what the sandbox's stage reads. It is of memory: a pipe might not hold it all.
+// policyFile has what the sandbox's stage reads.
 func policyFile(p *sandbox.Policy) (*os.File, error) {
 	doc, err := p.Document(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.MemfdCreate("policy", unix.MFD_CLOEXEC)
+	f, err := child.MemoryFile("policy", doc)
 	if err != nil {
-		return nil, fmt.Errorf("hand over the sandbox: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "policy")
-	_, err = f.Write(doc)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		f.Close()
 		return nil, fmt.Errorf("hand over the sandbox: %w", err)
 	}
 	return f, nil
-}
-
-// openLog is where a child writes what it has to say.
-func openLog(path string) (*os.File, error) {
-	if fi, err := os.Stat(path); err == nil && fi.Size() > maxLog {
-		if err := os.Rename(path, path+".1"); err != nil {
-			return nil, err
-		}
-	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
 // cutLog begins a log anew that has become too long: its child appends to what there is.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ergane-dev/ergane/internal/child"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/logfile"
 )
@@ -28,21 +29,23 @@ const (
 	maxLog      = 1 << 20
 )
 
-// child is a living store process, started here or by an earlier server.
-type child struct {
+// A process is the store's living one, started here or by an earlier server.
+type process struct {
 	handle
-	pidfd  *pidfd
-	cmd    *exec.Cmd // nil where another server started it
-	exited chan struct{}
+	held    *child.Process
+	cmd     *exec.Cmd // nil where another server started it
+	exited  chan struct{}
+	unwatch context.CancelFunc
 	// watcher is closed when the goroutine that closes exited is gone.
 	watcher chan struct{}
 }
 
-func newChild(h handle, p *pidfd, cmd *exec.Cmd) *child {
-	c := &child{handle: h, pidfd: p, cmd: cmd, exited: make(chan struct{}), watcher: make(chan struct{})}
+func newProcess(h handle, held *child.Process, cmd *exec.Cmd) *process {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &process{handle: h, held: held, cmd: cmd, exited: make(chan struct{}), unwatch: cancel, watcher: make(chan struct{})}
 	go func() {
 		defer close(c.watcher)
-		if c.pidfd.wait() != nil {
+		if c.held.Wait(ctx) != nil {
 			return // let go
 		}
 		if c.cmd != nil {
@@ -54,7 +57,7 @@ func newChild(h handle, p *pidfd, cmd *exec.Cmd) *child {
 }
 
 // origin is for the log.
-func (c *child) origin() string {
+func (c *process) origin() string {
 	if c.cmd == nil {
 		return "store adopted"
 	}
@@ -62,10 +65,10 @@ func (c *child) origin() string {
 }
 
 // letGo ends the watching; the process lives on.
-func (c *child) letGo() {
-	c.pidfd.unblock()
+func (c *process) letGo() {
+	c.unwatch()
 	<-c.watcher
-	c.pidfd.close()
+	c.held.Close()
 	if c.cmd != nil && c.cmd.ProcessState == nil {
 		_ = c.cmd.Process.Release()
 	}
@@ -73,10 +76,10 @@ func (c *child) letGo() {
 
 // end asks the process to end, kills it when ctx or stopTimeout is over, and
 // returns when it is gone.
-func (c *child) end(ctx context.Context) error {
+func (c *process) end(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	_ = c.pidfd.signal(syscall.SIGTERM)
+	_ = c.held.Signal(syscall.SIGTERM)
 	select {
 	case <-c.exited:
 		return nil
@@ -85,8 +88,8 @@ func (c *child) end(ctx context.Context) error {
 	return c.kill()
 }
 
-func (c *child) kill() error {
-	_ = c.pidfd.signal(syscall.SIGKILL)
+func (c *process) kill() error {
+	_ = c.held.Signal(syscall.SIGKILL)
 	select {
 	case <-c.exited:
 		return nil
@@ -97,7 +100,7 @@ func (c *child) kill() error {
 
 // start starts a store process and returns when it listens on addr. If that
 // fails, nothing is left of it.
-func start(ctx context.Context, command []string, cfg Config) (*child, error) {
+func start(ctx context.Context, command []string, cfg Config) (*process, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the store did not start within %v", startTimeout))
 	defer cancel()
 	report, theirs, err := os.Pipe()
@@ -105,7 +108,8 @@ func start(ctx context.Context, command []string, cfg Config) (*child, error) {
 		return nil, err
 	}
 	defer report.Close()
-	log, err := openLog(cfg.DataDir)
+	// Its log and, if it ever panics, that.
+	log, err := logfile.ForChild(filepath.Join(cfg.DataDir, logName), maxLog)
 	if err != nil {
 		theirs.Close()
 		return nil, err
@@ -153,31 +157,20 @@ func start(ctx context.Context, command []string, cfg Config) (*child, error) {
 		undo()
 		return nil, err
 	}
-	p, ok, err := openPidfd(h.PID, h.Start)
-	if err == nil && !ok {
+	held, err := child.Open(h.Identity)
+	if errors.Is(err, child.ErrGone) {
 		err = fmt.Errorf("the store ended at once; see %s", log.Name())
 	}
 	if err != nil {
 		undo()
 		return nil, err
 	}
-	return newChild(h, p, cmd), nil
-}
-
-// openLog is where a store's process writes: its log and, if it ever panics, that.
-func openLog(dataDir string) (*os.File, error) {
-	path := filepath.Join(dataDir, logName)
-	if fi, err := os.Stat(path); err == nil && fi.Size() > maxLog {
-		if err := os.Rename(path, logfile.Older(path)); err != nil {
-			return nil, err
-		}
-	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	return newProcess(h, held, cmd), nil
 }
 
 // find takes hold of the store process of the data dir, whoever started it;
 // nil where there is none.
-func find(ctx context.Context, dataDir string) (*child, error) {
+func find(ctx context.Context, dataDir string) (*process, error) {
 	lock := filepath.Join(dataDir, lockName)
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
@@ -188,12 +181,12 @@ func find(ctx context.Context, dataDir string) (*child, error) {
 		}
 		// A process that has the lock and no handle yet is on its way up.
 		if h, err := readHandle(dataDir); err == nil {
-			p, ok, err := openPidfd(h.PID, h.Start)
-			if err != nil {
-				return nil, err
+			held, err := child.Open(h.Identity)
+			if err == nil {
+				return newProcess(h, held, nil), nil
 			}
-			if ok {
-				return newChild(h, p, nil), nil
+			if !errors.Is(err, child.ErrGone) {
+				return nil, err
 			}
 		}
 		select {

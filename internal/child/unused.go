@@ -1,0 +1,26 @@
+package child
+
+import (
+	"context"
+	"time"
+)
+
+// AwaitUnused is how a process that outlives its server finds its end. It asks
+// every so often whether anybody uses the process, and returns true when
+// longEnough says so of the time since the last use; false when ctx ends first.
+func AwaitUnused(ctx context.Context, every time.Duration, used func() bool, longEnough func(unused time.Duration) bool) bool {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+		if used() {
+			last = time.Now()
+		} else if longEnough(time.Since(last)) {
+			return true
+		}
+	}
+}
