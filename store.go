@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// A Store keeps workgroups, sessions, calculations and executors. What a
-// method has returned without an error is durable. Every move is applied by
-// compare-and-set: moved is false when the thing was in none of the move's
+// A Store keeps everything that outlives a server. Whoever needs one kind of
+// thing takes the interface of that kind.
+//
+// What a method has returned without an error is durable. Every move is applied
+// by compare-and-set: moved is false when the thing was in none of the move's
 // source states; the thing as it is now comes back in either case, because a
 // lost race is newer information and not an error.
 //
@@ -16,6 +18,20 @@ import (
 //
 // Unknown names and ids give the ErrXxxNotFound errors of this package.
 type Store interface {
+	WorkGroups
+	Sessions
+	Calculations
+	PendingDeliveries
+	Executors
+
+	// Reclaim gives a bounded part of the space that removed things took back to
+	// the disk, as far as the store can; more says that there is more.
+	Reclaim(ctx context.Context) (more bool, err error)
+	Close() error
+}
+
+// WorkGroups is the part of a Store that keeps workgroups.
+type WorkGroups interface {
 	// CreateWorkGroup refuses a name in use with CodeInvalid, "WorkGroup is already created".
 	CreateWorkGroup(ctx context.Context, w WorkGroup) error
 	WorkGroup(ctx context.Context, name string) (WorkGroup, error)
@@ -36,7 +52,10 @@ type Store interface {
 	PurgeWorkGroup(ctx context.Context, name string) (Purge, error)
 	// CondemnedWorkGroups are the names of those that are not purged yet.
 	CondemnedWorkGroups(ctx context.Context) ([]string, error)
+}
 
+// Sessions is the part of a Store that keeps sessions.
+type Sessions interface {
 	// CreateSession inserts s if the limits admit it (CodeQuota), or returns the session that one of the tokens
 	// made before (created is false then). ErrTokenMismatch where a token was
 	// used with another hash, ErrWorkGroupDisabled for a new session of a
@@ -69,11 +88,10 @@ type Store interface {
 	// again. Of one that is partly gone, the calculations that are left are listed.
 	// Tokens that were forgotten by that time go, too, a bounded part of them.
 	Expire(ctx context.Context, ids []string, before time.Time) (gone, left []string, err error)
+}
 
-	// Reclaim gives a bounded part of the space that removed things took back to
-	// the disk, as far as the store can; more says that there is more.
-	Reclaim(ctx context.Context) (more bool, err error)
-
+// Calculations is the part of a Store that keeps calculations.
+type Calculations interface {
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
 	// returns the calculation that one of the tokens made before; tokens are
 	// looked up before anything else. ErrWorkGroupDisabled, and ErrSessionState
@@ -98,6 +116,15 @@ type Store interface {
 	// its source states (a racing Terminate wins otherwise).
 	// The calculation's DpuMillis are added to the session's.
 	Settle(ctx context.Context, c CalculationMove, s SessionMove) (_ Calculation, _ Session, moved bool, err error)
+	// SetProgress updates the statistics of calculations, by their ids, in one
+	// write. What is terminal or unknown stays as it is. After a power failure
+	// the statistics may be older ones; nothing else may.
+	SetProgress(ctx context.Context, s map[string]CalculationStatistics) error
+}
+
+// PendingDeliveries is the part of a Store that keeps which calculations ended
+// without their objects.
+type PendingDeliveries interface {
 	// SetResult records objects that came into being after the calculation had
 	// ended without them, and that nothing is owed any more. A result that is
 	// there already stays.
@@ -110,11 +137,10 @@ type Store interface {
 	// WriteOff gives up a calculation's objects for good; the reason, which
 	// says so, becomes the calculation's. Of one that owes nothing it does nothing.
 	WriteOff(ctx context.Context, id, reason string) error
-	// SetProgress updates the statistics of calculations, by their ids, in one
-	// write. What is terminal or unknown stays as it is. After a power failure
-	// the statistics may be older ones; nothing else may.
-	SetProgress(ctx context.Context, s map[string]CalculationStatistics) error
+}
 
+// Executors is the part of a Store that keeps executors.
+type Executors interface {
 	// SaveExecutors inserts by ID, or updates state, size and end where an
 	// edge allows the state, and otherwise leaves the executor as it is: a
 	// TERMINATED or FAILED one never changes again. An executor does not start
@@ -126,8 +152,6 @@ type Store interface {
 	EndExecutors(ctx context.Context, sessionID string, to ExecutorState, at time.Time) error
 	// Executors lists a session's executors, newest first.
 	Executors(ctx context.Context, sessionID string, states []ExecutorState, p Page) ([]Executor, error)
-
-	Close() error
 }
 
 // A Census is how many there are of what has not come to its end.

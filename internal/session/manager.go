@@ -110,7 +110,7 @@ const DefaultIdleTimeout = 20 * time.Minute
 // A Manager owns every live session of one server.
 type Manager struct {
 	cfg     Config
-	store   ergane.Store
+	store   Store
 	host    Host
 	objects Objects
 	log     *slog.Logger
@@ -132,7 +132,7 @@ type Manager struct {
 }
 
 // New makes a Manager. Nothing runs before Start.
-func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.Logger) *Manager {
+func New(cfg Config, store Store, host Host, objects Objects, log *slog.Logger) *Manager {
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancelCause(context.Background())
 	m := &Manager{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/session"
 )
 
 // ErrStore is the answer of a Store that is made to fail.
@@ -15,7 +16,7 @@ var ErrStore = errors.New("the disk that holds the database is full")
 // Store is a real store as one server sees it: all that a runner and recovery
 // call can be made to fail. What only API calls read goes straight through.
 type Store struct {
-	ergane.Store
+	session.Store
 	power *Power
 
 	mu    sync.Mutex
@@ -25,7 +26,7 @@ type Store struct {
 }
 
 // NewStore puts a store on the power given.
-func NewStore(s ergane.Store, power *Power) *Store {
+func NewStore(s session.Store, power *Power) *Store {
 	return &Store{Store: s, power: power, fails: map[string]int{}, loses: map[string]int{}}
 }
 
