@@ -23,6 +23,7 @@ type Store interface {
 	Calculations
 	PendingDeliveries
 	Executors
+	Servers
 
 	// Reclaim gives a bounded part of the space that removed things took back to
 	// the disk, as far as the store can; more says that there is more.
@@ -72,8 +73,9 @@ type Sessions interface {
 	// Sessions lists a workgroup's sessions in any of the states (all when
 	// none is given), newest first.
 	Sessions(ctx context.Context, workgroup string, states []SessionState, p Page) ([]Session, error)
-	// LiveSessions returns every session that has not ended, oldest first.
-	LiveSessions(ctx context.Context) ([]Session, error)
+	// LiveSessions returns the sessions of an owner that have not ended, oldest
+	// first; owner is the id of a server, or "" for the sessions that have none.
+	LiveSessions(ctx context.Context, owner string) ([]Session, error)
 	// MoveSession also moves the executors of a session that is on its way out:
 	// TERMINATING, TERMINATED and FAILED with it, those that have not ended.
 	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
@@ -152,6 +154,19 @@ type Executors interface {
 	EndExecutors(ctx context.Context, sessionID string, to ExecutorState, at time.Time) error
 	// Executors lists a session's executors, newest first.
 	Executors(ctx context.Context, sessionID string, states []ExecutorState, p Page) ([]Executor, error)
+}
+
+// Servers is the part of a Store that keeps which server has which sessions.
+// Session.Owner is the id of the server that runs a session. It owns it for as
+// long as its lease lasts; after that another server may take the session over.
+type Servers interface {
+	// RenewLease makes the lease of a server last until the time given, whatever
+	// it was. After a power failure it may be the one before.
+	RenewLease(ctx context.Context, server string, until time.Time) error
+	// TakeOver gives a server the live sessions whose owner has no lease at the
+	// time given, or that have no owner, and returns those that it got, oldest
+	// first. Of several servers that try, one gets a session.
+	TakeOver(ctx context.Context, server string, at time.Time) ([]Session, error)
 }
 
 // A Census is how many there are of what has not come to its end.

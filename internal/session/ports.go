@@ -17,6 +17,7 @@ type Store interface {
 	ergane.Calculations
 	ergane.PendingDeliveries
 	ergane.Executors
+	ergane.Servers
 	// Reclaim is that of ergane.Store.
 	Reclaim(ctx context.Context) (more bool, err error)
 }

@@ -157,8 +157,16 @@ func (s *Store) Session(ctx context.Context, id string) (ergane.Session, error) 
 	return do(ctx, s, "Session", func(ctx context.Context) (ergane.Session, error) { return s.Store.Session(ctx, id) })
 }
 
-func (s *Store) LiveSessions(ctx context.Context) ([]ergane.Session, error) {
-	return do(ctx, s, "LiveSessions", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.LiveSessions(ctx) })
+func (s *Store) LiveSessions(ctx context.Context, owner string) ([]ergane.Session, error) {
+	return do(ctx, s, "LiveSessions", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.LiveSessions(ctx, owner) })
+}
+
+func (s *Store) RenewLease(ctx context.Context, server string, until time.Time) error {
+	return s.exec(ctx, "RenewLease", func(ctx context.Context) error { return s.Store.RenewLease(ctx, server, until) })
+}
+
+func (s *Store) TakeOver(ctx context.Context, server string, at time.Time) ([]ergane.Session, error) {
+	return do(ctx, s, "TakeOver", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.TakeOver(ctx, server, at) })
 }
 
 func (s *Store) MoveSession(ctx context.Context, m ergane.SessionMove) (ergane.Session, bool, error) {
