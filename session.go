@@ -30,6 +30,7 @@ var ActiveSessionStates = []SessionState{SessionCreating, SessionCreated, Sessio
 type Session struct {
 	ID            string // canonical lower-case UUID text; clients parse it as one
 	WorkGroup     string
+	Owner         string // the id of the server that runs it; empty: none does yet
 	Description   string
 	EngineVersion EngineVersion
 	Engine        EngineConfiguration

@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// A Store keeps workgroups, sessions, calculations and executors. What a
-// method has returned without an error is durable. Every move is applied by
-// compare-and-set: moved is false when the thing was in none of the move's
+// A Store keeps everything that outlives a server. Whoever needs one kind of
+// thing takes the interface of that kind.
+//
+// What a method has returned without an error is durable. Every move is applied
+// by compare-and-set: moved is false when the thing was in none of the move's
 // source states; the thing as it is now comes back in either case, because a
 // lost race is newer information and not an error.
 //
@@ -16,6 +18,21 @@ import (
 //
 // Unknown names and ids give the ErrXxxNotFound errors of this package.
 type Store interface {
+	WorkGroups
+	Sessions
+	Calculations
+	PendingDeliveries
+	Executors
+	Servers
+
+	// Reclaim gives a bounded part of the space that removed things took back to
+	// the disk, as far as the store can; more says that there is more.
+	Reclaim(ctx context.Context) (more bool, err error)
+	Close() error
+}
+
+// WorkGroups is the part of a Store that keeps workgroups.
+type WorkGroups interface {
 	// CreateWorkGroup refuses a name in use with CodeInvalid, "WorkGroup is already created".
 	CreateWorkGroup(ctx context.Context, w WorkGroup) error
 	WorkGroup(ctx context.Context, name string) (WorkGroup, error)
@@ -36,7 +53,10 @@ type Store interface {
 	PurgeWorkGroup(ctx context.Context, name string) (Purge, error)
 	// CondemnedWorkGroups are the names of those that are not purged yet.
 	CondemnedWorkGroups(ctx context.Context) ([]string, error)
+}
 
+// Sessions is the part of a Store that keeps sessions.
+type Sessions interface {
 	// CreateSession inserts s if the limits admit it (CodeQuota), or returns the session that one of the tokens
 	// made before (created is false then). ErrTokenMismatch where a token was
 	// used with another hash, ErrWorkGroupDisabled for a new session of a
@@ -53,8 +73,9 @@ type Store interface {
 	// Sessions lists a workgroup's sessions in any of the states (all when
 	// none is given), newest first.
 	Sessions(ctx context.Context, workgroup string, states []SessionState, p Page) ([]Session, error)
-	// LiveSessions returns every session that has not ended, oldest first.
-	LiveSessions(ctx context.Context) ([]Session, error)
+	// LiveSessions returns the sessions of an owner that have not ended, oldest
+	// first; owner is the id of a server, or "" for the sessions that have none.
+	LiveSessions(ctx context.Context, owner string) ([]Session, error)
 	// MoveSession also moves the executors of a session that is on its way out:
 	// TERMINATING, TERMINATED and FAILED with it, those that have not ended.
 	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
@@ -69,11 +90,10 @@ type Store interface {
 	// again. Of one that is partly gone, the calculations that are left are listed.
 	// Tokens that were forgotten by that time go, too, a bounded part of them.
 	Expire(ctx context.Context, ids []string, before time.Time) (gone, left []string, err error)
+}
 
-	// Reclaim gives a bounded part of the space that removed things took back to
-	// the disk, as far as the store can; more says that there is more.
-	Reclaim(ctx context.Context) (more bool, err error)
-
+// Calculations is the part of a Store that keeps calculations.
+type Calculations interface {
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
 	// returns the calculation that one of the tokens made before; tokens are
 	// looked up before anything else. ErrWorkGroupDisabled, and ErrSessionState
@@ -98,6 +118,15 @@ type Store interface {
 	// its source states (a racing Terminate wins otherwise).
 	// The calculation's DpuMillis are added to the session's.
 	Settle(ctx context.Context, c CalculationMove, s SessionMove) (_ Calculation, _ Session, moved bool, err error)
+	// SetProgress updates the statistics of calculations, by their ids, in one
+	// write. What is terminal or unknown stays as it is. After a power failure
+	// the statistics may be older ones; nothing else may.
+	SetProgress(ctx context.Context, s map[string]CalculationStatistics) error
+}
+
+// PendingDeliveries is the part of a Store that keeps which calculations ended
+// without their objects.
+type PendingDeliveries interface {
 	// RecordDelivery records objects that were delivered after the calculation
 	// had ended without them: its delivery is not pending any more. A result
 	// that is there already stays.
@@ -110,11 +139,10 @@ type Store interface {
 	// DiscardDelivery gives up a pending delivery for good; the reason, which says
 	// so, becomes the calculation's. Where none is pending it does nothing.
 	DiscardDelivery(ctx context.Context, id, reason string) error
-	// SetProgress updates the statistics of calculations, by their ids, in one
-	// write. What is terminal or unknown stays as it is. After a power failure
-	// the statistics may be older ones; nothing else may.
-	SetProgress(ctx context.Context, s map[string]CalculationStatistics) error
+}
 
+// Executors is the part of a Store that keeps executors.
+type Executors interface {
 	// SaveExecutors inserts by ID, or updates state, size and end where an
 	// edge allows the state, and otherwise leaves the executor as it is: a
 	// TERMINATED or FAILED one never changes again. An executor does not start
@@ -126,8 +154,19 @@ type Store interface {
 	EndExecutors(ctx context.Context, sessionID string, to ExecutorState, at time.Time) error
 	// Executors lists a session's executors, newest first.
 	Executors(ctx context.Context, sessionID string, states []ExecutorState, p Page) ([]Executor, error)
+}
 
-	Close() error
+// Servers is the part of a Store that keeps which server has which sessions.
+// Session.Owner is the id of the server that runs a session. It owns it for as
+// long as its lease lasts; after that another server may take the session over.
+type Servers interface {
+	// RenewLease makes the lease of a server last until the time given, whatever
+	// it was. After a power failure it may be the one before.
+	RenewLease(ctx context.Context, server string, until time.Time) error
+	// TakeOver gives a server the live sessions whose owner has no lease at the
+	// time given, or that have no owner, and returns those that it got, oldest
+	// first. Of several servers that try, one gets a session.
+	TakeOver(ctx context.Context, server string, at time.Time) ([]Session, error)
 }
 
 // A Census is how many there are of what has not come to its end.

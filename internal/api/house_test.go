@@ -53,7 +53,7 @@ func newHouse(t testing.TB, path string) *house {
 	h := &house{TB: t, mux: http.NewServeMux(), machine: fakehost.New()}
 	power := fakehost.NewPower()
 	log := slog.New(slog.DiscardHandler)
-	m := session.New(session.Config{DefaultEngine: fakehost.Engine}, fakehost.NewStore(db, power),
+	m := session.New(session.Config{Server: "server 1", DefaultEngine: fakehost.Engine}, fakehost.NewStore(db, power),
 		h.machine.Host(power), fakehost.NewBucket().Objects(power), log)
 	if err := m.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -50,13 +50,13 @@ func (c *crash) around(method string) (after func()) {
 	return func() { c.at(method + ".after") }
 }
 
-func crashing(store ergane.Store, host session.Host, objects session.Objects) (ergane.Store, session.Host, session.Objects) {
+func crashing(store session.Store, host session.Host, objects session.Objects) (session.Store, session.Host, session.Objects) {
 	c := newCrash()
 	return crashingStore{store, c}, crashingHost{host, c}, crashingObjects{objects, c}
 }
 
 type crashingStore struct {
-	ergane.Store
+	session.Store
 	c *crash
 }
 

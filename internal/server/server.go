@@ -77,6 +77,7 @@ type Server struct {
 	cfg     Config
 	log     *slog.Logger
 	lock    *flock.Lock
+	id      string // that of the data dir
 	info    datadir.Server
 	store   *store.Store
 	s3      *gateway.Supervisor // nil with an external store
@@ -106,6 +107,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 		}
 	}()
 	if err := s.takeDataDir(); err != nil {
+		return nil, err
+	}
+	if s.id, err = datadir.ServerID(cfg.DataDir); err != nil {
 		return nil, err
 	}
 	keys, err := credentials.Open(cfg.DataDir)
@@ -159,7 +163,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 	s.metrics = metrics.New(cfg.Version)
 	states, kernels, bucket := crashing(s.store, h, results)
 	s.manager = session.New(session.Config{
-		Meter: s.metrics, Pool: cfg.Pool, Keep: cfg.Keep,
+		Server: s.id, Meter: s.metrics, Pool: cfg.Pool, Keep: cfg.Keep,
 		Hold: cfg.Hold, Results: cfg.Results, Account: s.account(), DefaultEngine: s.engines.Default(),
 		Limits: cfg.Limits, MaxOutput: cfg.MaxOutput, MaxRunTime: cfg.MaxRunTime, MaxStart: cfg.MaxStart, MaxDisk: cfg.MaxDisk,
 		MaxPendingBytes: cfg.maxPendingBytes(), MaxLogs: cfg.MaxLogs,
@@ -365,7 +369,7 @@ func (s *Server) Close() error {
 // database does not tell, the kernels themselves do.
 func (s *Server) sessionsLive(ctx context.Context) bool {
 	if s.store != nil {
-		if live, err := s.store.LiveSessions(ctx); err == nil {
+		if live, err := s.store.LiveSessions(ctx, s.id); err == nil {
 			return len(live) > 0
 		}
 	}

@@ -118,7 +118,7 @@ func TestServerDoesNotStartWhileItCannotReadTheStore(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
 		h.stop()
-		for _, method := range []string{"WorkGroup", "LiveSessions"} {
+		for _, method := range []string{"WorkGroup", "RenewLease", "TakeOver", "LiveSessions"} {
 			h.build()
 			h.store.Fail(method, 1)
 			if err := h.m.Start(h.ctx); err == nil {

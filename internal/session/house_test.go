@@ -64,7 +64,7 @@ func open(t *testing.T, path string, cfg session.Config) *house {
 		t.Fatal(err)
 	}
 	m := &meter{t: t, took: map[session.Step][]time.Duration{}, counts: map[string]int{}}
-	cfg.DefaultEngine, cfg.Meter = fakehost.Engine, m
+	cfg.Server, cfg.DefaultEngine, cfg.Meter = "server 1", fakehost.Engine, m
 	return &house{T: t, meter: m, ctx: t.Context(), cfg: cfg, machine: fakehost.New(), bucket: fakehost.NewBucket(), db: db}
 }
 

@@ -19,6 +19,9 @@ import (
 
 // Config is what a Manager works by.
 type Config struct {
+	// Server is the id of this server, which owns the sessions that it runs. It
+	// is the same at each start on the same data folder.
+	Server string
 	// Hold is how long reads of a young session or calculation wait for its
 	// end; 0 turns holding off. Default 1 s.
 	Hold time.Duration
@@ -112,7 +115,7 @@ const DefaultIdleTimeout = 20 * time.Minute
 // A Manager owns every live session of one server.
 type Manager struct {
 	cfg     Config
-	store   ergane.Store
+	store   Store
 	host    Host
 	objects Objects
 	log     *slog.Logger
@@ -135,7 +138,7 @@ type Manager struct {
 }
 
 // New makes a Manager. Nothing runs before Start.
-func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.Logger) *Manager {
+func New(cfg Config, store Store, host Host, objects Objects, log *slog.Logger) *Manager {
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancelCause(context.Background())
 	m := &Manager{
@@ -151,13 +154,17 @@ func New(cfg Config, store ergane.Store, host Host, objects Objects, log *slog.L
 }
 
 // Start makes the primary workgroup where there is none, takes up every
-// session that an earlier server left, and removes what nobody owns. It
-// returns as soon as the sessions have their runners.
+// session that this server left when it stopped or that no running server
+// owns, and removes what nobody owns. It returns as soon as the sessions have
+// their runners.
 func (m *Manager) Start(ctx context.Context) error {
 	if err := m.makePrimary(ctx); err != nil {
 		return fmt.Errorf("make workgroup %s: %w", ergane.PrimaryWorkGroup, err)
 	}
-	live, err := m.store.LiveSessions(ctx)
+	if _, err := m.renewLease(ctx); err != nil {
+		return err
+	}
+	live, err := m.store.LiveSessions(ctx, m.cfg.Server)
 	if err != nil {
 		return fmt.Errorf("find live sessions: %w", err)
 	}
@@ -181,6 +188,7 @@ func (m *Manager) Start(ctx context.Context) error {
 		m.running.Go(m.pool.run)
 	}
 	m.running.Go(func() { m.reap(owned) })
+	m.running.Go(m.keepLease)
 	m.running.Go(func() { m.delivery.Run(m.ctx) })
 	m.running.Go(m.keepFigures)
 	m.running.Go(m.reclaim) // what an earlier server has left free

@@ -116,7 +116,7 @@ func (p *pool) wanted(ctx context.Context) (_ []want, ok bool) {
 func (p *pool) within(ctx context.Context, all []want) []want {
 	count, memory := p.cfg.Max, int64(math.MaxInt64)
 	if limit := p.m.cfg.Limits.Memory; limit > 0 {
-		live, err := p.m.store.LiveSessions(ctx)
+		live, err := p.m.store.LiveSessions(ctx, p.m.cfg.Server)
 		if err != nil {
 			return nil // nothing works then
 		}

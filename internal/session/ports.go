@@ -10,6 +10,19 @@ import (
 	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
+// A Store is what a Manager needs of a database: an ergane.Store without its
+// end, which is up to whoever opened it.
+type Store interface {
+	ergane.WorkGroups
+	ergane.Sessions
+	ergane.Calculations
+	ergane.PendingDeliveries
+	ergane.Executors
+	ergane.Servers
+	// Reclaim is that of ergane.Store.
+	Reclaim(ctx context.Context) (more bool, err error)
+}
+
 // A Kernel is the process that runs one session's code.
 type Kernel interface {
 	// Ready waits until the kernel takes calculations. A failed start is an

@@ -102,6 +102,7 @@ func (m *Manager) newSession(w ergane.WorkGroup, req StartRequest) (ergane.Sessi
 	s := ergane.Session{
 		ID:               id.String(),
 		WorkGroup:        w.Name,
+		Owner:            m.cfg.Server,
 		Description:      req.Description,
 		WorkingDirectory: m.outputLocation(w) + "/session/" + id.String(),
 		EngineVersion:    w.Configuration.EngineVersion,

@@ -12,7 +12,7 @@ import (
 func (s *Store) Census(ctx context.Context) (ergane.Census, error) {
 	c := ergane.Census{Sessions: map[ergane.SessionState]int{}, Calculations: map[ergane.CalculationState]int{}}
 	// The conditions are those of the partial indices, to the letter; the order
-	// keeps SQLite from scanning another index, which has all sessions.
+	// keeps the database from scanning another index, which has all sessions.
 	sessions, err := all(ctx, s.readers, scanString,
 		"SELECT state FROM sessions WHERE state NOT IN ('TERMINATED', 'FAILED') ORDER BY started_ms, id")
 	if err != nil {
@@ -21,10 +21,10 @@ func (s *Store) Census(ctx context.Context) (ergane.Census, error) {
 	for _, state := range sessions {
 		c.Sessions[ergane.SessionState(state)]++
 	}
-	// CROSS makes SQLite look from the few sessions to their calculations, and
-	// never the other way round. One that is open is of a session that is live.
+	// From the few sessions to their calculations. One that is open is of a
+	// session that is live.
 	calculations, err := all(ctx, s.readers, scanString,
-		`SELECT calculations.state FROM sessions CROSS JOIN calculations
+		`SELECT calculations.state FROM sessions `+s.readers.dialect.join+` calculations
 			ON calculations.session_id = sessions.id AND calculations.state IN ('CREATING', 'RUNNING', 'CANCELING')
 			WHERE sessions.state NOT IN ('TERMINATED', 'FAILED') ORDER BY sessions.started_ms, sessions.id`)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestWhatWasAcknowledgedOutlivesAKill(t *testing.T) {
 // exactly while it has an open calculation.
 func whole(t *testing.T, s *store.Store) {
 	t.Helper()
-	live, err := s.LiveSessions(t.Context())
+	live, err := s.LiveSessions(t.Context(), "")
 	must(t, err)
 	for _, n := range live {
 		open, err := s.OpenCalculations(t.Context(), n.ID)

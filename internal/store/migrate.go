@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"io/fs"
 
@@ -16,12 +15,12 @@ var migrations embed.FS
 
 // migrate brings the schema up to date. A schema of the future is refused:
 // this binary does not know what a newer one relies on.
-func migrate(ctx context.Context, db *sql.DB) error {
+func migrate(ctx context.Context, on *pool) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	p, err := goose.NewProvider(on.dialect.migrations, on.db, files)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func TestANewerDatabaseIsRefused(t *testing.T) {
 	must(t, err)
 	must(t, s.Close())
 	_, err = store.Open(t.Context(), path)
-	if err == nil || !strings.Contains(err.Error(), "a newer Ergane wrote this database (schema 987, this one knows up to 6)") || !strings.Contains(err.Error(), path) {
+	if err == nil || !strings.Contains(err.Error(), "a newer Ergane wrote this database (schema 987, this one knows up to 7)") || !strings.Contains(err.Error(), path) {
 		t.Errorf("refused with %v", err)
 	}
 }

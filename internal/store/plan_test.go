@@ -111,7 +111,10 @@ func useEverything(t *testing.T, s *store.Store) {
 			_, err = s.Executors(ctx, n.ID, typed[ergane.ExecutorState](all), p)
 			must(t, err)
 		}
-		_, err = s.LiveSessions(ctx)
+		must(t, s.RenewLease(ctx, "server", dawn))
+		_, err = s.TakeOver(ctx, "server", dawn)
+		must(t, err)
+		_, err = s.LiveSessions(ctx, "server")
 		must(t, err)
 		for _, m := range []ergane.SessionMove{ergane.SessionTaken(n.ID, dawn), ergane.SessionDegrades(n.ID, dawn, ""), ergane.SessionStopping(n.ID, dawn, ""), ergane.SessionStopped(n.ID, dawn), ergane.SessionLost(n.ID, dawn, "")} {
 			_, _, err = s.MoveSession(ctx, m)

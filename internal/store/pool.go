@@ -5,26 +5,26 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // A pool is some connections and the statements prepared on them, by text.
 // The texts are a bounded set: they vary in nothing but how many states they name.
 type pool struct {
-	db    *sql.DB
-	mu    sync.RWMutex
-	stmts map[string]*sql.Stmt // guarded by mu
+	dialect dialect
+	db      *sql.DB
+	mu      sync.RWMutex
+	stmts   map[string]*sql.Stmt // guarded by mu
 }
 
-func openPool(path string, connections int, options ...string) (*pool, error) {
-	db, err := sql.Open("sqlite", dataSource(path, options...))
+// newPool makes a pool of so many connections to a source, in the words of the driver.
+func newPool(d dialect, source string, connections int) (*pool, error) {
+	db, err := sql.Open(d.driver, source)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	return &pool{db: db, stmts: map[string]*sql.Stmt{}}, nil
+	return &pool{dialect: d, db: db, stmts: map[string]*sql.Stmt{}}, nil
 }
 
 func (p *pool) close() error {
@@ -37,6 +37,8 @@ func (p *pool) close() error {
 	p.stmts = nil
 	return errors.Join(append(errs, p.db.Close())...)
 }
+
+func (p *pool) translate(err error) error { return p.dialect.translate(err) }
 
 func (p *pool) cached(text string) *sql.Stmt {
 	p.mu.RLock()
@@ -79,7 +81,7 @@ func (p *pool) transact(ctx context.Context, do func(context.Context, *tx) error
 	}
 	t := &tx{Tx: begun, pool: p}
 	if err := do(ctx, t); err != nil {
-		// SQLite may have rolled back by itself; err says why we do.
+		// The database may have rolled back by itself; err says why we do.
 		_ = t.Rollback()
 		return err
 	}
@@ -92,6 +94,8 @@ func (p *pool) transact(ctx context.Context, do func(context.Context, *tx) error
 	}
 	return nil
 }
+
+func (t *tx) translate(err error) error { return t.pool.translate(err) }
 
 // prepare returns the statement of a text for this transaction. A new text
 // cannot enter the pool yet, whose one connection the transaction has.

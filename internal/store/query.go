@@ -10,12 +10,13 @@ import (
 // A preparer is a pool or a transaction.
 type preparer interface {
 	prepare(ctx context.Context, text string) (*sql.Stmt, error)
+	translate(err error) error // of the driver
 }
 
 // all returns the rows of a statement. It is not interrupted: reads are short,
 // and watching a context through the two layers below costs a third of one.
 func all[T any](ctx context.Context, p preparer, scan func(*sql.Rows) (T, error), text string, args ...any) (_ []T, err error) {
-	defer func() { err = translate(err) }()
+	defer func() { err = p.translate(err) }()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -53,11 +54,11 @@ func one[T any](ctx context.Context, p preparer, scan func(*sql.Rows) (T, error)
 func run(ctx context.Context, p preparer, text string, args ...any) (int64, error) {
 	stmt, err := p.prepare(ctx, text)
 	if err != nil {
-		return 0, translate(err)
+		return 0, p.translate(err)
 	}
 	result, err := stmt.ExecContext(ctx, args...)
 	if err != nil {
-		return 0, translate(err)
+		return 0, p.translate(err)
 	}
 	return result.RowsAffected()
 }

@@ -10,14 +10,14 @@ import (
 
 const sessionColumns = "id, workgroup, description, engine_selected, engine_effective, engine, execution_role, " +
 	"idle_timeout_ms, working_directory, encryption, bucket_owner, notebook_version, tags, monitoring, " +
-	"dpus, memory, state, reason, started_ms, modified_ms, ended_ms, idle_ms, dpu_ms"
+	"dpus, memory, state, reason, started_ms, modified_ms, ended_ms, idle_ms, dpu_ms, owner"
 
 var sessions = listing{table: "sessions", columns: sessionColumns, owner: "workgroup", time: "started_ms"}
 
 func scanSession(rows *sql.Rows) (s ergane.Session, err error) {
 	err = rows.Scan(&s.ID, &s.WorkGroup, &s.Description, &s.EngineVersion.Selected, &s.EngineVersion.Effective, document{&s.Engine}, &s.ExecutionRole,
 		interval{&s.IdleTimeout}, &s.WorkingDirectory, document{&s.Encryption}, &s.BucketOwner, &s.NotebookVersion, document{&s.Tags}, raw{&s.Monitoring},
-		&s.Dpus, &s.Memory, &s.Status.State, &s.Status.Reason, millis{&s.Status.StartedAt}, millis{&s.Status.ModifiedAt}, millis{&s.Status.EndedAt}, millis{&s.Status.IdleSince}, &s.DpuMillis)
+		&s.Dpus, &s.Memory, &s.Status.State, &s.Status.Reason, millis{&s.Status.StartedAt}, millis{&s.Status.ModifiedAt}, millis{&s.Status.EndedAt}, millis{&s.Status.IdleSince}, &s.DpuMillis, &s.Owner)
 	return s, err
 }
 
@@ -72,10 +72,10 @@ func (s *Store) SessionOf(ctx context.Context, tokens []ergane.Token, at time.Ti
 
 func (t *tx) insertSession(ctx context.Context, s ergane.Session) error {
 	_, err := run(ctx, t, "INSERT INTO sessions ("+sessionColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, '', $18, $18, NULL, NULL, 0)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, '', $18, $18, NULL, NULL, 0, $19)`,
 		s.ID, s.WorkGroup, s.Description, s.EngineVersion.Selected, s.EngineVersion.Effective, document{s.Engine}, s.ExecutionRole,
 		interval{&s.IdleTimeout}, s.WorkingDirectory, document{s.Encryption}, s.BucketOwner, s.NotebookVersion, document{s.Tags}, raw{&s.Monitoring},
-		s.Dpus, s.Memory, string(ergane.SessionCreating), at(s.Status.StartedAt))
+		s.Dpus, s.Memory, string(ergane.SessionCreating), at(s.Status.StartedAt), s.Owner)
 	return err
 }
 
@@ -132,10 +132,10 @@ func (s *Store) Sessions(ctx context.Context, workgroup string, states []ergane.
 }
 
 // LiveSessions implements ergane.Store.
-func (s *Store) LiveSessions(ctx context.Context) ([]ergane.Session, error) {
-	// The condition is that of the partial index, to the letter.
+func (s *Store) LiveSessions(ctx context.Context, owner string) ([]ergane.Session, error) {
+	// The first condition is that of the partial index, to the letter.
 	return all(ctx, s.readers, scanSession,
-		"SELECT "+sessionColumns+" FROM sessions WHERE state NOT IN ('TERMINATED', 'FAILED') ORDER BY started_ms, id")
+		"SELECT "+sessionColumns+" FROM sessions WHERE state NOT IN ('TERMINATED', 'FAILED') AND owner = $1 ORDER BY started_ms, id", owner)
 }
 
 // MoveSession implements ergane.Store.

@@ -94,7 +94,9 @@ func golden(t *testing.T, s *store.Store, version int64) {
 	if group.State != ergane.WorkGroupDisabled || len(group.Tags) != 1 || group.Description != "their own" {
 		t.Errorf("the workgroup is %+v", group)
 	}
-	live, err := s.LiveSessions(ctx)
+	_, err = s.TakeOver(ctx, "server", dawn)
+	must(t, err)
+	live, err := s.LiveSessions(ctx, "server")
 	must(t, err)
 	if len(live) != 1 || live[0].ID != goldenLive {
 		t.Fatalf("live sessions: %+v", live)

@@ -1,4 +1,4 @@
--- What an Ergane of schema 5 left: a live session, one that ended, and two calculations that an old defect had left open.
+-- What an Ergane of schema 5 left: a live session, one that ended, and one of a calculation that an old defect left open and schema 4 has ended.
 INSERT INTO workgroups (name, description, state, created_ms, configuration, tags) VALUES
     ('primary', '', 'ENABLED', 1795000000000, '{"EngineVersion":{"Selected":"AUTO","Effective":"PySpark engine version 3"}}', '[]'),
     ('sales', 'their own', 'DISABLED', 1795000000001, '{}', '[{"Key":"team","Value":"sales"}]');

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ergane-dev/ergane"
+	"github.com/ergane-dev/ergane/internal/session"
 )
 
 // ErrStore is the answer of a Store that is made to fail.
@@ -15,7 +16,7 @@ var ErrStore = errors.New("the disk that holds the database is full")
 // Store is a real store as one server sees it: all that a runner and recovery
 // call can be made to fail. What only API calls read goes straight through.
 type Store struct {
-	ergane.Store
+	session.Store
 	power *Power
 
 	mu    sync.Mutex
@@ -25,7 +26,7 @@ type Store struct {
 }
 
 // NewStore puts a store on the power given.
-func NewStore(s ergane.Store, power *Power) *Store {
+func NewStore(s session.Store, power *Power) *Store {
 	return &Store{Store: s, power: power, fails: map[string]int{}, loses: map[string]int{}}
 }
 
@@ -156,8 +157,16 @@ func (s *Store) Session(ctx context.Context, id string) (ergane.Session, error) 
 	return do(ctx, s, "Session", func(ctx context.Context) (ergane.Session, error) { return s.Store.Session(ctx, id) })
 }
 
-func (s *Store) LiveSessions(ctx context.Context) ([]ergane.Session, error) {
-	return do(ctx, s, "LiveSessions", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.LiveSessions(ctx) })
+func (s *Store) LiveSessions(ctx context.Context, owner string) ([]ergane.Session, error) {
+	return do(ctx, s, "LiveSessions", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.LiveSessions(ctx, owner) })
+}
+
+func (s *Store) RenewLease(ctx context.Context, server string, until time.Time) error {
+	return s.exec(ctx, "RenewLease", func(ctx context.Context) error { return s.Store.RenewLease(ctx, server, until) })
+}
+
+func (s *Store) TakeOver(ctx context.Context, server string, at time.Time) ([]ergane.Session, error) {
+	return do(ctx, s, "TakeOver", func(ctx context.Context) ([]ergane.Session, error) { return s.Store.TakeOver(ctx, server, at) })
 }
 
 func (s *Store) MoveSession(ctx context.Context, m ergane.SessionMove) (ergane.Session, bool, error) {

@@ -11,7 +11,7 @@ import (
 var sessions = map[string]func(*testing.T, *house){
 	"a session comes back as it was created": func(t *testing.T, h *house) {
 		s := ergane.Session{
-			ID: newID(), WorkGroup: h.workGroup("primary"), Description: "line\nline\ttab 🧶",
+			ID: newID(), WorkGroup: h.workGroup("primary"), Owner: "server 1", Description: "line\nline\ttab 🧶",
 			EngineVersion: ergane.EngineVersion{Selected: "AUTO", Effective: "PySpark engine version 3"},
 			Engine: ergane.EngineConfiguration{
 				CoordinatorDpuSize: 1, DefaultExecutorDpuSize: 1, MaxConcurrentDpus: 20,
@@ -80,13 +80,9 @@ var sessions = map[string]func(*testing.T, *house){
 		h.move(ergane.SessionStopped(gone.ID, dawn))
 		h.move(ergane.SessionLost(lost.ID, dawn, "lost"))
 
-		live, err := h.LiveSessions(h.ctx)
+		live, err := h.LiveSessions(h.ctx, "")
 		h.must(err)
-		var ids []string
-		for _, s := range live {
-			ids = append(ids, s.ID)
-		}
-		h.same("live", ids, []string{old.ID, busy.ID, young.ID, stopping.ID})
+		h.same("live", ids(live), []string{old.ID, busy.ID, young.ID, stopping.ID})
 		h.same("the last one", live[3], h.session(stopping.ID))
 	},
 }

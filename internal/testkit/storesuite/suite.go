@@ -17,7 +17,7 @@ import (
 // which open closes at the end of the test that it is given.
 func Run(t *testing.T, open func(t *testing.T) ergane.Store) {
 	for _, group := range []map[string]func(*testing.T, *house){
-		workGroups, sessions, sessionMoves, calculations, calculationMoves, settling, tokens, paging, expiry, executors, races, walks,
+		workGroups, sessions, sessionMoves, calculations, calculationMoves, settling, tokens, paging, expiry, executors, owners, races, walks,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

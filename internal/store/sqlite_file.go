@@ -63,6 +63,11 @@ func begin(ctx context.Context, path string) error {
 // It has to come before the first write.
 const shrinking = "_pragma=auto_vacuum(INCREMENTAL)"
 
+// openPool opens connections to the file at path, which is absolute.
+func openPool(path string, connections int, options ...string) (*pool, error) {
+	return newPool(sqliteDialect, dataSource(path, options...), connections)
+}
+
 // dataSource is the driver's address of the file at path, which is absolute.
 func dataSource(path string, options ...string) string {
 	var all []string

@@ -10,12 +10,6 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// What the constraints of the schema say, whichever the engine.
-var (
-	errExists   = errors.New("the key is in use")
-	errNoParent = errors.New("the row refers to one that does not exist")
-)
-
 const full = "the disk that holds the database is full"
 
 // The conditions that an operator can do something about. Their words reach

@@ -36,8 +36,8 @@ func (s *Store) Shrinks(ctx context.Context) (bool, error) {
 	return mode == incremental, err
 }
 
-// Reclaim implements ergane.Store.
-func (s *Store) Reclaim(ctx context.Context) (more bool, err error) {
+// reclaim gives free pages of the file back to the disk, some at a time.
+func reclaim(ctx context.Context, s *Store) (more bool, err error) {
 	free, _, err := one(ctx, s.readers, scanInt, "PRAGMA freelist_count")
 	if err != nil || free <= reusable {
 		return false, err
