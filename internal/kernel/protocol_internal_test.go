@@ -73,6 +73,15 @@ func TestTheDocumentHasEveryFileOfASession(t *testing.T) {
 		"work/driver.json":            {"detail"},
 		"work/calc/<id>/outcome.json": {"unrecorded"},
 	}
+	folders, err := os.ReadFile(filepath.Join("..", "..", "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range documents {
+		if !strings.Contains(string(folders), "  "+path.Base(name)) {
+			t.Errorf("%s is not among the files on disk of docs/architecture.md", name)
+		}
+	}
 	for _, row := range doc.table(t, "files") {
 		name := row[0][0]
 		document, ok := documents[name]
