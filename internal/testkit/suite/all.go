@@ -116,8 +116,14 @@ func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 			pattern = "^" + name + "$"
 		}
 		binary := filepath.Join(c.build, "again.test") // built once, and run in a process of its own each time
+		if err := os.RemoveAll(binary); err != nil {   // another package's: go builds none of a package without tests
+			return 0, err
+		}
 		if status, err := command(ctx, c.root, nil, os.Stdout, "go", "test", "-c", "-o", binary, "./"+file); err != nil || status != 0 {
 			return status, err
+		}
+		if _, err := os.Stat(binary); err != nil {
+			return 0, fmt.Errorf("%s has no tests", file)
 		}
 		run = func(out io.Writer) ([]result, error) {
 			events := newGoEvents(out)
