@@ -12,7 +12,7 @@ BOOT := $(CURDIR)/$(BUILD)/boot.json
 # Runs tests in a box of namespaces, where they can harm nothing beside them.
 SUITE := $(BUILD)/suite
 
-.PHONY: help test lint unit fuzz kernel e2e again race downloads clients clients-short formats chaos points chaos-short soak soak-short faults bench bench-short bench-peers setup generate clean
+.PHONY: help build test lint unit fuzz kernel e2e again one race downloads clients clients-short formats chaos points chaos-short soak soak-short faults bench bench-short bench-peers setup generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ N ?= 50
 again: $(SUITE) downloads ## one test N times beside two busy loops: TEST=e2e/test_x.py::test_y, TEST=internal/kernel:TestY
 	$(SUITE) again $(N) '$(TEST)'
 
+one: $(SUITE) setup ## one test once: TEST=e2e/test_x.py::test_y, TEST=kernel/tests/test_x.py::test_y, TEST=internal/kernel:TestY
+	$(ERGANE) setup --formats iceberg
+	$(SUITE) again 1 '$(TEST)'
+
 race: $(SUITE) downloads ## the Go tests that share most, with the race detector
 	$(SUITE) run race
 
@@ -54,14 +58,14 @@ REAL ?= 1
 soak: $(SUITE) downloads ## mixed traffic with kills for MINUTES, from SEED on, REAL sessions with Spark in it: nothing may grow
 	$(SUITE) box $(VENV)/bin/python e2e/soak/run.py --minutes $(MINUTES) --real $(REAL) $(if $(SEED),--seed $(SEED))
 
-faults: $(SUITE) downloads ## the faults that take minutes: S3 away for long, a clock that jumps
+faults: $(SUITE) downloads ## the faults that take minutes: S3 unreachable for long, a clock that jumps
 	$(SUITE) box $(VENV)/bin/python -m pytest -q e2e/long_away.py e2e/long_clock.py
 
 formats: $(SUITE) downloads ## the table formats whose tests take minutes: Delta and Hudi
 	$(ERGANE) setup --formats iceberg,delta,hudi
 	$(SUITE) box $(VENV)/bin/python -m pytest -q e2e/long_formats.py
 
-bench: $(SUITE) downloads ## print the figures of docs/performance.md anew
+bench: $(SUITE) downloads ## print the figures of docs/performance.md again
 	$(SUITE) box $(VENV)/bin/python bench/run.py
 
 REPS ?= 5
@@ -80,12 +84,15 @@ setup: $(ERGANE) $(VENV)/.done ## the engine that the tests use
 	$(ERGANE) setup
 	go run ./internal/testkit/bootdoc $(ERGANE_ENGINE_DIR) $(CURDIR)/$(BUILD)/boot > $(BOOT)
 
-generate: ## regenerate what is generated from the service model and the state tables
+generate: ## regenerate what is generated from the service model, the state tables and the flags
 	go generate ./...
 	go test . -run TestStateMachineDoc -update
+	go test ./cmd/ergane -run TestConfigurationDoc -update
 
 clean: ## remove everything that make made
 	rm -rf $(BUILD)
+
+build: $(ERGANE) ## the binary, .build/ergane
 
 $(ERGANE): FORCE
 	@mkdir -p $(BUILD)

@@ -440,7 +440,7 @@ def test_a_wrong_command_line_gets_a_sentence_and_none_gets_help(tmp_path: Path)
     for args in (["frobnicate"], ["serve", "--hold", "x"], ["run"]):
         done = ergane(*args, home=tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
-        assert sentence(done.stderr).endswith("; ergane --help tells what there is")
+        assert sentence(done.stderr).endswith("; see ergane --help")
     done = ergane(home=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Run a Python file as a calculation in a fresh session." in done.stdout

@@ -168,5 +168,5 @@ def test_doctor_tells_size_growth_and_what_is_kept(own_server: Server) -> None:
     (found,) = [f for f in json.loads(done.stdout) if f["name"] == "database"]
     assert found["ok"], found
     assert "; 1 calculations of 1 sessions; about " in found["detail"]
-    assert " a day came in the last 1 days; " in found["detail"]
+    assert " were added per day in the last 1 days; " in found["detail"]
     assert found["detail"].endswith("; sessions are kept for 30d after their end, those of lasting: for ever")

@@ -20,7 +20,6 @@ import (
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/datadir"
-	"github.com/ergane-dev/ergane/internal/host"
 )
 
 // client speaks Athena's protocol to a server, for the subcommands.
@@ -133,6 +132,6 @@ func clientKey(info datadir.Server, root credentials.Key) (credentials.Key, erro
 	if !info.ExternalS3 {
 		return root, nil
 	}
-	x, err := host.ExternalFromEnv()
+	x, err := environment().external()
 	return x.Key(), err
 }

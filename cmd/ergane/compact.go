@@ -19,11 +19,11 @@ type compactCmd struct {
 
 // Help is the long help text.
 func (compactCmd) Help() string {
-	return "The database is written anew, without the space that removed sessions left, and shrinks by itself from then on. serve does that once with a database of an earlier version, where the disk has room. " +
+	return "Rewrites the database without the space that removed sessions left; from then on it shrinks by itself. serve does that once with a database of an earlier version, if the disk has room. " +
 		"No server may run on the data folder meanwhile; sessions may."
 }
 
-// Run writes the database of a data folder anew, while no server has it.
+// Run rewrites the database of a data folder, while no server has it.
 func (c *compactCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (c *compactCmd) Run(ctx context.Context) error {
 	}
 	lock, err := flock.Acquire(datadir.Lock(c.DataDir))
 	if errors.Is(err, flock.ErrHeld) {
-		return fmt.Errorf("a server runs on %s%s; stop it first: sessions live on meanwhile", c.DataDir, datadir.ServedBy(c.DataDir))
+		return fmt.Errorf("a server runs on %s%s; stop it first: its sessions go on meanwhile", c.DataDir, datadir.ServedBy(c.DataDir))
 	}
 	if err != nil {
 		return err

@@ -3,10 +3,15 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/ergane-dev/ergane/internal/credentials"
+	"github.com/ergane-dev/ergane/internal/engine"
+	"github.com/ergane-dev/ergane/internal/host"
 )
 
 // parse reads a command line with a --config file.
@@ -31,6 +36,50 @@ func TestTheCommandLineWinsOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
 	got := [...]string{c.Serve.Listen, c.Serve.S3Listen, c.Serve.Hold.String(), c.Serve.Master}
 	if want := [...]string{"file:1", "env:2", "5s", "local-cluster[2,1,1024]"}; got != want || !c.Serve.Insecure {
 		t.Errorf("got %v, insecure %v; want %v and insecure", got, c.Serve.Insecure, want)
+	}
+}
+
+func TestVariablesThatAreNoFlagsAreRead(t *testing.T) {
+	for name, value := range map[string]string{
+		"ERGANE_S3_ENDPOINT": "http://store", "ERGANE_S3_ACCESS_KEY_ID": "A", "ERGANE_S3_SECRET_ACCESS_KEY": "S", "ERGANE_S3_REGION": "",
+		"ERGANE_S3_SESSION_ACCESS_KEY_ID": "B", "ERGANE_S3_SESSION_SECRET_ACCESS_KEY": "T",
+		"ERGANE_PYTHON": "python", "ERGANE_JAVA": "java", "ERGANE_MASTER_SECRET": "shared",
+	} {
+		t.Setenv(name, value)
+	}
+	v := environment()
+	x, err := v.external()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := host.ExternalS3{Endpoint: "http://store", Region: "us-east-1", AccessKeyID: "A", Secret: "S", Session: credentials.Key{AccessKeyID: "B", Secret: "T"}}
+	if x != want || v.programs() != (engine.Programs{Python: "python", Java: "java"}) || v.MasterSecret != "shared" {
+		t.Errorf("got %+v, %+v", x, v)
+	}
+}
+
+// Configuration is read in config.go. What the whole system configures
+// (JAVA_HOME, SSL_CERT_FILE, proxies, …) is read where it is used.
+func TestNoOtherFileReadsErganesVariables(t *testing.T) {
+	t.Parallel()
+	reads := regexp.MustCompile(`(Getenv|LookupEnv)\("ERGANE_`)
+	for _, pattern := range []string{"*.go", "../../*.go", "../../internal/*/*.go", "../../internal/objects/gateway/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_chaos.go") {
+				continue
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reads.Match(source) {
+				t.Errorf("%s reads a variable of Ergane's; config.go does that", file)
+			}
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ const (
 // raiseDescriptors lets this process have more descriptors than it was given.
 // What it returns are the limits from before, for kernels, in which a program
 // may walk through all descriptors that it can have; zero if nothing has changed.
-// Where the system does not let it, doctor tells how few there are.
+// Where the system does not allow it, doctor shows how few there are.
 func raiseDescriptors() kernel.Descriptors {
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
@@ -42,7 +42,7 @@ func raiseDescriptors() kernel.Descriptors {
 		return kernel.Descriptors{}
 	}
 	soft := was.Cur
-	if soft == was.Max-1 { // Go's runtime raises a lower one to that, and does not tell what it was
+	if soft == was.Max-1 { // Go's runtime raises a lower one to that, and does not say what it was
 		soft = min(usualDescriptors, was.Max)
 	}
 	return kernel.Descriptors{Soft: soft, Hard: was.Max}
@@ -61,8 +61,8 @@ func mostDescriptors() uint64 {
 	return min(n, wantedDescriptors)
 }
 
-// descriptors tells how many the server has open and may have, or what one that
-// is started as doctor was would have: it tries.
+// descriptors shows how many the server has open and may have. Without a server
+// it tries how many one would have that is started as doctor was.
 func (c *doctorCmd) descriptors() finding {
 	const more = "raise the server's hard limit: LimitNOFILE= of its unit, --ulimit nofile= of its container, or ulimit -n"
 	f := finding{Name: "descriptors", OK: true}
@@ -74,7 +74,7 @@ func (c *doctorCmd) descriptors() finding {
 		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 			return finding{Name: f.Name, Detail: err.Error()}
 		}
-		f.Detail = fmt.Sprintf("0/%s: a server would have so many", descriptorLimit(limit.Max))
+		f.Detail = fmt.Sprintf("0/%s: a server would have this many", descriptorLimit(limit.Max))
 		if limit.Max < fewDescriptors {
 			f.OK, f.Advice = false, more
 		}
@@ -88,7 +88,7 @@ func (c *doctorCmd) descriptors() finding {
 	}
 	used, err := os.ReadDir(filepath.Join(proc, "fd"))
 	if err != nil {
-		f.Detail = fmt.Sprintf("%s at most; how many are in use is for the server's user to see", descriptorLimit(limit))
+		f.Detail = fmt.Sprintf("%s at most; only the server's user can see how many are in use", descriptorLimit(limit))
 		return f
 	}
 	f.Detail = fmt.Sprintf("%d/%s of the server are in use", len(used), descriptorLimit(limit))
@@ -114,7 +114,7 @@ func limitOf(proc string) (uint64, error) {
 			return strconv.ParseUint(soft, 10, 64)
 		}
 	}
-	return 0, errors.New("no limit of open files in its limits")
+	return 0, errors.New("its limits have no line of open files")
 }
 
 func descriptorLimit(n uint64) string {

@@ -70,11 +70,11 @@ func TestAServerThatMayRaisesALowLimitAndItsKernelsKeepIt(t *testing.T) {
 	if os.Geteuid() != 0 {
 		ordinary = "0" // this one is
 	}
-	all := fmt.Sprintf("%d/%[1]d, kernels %%s, children %[1]d, true 0/%[1]d: a server would have so many", most)
+	all := fmt.Sprintf("%d/%[1]d, kernels %%s, children %[1]d, true 0/%[1]d: a server would have this many", most)
 	for _, tc := range []struct{ limits, raised, otherwise string }{
-		{"ulimit -n 2000", "2000/2000", "2000/2000, kernels 0/0, children 2000, true 0/2000: a server would have so many"},
-		{"ulimit -Sn 1024 && ulimit -Hn 2000", "1024/2000", "1999/2000, kernels 0/0, children 1024, true 0/2000: a server would have so many"},
-		{"ulimit -n 512", "512/512", "512/512, kernels 0/0, children 512, false 0/512: a server would have so many"},
+		{"ulimit -n 2000", "2000/2000", "2000/2000, kernels 0/0, children 2000, true 0/2000: a server would have this many"},
+		{"ulimit -Sn 1024 && ulimit -Hn 2000", "1024/2000", "1999/2000, kernels 0/0, children 1024, true 0/2000: a server would have this many"},
+		{"ulimit -n 512", "512/512", "512/512, kernels 0/0, children 512, false 0/512: a server would have this many"},
 	} {
 		want := tc.otherwise
 		if may {

@@ -37,7 +37,7 @@ type finding struct {
 }
 
 // Run looks at everything and changes nothing. It exits 1 if something does
-// not work; layers of safety that are missing are told, but do not count.
+// not work; missing layers of safety are shown, but do not count.
 func (c *doctorCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 	}
 	info, ok, err := datadir.ReadServer(c.DataDir)
 	if err != nil || !running || !ok {
-		return []finding{{Name: "server", OK: true, Detail: "none runs on this data folder; ergane run brings its own"}}
+		return []finding{{Name: "server", OK: true, Detail: "none runs on this data folder; ergane run starts one when it needs it"}}
 	}
 	f := finding{Name: "server", OK: true, Detail: fmt.Sprintf("process %d, API %s, S3 %s, Spark on %s", info.PID, info.API, info.S3, info.Master)}
 	ready, err := askReady(ctx, info)
@@ -146,7 +146,7 @@ func (c *doctorCmd) server(ctx context.Context) []finding {
 	return []finding{f}
 }
 
-// database tells how large the database is, how fast it grows, and what ends that.
+// database shows how large the database is, how fast it grows, and what removes old rows.
 func (c *doctorCmd) database(ctx context.Context) []finding {
 	u, err := store.Measure(ctx, datadir.Database(c.DataDir), time.Now())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -154,29 +154,29 @@ func (c *doctorCmd) database(ctx context.Context) []finding {
 	}
 	f := finding{Name: "database", OK: true}
 	if err != nil {
-		f.OK, f.Detail, f.Advice = false, err.Error(), "if it stays so, look into the log of the server"
+		f.OK, f.Detail, f.Advice = false, err.Error(), "if this stays, look into the log of the server"
 		return []finding{f}
 	}
 	f.Detail = fmt.Sprintf("%s; %d calculations of %d sessions", words.Bytes(u.Bytes), u.Calculations, u.Sessions)
 	if u.PerDay > 0 {
-		f.Detail += fmt.Sprintf("; about %s a day came in the last %.0f days", words.Bytes(u.PerDay), math.Ceil(u.Days))
+		f.Detail += fmt.Sprintf("; about %s were added per day in the last %.0f days", words.Bytes(u.PerDay), math.Ceil(u.Days))
 	}
 	if info, ok, err := datadir.ReadServer(c.DataDir); err == nil && ok && info.Keep != "" {
 		f.Detail += "; " + info.Keep
 	}
 	if !u.Shrinks {
-		f.Detail += "; the file does not shrink when sessions go: stop the server and run ergane compact"
+		f.Detail += "; the file does not shrink when sessions are removed: stop the server and run ergane compact"
 	}
 	return []finding{f}
 }
 
-// safety tells which layers stand between user code and this machine.
+// safety shows which layers stand between user code and this machine.
 func (c *doctorCmd) safety(ctx context.Context) []finding {
 	all := []finding{
-		{Name: "loopback", OK: true, Detail: "the API and S3 listen on this machine alone, unless serve is told otherwise"},
+		{Name: "loopback", OK: true, Detail: "the API and S3 listen only on this machine, unless flags of serve say otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
 	}
-	info, runs, _ := datadir.ReadServer(c.DataDir) // of none: what a server has that is told nothing
+	info, runs, _ := datadir.ReadServer(c.DataDir) // without a server: what one has by default
 	all = append(all, sessionKeys(info)...)
 	if runs {
 		if ready, err := askReady(ctx, info); err == nil && ready.Sandbox != nil {
@@ -186,7 +186,7 @@ func (c *doctorCmd) safety(ctx context.Context) []finding {
 	return append(all, c.sandbox(ctx)...)
 }
 
-// sessionKeys tells what the keys that sessions have are good for.
+// sessionKeys shows what the keys of sessions may do.
 func sessionKeys(info datadir.Server) []finding {
 	own := finding{Name: "session keys", OK: true, Detail: "each session has a key pair of its own, which ends with it and is good for no other session; until then it reaches every bucket of the embedded S3"}
 	if info.ExternalS3 {
@@ -215,18 +215,18 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 	if info, ok, err := datadir.ReadServer(c.DataDir); err == nil && ok && info.Group != (sandbox.Layer{}) {
 		l.Group = info.Group
 	}
-	landlock := fmt.Sprintf("active (version %d): sessions reach no file, no abstract socket and no process but their own", l.ABI)
+	landlock := fmt.Sprintf("active (version %d): sessions reach only their own files, abstract sockets and processes", l.ABI)
 	if !l.Scopes() {
-		landlock = fmt.Sprintf("active (version %d): sessions reach no file but their own; signals are for version 6 (Linux 6.12)", l.ABI)
+		landlock = fmt.Sprintf("active (version %d): sessions reach only their own files; signals are blocked from version 6 on (Linux 6.12)", l.ABI)
 	}
 	all := []finding{
-		layerFinding("sandbox: user", l.User, fmt.Sprintf("active: each session runs as a user of its own out of %v", c.SessionUsers),
-			"run the server as root, and it gives each session a user of its own"),
+		layerFinding("sandbox: user", l.User, fmt.Sprintf("active: each session runs as a user of its own, from the range %v", c.SessionUsers),
+			"run the server as root; then each session gets a user of its own"),
 		layerFinding("sandbox: mounts", l.Mounts, "active: sessions see the system, the engine and their own folder, and a /tmp of their own",
 			"run the server as root, or allow user namespaces to its user"),
 		layerFinding("sandbox: Landlock", l.Landlock, landlock, "turn Landlock on in the kernel (lsm=landlock,…)"),
-		layerFinding("sandbox: pids", l.Pids, "active: sessions see and reach no process but their own",
-			"run the server as root, or where nothing covers parts of /proc, as most containers do"),
+		layerFinding("sandbox: pids", l.Pids, "active: sessions see and reach only their own processes",
+			"run the server as root, or where no part of /proc is covered (most containers cover some)"),
 		layerFinding("sandbox: group", l.Group, c.groupDetail(),
 			"start the server where it may make control groups: see docs/ergane.service, or give its container a /sys/fs/cgroup that can be written"),
 	}
@@ -236,7 +236,7 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 	return all
 }
 
-// groupDetail tells what a control group does for a session of the default size.
+// groupDetail says what a control group does for a session of the default size.
 func (c *doctorCmd) groupDetail() string {
 	limit := engine.MemoryLimit(engine.Memory(nil, engine.Master{}, 0), engine.Master{})
 	if most := (limitFlags{}).live().Memory; most > 0 {
@@ -249,7 +249,7 @@ func (c *doctorCmd) groupDetail() string {
 	return detail
 }
 
-// installed is the engine that sessions get; nil where there is none.
+// installed is the engine that sessions get; nil where none is installed.
 func (c *doctorCmd) installed() *engine.Engine {
 	table, err := engine.DefaultTable()
 	if err != nil {
@@ -287,11 +287,11 @@ func protectionFinding(p server.Protection) finding {
 			without = append(without, name+": "+why)
 		}
 	}
-	f.Detail = "its sessions are without " + strings.Join(without, "; ")
+	f.Detail = "its sessions lack " + strings.Join(without, "; ")
 	if len(with) > 0 {
 		f.Detail += "; they have " + strings.Join(with, ", ")
 	}
-	f.Advice = "see the layers below for what each takes, then restart the server"
+	f.Advice = "see below what each layer needs, then restart the server"
 	return f
 }
 

@@ -54,7 +54,7 @@ func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*cli
 			switch {
 			case errors.As(err, new(*tls.CertificateVerificationError)):
 				return nil, fmt.Errorf("the server's certificate is not trusted for %s: %w", info.API, err)
-			case err != nil: // it is on its way out, or hangs
+			case err != nil: // it is shutting down, or hangs
 				if silent.IsZero() {
 					silent = time.Now()
 				}
@@ -123,7 +123,7 @@ type exited struct {
 	done chan struct{}
 }
 
-// over tells whether the server has ended, and with which last words.
+// over reports whether the server has ended, and its last error message.
 func (e *exited) over() (bool, string) {
 	select {
 	case <-e.done:
@@ -163,7 +163,7 @@ func startServer(d dirs, flags []string) (*exited, error) {
 	return e, nil
 }
 
-// lastError is the last line that a server said on its way out; empty where it
+// lastError is the last line that a server logged when it ended; empty where it
 // found another one on the data dir.
 func lastError(path string, from int64) string {
 	f, err := os.Open(path)

@@ -9,7 +9,7 @@ import (
 )
 
 // watchGoRun calls stop when the `go run` that started this program is gone: a
-// SIGTERM ends it without a word to its child.
+// SIGTERM ends it without a signal to its child.
 func watchGoRun(stop func()) {
 	exe, err := os.Executable()
 	if err != nil || !strings.Contains(exe, "/go-build") {

@@ -58,7 +58,7 @@ func (j *job) start(ctx context.Context) error {
 		if !errors.Is(err, errUnreachable) || ctx.Err() != nil {
 			return err
 		}
-		if j.client, err = findServer(ctx, j.dirs, j.serve, j.say); err != nil { // that one was on its way out
+		if j.client, err = findServer(ctx, j.dirs, j.serve, j.say); err != nil { // that one was shutting down
 			return err
 		}
 	}
@@ -83,15 +83,15 @@ func (j *job) start(ctx context.Context) error {
 	}
 }
 
-// awayFor is how long the server may be away, for instance to be restarted.
-const awayFor = 15 * time.Second
+// unreachableFor is how long the server may be unreachable, for instance while it is restarted.
+const unreachableFor = 15 * time.Second
 
-// ask repeats a call that may be repeated to a server that is away for a while,
+// ask repeats a call that may be repeated to a server that is unreachable for a while,
 // or that has too many calls.
 func (j *job) ask(ctx context.Context, operation string, in, out any) error {
 	for begun := time.Now(); ; {
 		err := j.client.call(ctx, operation, in, out)
-		if !errors.Is(err, errUnreachable) && !throttled(err) || time.Since(begun) > awayFor {
+		if !errors.Is(err, errUnreachable) && !throttled(err) || time.Since(begun) > unreachableFor {
 			return err
 		}
 		if err := sleep(ctx, pollEvery); err != nil {
@@ -238,15 +238,15 @@ func (j *job) wait(ctx context.Context, id string) (finished, error) {
 // connection is taken up where it broke.
 func (j *job) stream(ctx context.Context, id string, stream ergane.Stream, w *os.File) {
 	var from int64
-	for away := time.Now(); ; {
+	for unreachable := time.Now(); ; {
 		n, err := j.client.output(ctx, id, stream, from, w)
 		if from += n; !errors.Is(err, errUnreachable) {
-			away = time.Now() // it was there until now
+			unreachable = time.Now() // it was there until now
 		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if errors.As(err, new(*apiError)) && !throttled(err) || time.Since(away) > awayFor {
+		if errors.As(err, new(*apiError)) && !throttled(err) || time.Since(unreachable) > unreachableFor {
 			j.say.say("cannot show %s: %v", stream, err)
 			return
 		}

@@ -16,11 +16,11 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// keepFlags say how long there is to be of what has ended.
+// keepFlags say how long what has ended is kept.
 type keepFlags struct {
-	Keep          keepTime            `help:"How long sessions are kept after their end, with their calculations, code and executors: 30d, 12h; a number alone is days, 0 for ever." default:"0" env:"ERGANE_KEEP" placeholder:"DAYS"`
+	Keep          keepTime            `help:"How long sessions are kept after their end, with their calculations, code and executors: 30d, 12h; a number alone is days; 0: for ever." default:"0" env:"ERGANE_KEEP" placeholder:"DAYS"`
 	KeepWorkgroup map[string]keepTime `help:"The same for the sessions of a workgroup: NAME=DAYS; may be repeated." env:"ERGANE_KEEP_WORKGROUP" placeholder:"NAME=DAYS"`
-	ExpireObjects bool                `help:"With --keep, remove the objects of calculations, too: stdout, stderr and results." env:"ERGANE_EXPIRE_OBJECTS"`
+	ExpireObjects bool                `help:"With --keep, remove the objects of calculations from S3, too: stdout, stderr and results." env:"ERGANE_EXPIRE_OBJECTS"`
 }
 
 // retention is what the session manager gets.
@@ -107,7 +107,7 @@ func keptFor(r session.Retention) string {
 		said += fmt.Sprintf(", those of %s: %s", name, limit)
 	}
 	if r.Objects {
-		said += "; then their objects go, too"
+		said += "; then their objects are removed, too"
 	}
 	return said
 }

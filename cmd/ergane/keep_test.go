@@ -84,7 +84,7 @@ func TestDoctorHasWordsForWhatIsKept(t *testing.T) {
 		{session.Retention{}, "sessions are kept for ever (serve --keep)"},
 		{session.Retention{For: 30 * day}, "sessions are kept for 30d after their end"},
 		{session.Retention{For: time.Hour, WorkGroups: map[string]time.Duration{"b": 0, "a": day}, Objects: true},
-			"sessions are kept for 1h0m0s after their end, those of a: 1d, those of b: for ever; then their objects go, too"},
+			"sessions are kept for 1h0m0s after their end, those of a: 1d, those of b: for ever; then their objects are removed, too"},
 	} {
 		if got := keptFor(c.keep); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)

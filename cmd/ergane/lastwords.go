@@ -21,7 +21,7 @@ func lastWords(log io.Reader, path string) string {
 	case strings.HasPrefix(last, server.AlreadyServed):
 		return ""
 	case last == "":
-		return "the server ended without a word; see " + path
+		return "the server ended without an error message; see " + path
 	}
 	return last
 }

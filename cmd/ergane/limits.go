@@ -15,20 +15,20 @@ import (
 	"github.com/ergane-dev/ergane/internal/engine"
 )
 
-// limitFlags are what an operator allows; 0 is no limit, but for the memory,
+// limitFlags are what an operator allows; 0 is no limit, except for the memory,
 // the time to start and the output, where it is the default.
 type limitFlags struct {
 	MaxSessions          int           `help:"How many sessions may be live at once; 0: any number." env:"ERGANE_MAX_SESSIONS" placeholder:"N"`
 	MaxWorkgroupSessions int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_SESSIONS" placeholder:"N"`
 	MaxDpus              int           `help:"How many DPUs (MaxConcurrentDpus, default 20) the live sessions may have together; 0: any number." env:"ERGANE_MAX_DPUS" placeholder:"N"`
 	MaxWorkgroupDpus     int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_DPUS" placeholder:"N"`
-	MaxMemory            byteSize      `help:"Memory that the live sessions may need together, each its driver's heap and 400 MiB (or spark.driver.memoryOverhead), and the executors of a local cluster: 16g, 900m. Default: nine tenths of the machine's." env:"ERGANE_MAX_MEMORY" placeholder:"SIZE"`
-	MaxRunTime           time.Duration `help:"How long a calculation may take before it is stopped; 0: for ever." env:"ERGANE_MAX_RUN_TIME" placeholder:"DURATION"`
+	MaxMemory            byteSize      `help:"Memory that the live sessions may need together: 16g, 900m. Each counts with its driver's heap and 400 MiB (or spark.driver.memoryOverhead), and the executors of a local cluster. Default: nine tenths of the machine's." env:"ERGANE_MAX_MEMORY" placeholder:"SIZE"`
+	MaxRunTime           time.Duration `help:"How long a calculation may run before it is stopped; 0: no limit." env:"ERGANE_MAX_RUN_TIME" placeholder:"DURATION"`
 	MaxStartTime         time.Duration `help:"How long a session's kernel may take to be ready, from its turn to start; after that the session is FAILED; 0: 5m." default:"5m" env:"ERGANE_MAX_START_TIME" placeholder:"DURATION"`
 	MaxOutput            byteSize      `help:"How much a calculation may print to stdout, or to stderr, before it is stopped." default:"1g" env:"ERGANE_MAX_OUTPUT" placeholder:"SIZE"`
 	MaxDisk              byteSize      `help:"How large a session's folder may grow before its calculation is stopped; 0: as large as the disk." env:"ERGANE_MAX_DISK" placeholder:"SIZE"`
-	MaxPendingBytes      byteSize      `name:"max-owed" help:"How much output may wait for a result store that is unreachable; beyond it the oldest is discarded. Default: a tenth of the disk of the data folder." env:"ERGANE_MAX_OWED" placeholder:"SIZE"`
-	MaxLogs              byteSize      `help:"How much the logs of ended sessions may take up on this machine's disk; beyond it the oldest go. They are kept for a week at most. 0: any number of bytes." default:"1g" env:"ERGANE_MAX_LOGS" placeholder:"SIZE"`
+	MaxPendingBytes      byteSize      `name:"max-owed" help:"How much output may wait on this machine's disk while the S3 for results is unreachable; beyond it the oldest is discarded. Default: a tenth of the disk of the data folder." env:"ERGANE_MAX_OWED" placeholder:"SIZE"`
+	MaxLogs              byteSize      `help:"How much disk the logs of ended sessions may take; beyond it the oldest are removed. They are kept for a week at most. 0: any size." default:"1g" env:"ERGANE_MAX_LOGS" placeholder:"SIZE"`
 	APIRate              int           `name:"api-rate" help:"How many calls a second each access key may make; 0: any number." env:"ERGANE_API_RATE" placeholder:"N"`
 }
 
@@ -43,7 +43,7 @@ func (l limitFlags) check() error {
 		{"max-run-time", int64(l.MaxRunTime)}, {"max-start-time", int64(l.MaxStartTime)}, {"api-rate", int64(l.APIRate)},
 	} {
 		if f.value < 0 {
-			return fmt.Errorf("--%s is negative; 0 is no limit", f.flag)
+			return fmt.Errorf("--%s is negative; 0 means no limit", f.flag)
 		}
 	}
 	return nil
@@ -53,7 +53,7 @@ func (l limitFlags) live() ergane.Limits {
 	memory := int64(l.MaxMemory)
 	if memory == 0 {
 		memory = machineMemory() / 10 * 9
-		if memory > 0 { // one session of the default size there must be room for
+		if memory > 0 { // there must be room for one session of the default size
 			memory = max(memory, engine.Memory(nil, engine.Master{}, 0))
 		}
 	}

@@ -23,8 +23,8 @@ type cli struct {
 	Env     envCmd     `cmd:"" help:"Print shell commands that point AWS clients at the running server."`
 	Logs    logsCmd    `cmd:"" help:"Show the log of a session's Spark driver."`
 	Setup   setupCmd   `cmd:"" help:"Download and install the Spark engine, and nothing else."`
-	Doctor  doctorCmd  `cmd:"" help:"Tell what works, what does not, and what to do about it."`
-	Compact compactCmd `cmd:"" help:"Write the database anew, so that it gives the space of what was removed back."`
+	Doctor  doctorCmd  `cmd:"" help:"Show what works, what does not, and what to do about it."`
+	Compact compactCmd `cmd:"" help:"Rewrite the database, which frees the space of what was removed."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -41,7 +41,7 @@ func main() {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "ergane: %v; ergane --help tells what there is\n", err)
+		fmt.Fprintf(os.Stderr, "ergane: %v; see ergane --help\n", err)
 		os.Exit(1)
 	}
 	ctx, stop := signalContext()

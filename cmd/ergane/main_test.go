@@ -118,7 +118,7 @@ func TestTheLastWordsOfAServerAreItsError(t *testing.T) {
 	for log, want := range map[string]string{
 		"time=… msg=x\nergane: the disk is full\n":                          "the disk is full",
 		"ergane: first\nergane: " + server.AlreadyServed + "/d (process 1)": "",
-		"panic: …\n": "the server ended without a word; see LOG",
+		"panic: …\n": "the server ended without an error message; see LOG",
 	} {
 		if got := lastWords(strings.NewReader(log), "LOG"); got != want {
 			t.Errorf("%q: %q, want %q", log, got, want)
@@ -132,7 +132,7 @@ func TestTheLastErrorIsFoundInALogThatWasTurnedOver(t *testing.T) {
 	if err := os.WriteFile(path, []byte("ergane: old\nergane: new\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for from, want := range map[int64]string{12: "new", 24: "the server ended without a word; see " + path, 4711: "new"} {
+	for from, want := range map[int64]string{12: "new", 24: "the server ended without an error message; see " + path, 4711: "new"} {
 		if got := lastError(path, from); got != want {
 			t.Errorf("from %d on: %q, want %q", from, got, want)
 		}

@@ -9,14 +9,14 @@ import (
 
 // poolFlags say how many kernels wait for sessions with Spark started and warm.
 type poolFlags struct {
-	Pool          int            `help:"How many kernels are started ahead of their sessions, which then start at once; 0: none. With --exit-idle there are none." default:"1" env:"ERGANE_POOL" placeholder:"N"`
-	PoolWorkgroup map[string]int `help:"The same for the sessions of a workgroup whose settings need kernels of their own: NAME=N; may be repeated." env:"ERGANE_POOL_WORKGROUP" placeholder:"NAME=N"`
-	PoolMax       int            `help:"How many there may be at most: more sessions at once make the pool grow for a while." default:"4" env:"ERGANE_POOL_MAX" placeholder:"N"`
+	Pool          int            `help:"How many kernels wait for sessions with the settings of the workgroup primary, which then start at once; 0: none. With --exit-idle there are none." default:"1" env:"ERGANE_POOL" placeholder:"N"`
+	PoolWorkgroup map[string]int `help:"The same for a workgroup whose sessions need other kernels: NAME=N; may be repeated." env:"ERGANE_POOL_WORKGROUP" placeholder:"NAME=N"`
+	PoolMax       int            `help:"Kernels that wait, in all: when sessions start at about the same time, the pool grows up to that for ten minutes." default:"4" env:"ERGANE_POOL_MAX" placeholder:"N"`
 }
 
 func (f poolFlags) check() error {
 	if f.Pool < 0 || f.PoolMax < 0 {
-		return errors.New("--pool and --pool-max are not negative; --pool 0 is no pool")
+		return errors.New("--pool and --pool-max cannot be negative; --pool 0 means no pool")
 	}
 	for name, n := range f.PoolWorkgroup {
 		if n < 0 {

@@ -26,7 +26,7 @@ type runCmd struct {
 
 // Help is the long help text.
 func (runCmd) Help() string {
-	return "Uses the server that runs on the data folder; without one it starts one that ends by itself, with the sandbox that the flags ask for. " +
+	return "Uses the server that runs on the data folder; without one it starts one, with the sandbox that the flags ask for, which ends by itself. " +
 		"Exits 0 if the calculation COMPLETED, and 1 otherwise."
 }
 
@@ -63,7 +63,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 		}
 		argv = append(argv, at)
 	}
-	// From here on a session may exist: it is ended whatever happens.
+	// From here on a session may exist: it is ended in every case.
 	defer func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 		defer cancel()

@@ -20,23 +20,23 @@ import (
 
 type serveCmd struct {
 	dirs
-	Listen   string        `help:"Address of the API; port 0 takes a free one and keeps it for the data folder's life." default:"127.0.0.1:7480" env:"ERGANE_LISTEN" placeholder:"HOST:PORT"`
-	S3Listen string        `name:"s3-listen" help:"Address of the embedded S3; port 0 as above." default:"127.0.0.1:7481" env:"ERGANE_S3_LISTEN" placeholder:"HOST:PORT"`
-	Results  string        `help:"s3://bucket/prefix of an external store for results, reached by ERGANE_S3_ENDPOINT, ERGANE_S3_REGION, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY; sessions get the pair ERGANE_S3_SESSION_… if it is set. Without it the embedded S3 is used." env:"ERGANE_RESULTS" placeholder:"URI"`
+	Listen   string        `help:"Address of the API; port 0: a free port, which the data folder then keeps." default:"127.0.0.1:7480" env:"ERGANE_LISTEN" placeholder:"HOST:PORT"`
+	S3Listen string        `name:"s3-listen" help:"Address of the embedded S3; port 0: likewise." default:"127.0.0.1:7481" env:"ERGANE_S3_LISTEN" placeholder:"HOST:PORT"`
+	Results  string        `help:"s3://bucket/prefix of an S3 of your own for results; its address and keys are in ERGANE_S3_ENDPOINT, ERGANE_S3_REGION, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY, those for sessions in ERGANE_S3_SESSION_…. Default: the embedded S3." env:"ERGANE_RESULTS" placeholder:"URI"`
 	Roles    string        `help:"JSON file of execution roles: role ARN to endpoint, region, access_key_id and secret_access_key of the S3 that its sessions use, and session_access_key_id and session_secret_access_key for their code. With it, other roles are refused." env:"ERGANE_ROLES" placeholder:"FILE" type:"existingfile"`
 	Master   string        `help:"Where Spark's executors run: local, local[N], local[*], local-cluster[WORKERS,CORES,MEGABYTES], spark://HOST:PORT, yarn or k8s://ADDRESS." default:"local[*]" env:"ERGANE_MASTER" placeholder:"MASTER"`
 	Catalog  string        `help:"Catalog of databases and tables: auto (one for all sessions, kept by the server), off (each session has its own, in memory) or thrift://HOST:PORT of a Hive Metastore." default:"off" env:"ERGANE_CATALOG" placeholder:"CATALOG"`
-	Hold     time.Duration `help:"How long reads of a just started session or calculation wait for its end; 0 turns it off." default:"1s" env:"ERGANE_HOLD"`
+	Hold     time.Duration `help:"How long reads of a session or calculation that has just started wait for its end; 0: not at all." default:"1s" env:"ERGANE_HOLD" placeholder:"DURATION"`
 	TLSCert  string        `name:"tls-cert" help:"Certificate (PEM) for TLS." env:"ERGANE_TLS_CERT" placeholder:"FILE" type:"existingfile"`
 	TLSKey   string        `name:"tls-key" help:"Key (PEM) of the certificate." env:"ERGANE_TLS_KEY" placeholder:"FILE" type:"existingfile"`
 	Insecure bool          `help:"Allow an address other than loopback without TLS." env:"ERGANE_INSECURE"`
-	ExitIdle time.Duration `help:"End by itself when no client and no session was there for so long; 0 is never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
+	ExitIdle time.Duration `help:"Stop when there has been no client and no session for this long; 0: never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
 	poolFlags
 	keepFlags
 	limitFlags
 	host.SandboxFlags
-	LogFile  string     `help:"Write the log to a file, and not to stderr. When it has 8 MiB, it goes on in a new one; the one before is kept as FILE.1." env:"ERGANE_LOG_FILE" placeholder:"FILE" type:"path"`
-	LogLevel slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL"`
+	LogFile  string     `help:"Write the log to this file instead of stderr. At 8 MiB a new file begins; the one before is kept as FILE.1." env:"ERGANE_LOG_FILE" placeholder:"FILE" type:"path"`
+	LogLevel slog.Level `help:"Lowest level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL" placeholder:"LEVEL"`
 }
 
 // ballastSize is of memory that nobody touches, so that it takes none, but
@@ -93,7 +93,7 @@ func withAdvice(err error, dataDir string) error {
 // config is the checked form of the flags.
 func (c *serveCmd) config() (server.Config, error) {
 	cfg := server.Config{
-		DataDir: c.DataDir, EngineDir: c.EngineDir, Listen: c.Listen, S3Listen: c.S3Listen,
+		DataDir: c.DataDir, EngineDir: c.EngineDir, Programs: environment().programs(), Listen: c.Listen, S3Listen: c.S3Listen,
 		Results: strings.TrimRight(c.Results, "/"), Limits: c.live(), MaxRunTime: c.MaxRunTime, MaxStart: c.MaxStartTime, MaxOutput: int64(c.MaxOutput), MaxDisk: int64(c.MaxDisk),
 		MaxPendingBytes: int64(c.MaxPendingBytes), MaxLogs: int64(c.MaxLogs), APIRate: c.APIRate, Version: build(), Sandbox: c.SandboxFlags, Keep: c.retention(), KeptFor: keptFor(c.retention()), Hold: c.Hold, ExitIdle: c.ExitIdle,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
@@ -110,7 +110,7 @@ func (c *serveCmd) config() (server.Config, error) {
 	if err := c.keepFlags.check(); err != nil {
 		return cfg, err
 	}
-	if c.ExitIdle == 0 { // else it is there for one session, and gone before it were of use
+	if c.ExitIdle == 0 { // such a server is there for one session, and gone before a pool would be of use
 		cfg.Pool = c.pool()
 	}
 	for _, path := range []string{c.Roles, c.TLSKey} {
@@ -119,7 +119,7 @@ func (c *serveCmd) config() (server.Config, error) {
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return cfg, errors.New("--tls-cert and --tls-key go together")
+		return cfg, errors.New("--tls-cert and --tls-key go together; give both, or neither")
 	}
 	cfg.Catalog = cmp.Or(c.Catalog, host.CatalogOff)
 	if err := host.CheckCatalog(cfg.Catalog); err != nil {
@@ -127,10 +127,10 @@ func (c *serveCmd) config() (server.Config, error) {
 	}
 	if cfg.Catalog == host.CatalogAuto && c.Roles != "" {
 		// It makes and removes folders with the server's key, for whoever connects.
-		return cfg, errors.New("--catalog auto and --roles do not go together: the catalog would do for a role's sessions what the role may not")
+		return cfg, errors.New("--catalog auto and --roles cannot be used together: the catalog acts with the server's key, also for sessions of a role that may do less")
 	}
 	var err error
-	if cfg.Cluster, err = host.OpenCluster(c.Master); err != nil {
+	if cfg.Cluster, err = host.OpenCluster(c.Master, environment().MasterSecret); err != nil {
 		return cfg, err
 	}
 	if cfg.SelfSigned, err = certificate(c.TLSCert, c.TLSKey); err != nil {
@@ -150,7 +150,7 @@ func (c *serveCmd) config() (server.Config, error) {
 		if !strings.HasPrefix(c.Results, "s3://") {
 			return cfg, fmt.Errorf("--results %s is not an s3:// address", c.Results)
 		}
-		if cfg.External, err = host.ExternalFromEnv(); err != nil {
+		if cfg.External, err = environment().external(); err != nil {
 			return cfg, err
 		}
 	}

@@ -10,16 +10,16 @@ import (
 
 type setupCmd struct {
 	dirs
-	Formats []string `help:"Table formats whose jars are to be installed, too: iceberg, delta, hudi. Others are when a session first needs them." enum:"iceberg,delta,hudi" placeholder:"NAME,..."`
+	Formats []string `help:"Table formats whose jars are installed now, too: iceberg, delta, hudi. Other jars are installed when a session first needs them." enum:"iceberg,delta,hudi" placeholder:"NAME,..."`
 }
 
 // Help is the long help text.
 func (setupCmd) Help() string {
-	return "Where to download from is the configuration of pip (pip.conf, PIP_INDEX_URL) and Ivy; what to download stands, with checksums, in the lock files of the binary. " +
+	return "The configuration of pip (pip.conf, PIP_INDEX_URL) and Ivy says where to download from; the binary has what to download, with checksums. " +
 		"ERGANE_PYTHON and ERGANE_JAVA name the programs to use."
 }
 
-// Run installs the default engine; it goes on where an earlier setup stopped.
+// Run installs the default engine; it continues where an earlier setup stopped.
 func (c *setupCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (c *setupCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	got, err := engine.Install(ctx, engine.Options{Dir: c.EngineDir, Spec: spec, KernelFS: source, Progress: func(p engine.Progress) {
+	got, err := engine.Install(ctx, engine.Options{Dir: c.EngineDir, Spec: spec, KernelFS: source, Programs: environment().programs(), Progress: func(p engine.Progress) {
 		say.progress(p.Words())
 	}})
 	for _, name := range c.Formats {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A speaker tells a user how long things go. On a terminal one line is
+// A speaker shows a user the progress of what takes long. On a terminal one line is
 // rewritten; elsewhere one comes when it has changed, every ten seconds at most.
 type speaker struct {
 	mu   sync.Mutex
@@ -20,7 +20,7 @@ type speaker struct {
 	line string // that came last
 }
 
-// sayEvery is how often progress is told at most where there is no terminal.
+// sayEvery is the shortest time between lines of progress where there is no terminal.
 const sayEvery = 10 * time.Second
 
 func newSpeaker(f *os.File) *speaker {

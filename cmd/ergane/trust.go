@@ -15,7 +15,7 @@ import (
 
 // certificate checks that a certificate and its key fit together, and returns
 // the certificate's absolute path if it is self-signed: nobody trusts such a
-// one unasked, so clients have to be told of it.
+// one unasked, so clients have to name it.
 func certificate(certFile, keyFile string) (selfSigned string, err error) {
 	if certFile == "" {
 		return "", nil

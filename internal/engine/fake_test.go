@@ -67,7 +67,7 @@ func (m *machine) options() (engine.Options, error) {
 		return engine.Options{}, err
 	}
 	spec, _, err := table.Resolve(engine.Auto)
-	return engine.Options{Dir: filepath.Join(m.dir, "engines"), Spec: spec, Python: filepath.Join(m.dir, "python"), Java: filepath.Join(m.dir, "java"),
+	return engine.Options{Dir: filepath.Join(m.dir, "engines"), Spec: spec, Programs: engine.Programs{Python: filepath.Join(m.dir, "python"), Java: filepath.Join(m.dir, "java")},
 		KernelFS: fstest.MapFS{"__main__.py": {Data: []byte("pass")}}}, err
 }
 

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,11 +27,7 @@ type Options struct {
 	Spec Spec
 	// KernelFS is the kernel's Python source; nil leaves the kernel out.
 	KernelFS fs.FS
-	// Python and Java name the programs to use; empty means: look for one,
-	// starting with the environment's ERGANE_PYTHON and ERGANE_JAVA. An engine
-	// keeps the Python it was installed with.
-	Python string
-	Java   string
+	Programs
 	// NoArchive leaves out the class data archive. The engine then starts
 	// its JVMs about three seconds slower.
 	NoArchive bool
@@ -40,6 +35,13 @@ type Options struct {
 	// goroutine at a time. It must not block. Nil: nobody listens.
 	Progress func(Progress)
 	Log      *slog.Logger // nil: none
+}
+
+// Programs are those to use (ERGANE_PYTHON and ERGANE_JAVA); where one is empty,
+// Install looks for it. An engine keeps the Python it was installed with.
+type Programs struct {
+	Python string
+	Java   string // the program, or a Java home
 }
 
 // Install makes sure that the engine is installed and returns it. What an
@@ -197,12 +199,12 @@ func (in *installation) settled(ctx context.Context) (bool, error) {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
-		in.Log.Warn("the engine's Python does not run any more: installing anew", keyEngine, in.Spec.ID(), keyError, err)
+		in.Log.Warn("the engine's Python does not run any more: installing again", keyEngine, in.Spec.ID(), keyError, err)
 		return false, nil
 	}
 	in.made = e.made
 	java, err := probeJava(ctx, e.made.Java.Path)
-	if err == nil && cmp.Or(in.Java, os.Getenv("ERGANE_JAVA")) == "" {
+	if err == nil && in.Java == "" {
 		java.Wheel = e.made.Java.Wheel
 		in.made.Java = java
 		return true, nil

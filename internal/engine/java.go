@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -54,11 +53,11 @@ func probeJava(ctx context.Context, program string) (javaInfo, error) {
 }
 
 // chooseJava finds the Java that the engine's JVMs run on: the one named by
-// the caller or by ERGANE_JAVA (a program or a Java home), else the best of
+// the caller (a program or a Java home), else the best of
 // JAVA_HOME, PATH and the usual folders, else one that will be installed.
 func (in *installation) chooseJava(ctx context.Context) error {
 	in.report.say("java", "looking for Java")
-	if named := cmp.Or(in.Java, os.Getenv("ERGANE_JAVA")); named != "" {
+	if named := in.Java; named != "" {
 		info, err := probeJava(ctx, javaProgram(named))
 		if err != nil {
 			return &Problem{Step: "java", What: fmt.Sprintf("The Java %s does not run", named), Advice: "Name another in ERGANE_JAVA, or none", Cause: err}

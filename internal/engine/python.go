@@ -41,12 +41,12 @@ func probePython(ctx context.Context, program string) (pythonInfo, error) {
 }
 
 // choosePython finds the Python that the engine is made of: the one named by
-// the caller or by ERGANE_PYTHON, else the machine's python3, else python3.X,
+// the caller, else the machine's python3, else python3.X,
 // newest first. A version on which all of PySpark works is preferred (the
 // table lists a version last on which some of it does not).
 func (in *installation) choosePython(ctx context.Context) (pythonInfo, error) {
 	in.report.say("python", "looking for Python")
-	if named := cmp.Or(in.Python, os.Getenv("ERGANE_PYTHON")); named != "" {
+	if named := in.Python; named != "" {
 		info, err := probePython(ctx, named)
 		if err != nil {
 			return info, &Problem{Step: "python", What: fmt.Sprintf("The Python %s does not run", named),

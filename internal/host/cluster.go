@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/engine"
@@ -16,8 +15,9 @@ type Cluster struct {
 	secret string // of a cluster that has its own
 }
 
-// OpenCluster checks what --master says.
-func OpenCluster(master string) (Cluster, error) {
+// OpenCluster checks what --master says. secret is spark.authenticate.secret
+// of a standalone cluster, which has its own.
+func OpenCluster(master, secret string) (Cluster, error) {
 	if master == "" {
 		return Cluster{}, nil // the default
 	}
@@ -25,7 +25,7 @@ func OpenCluster(master string) (Cluster, error) {
 	if err != nil {
 		return Cluster{}, fmt.Errorf("--master: %w", err)
 	}
-	c := Cluster{Master: m, secret: os.Getenv("ERGANE_MASTER_SECRET")}
+	c := Cluster{Master: m, secret: secret}
 	if m.NeedsSecret() && c.secret == "" {
 		return c, errors.New("--master: sessions on a standalone cluster need the cluster's spark.authenticate.secret in ERGANE_MASTER_SECRET")
 	}

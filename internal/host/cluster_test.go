@@ -7,13 +7,13 @@ import (
 )
 
 func TestOnlyAStandaloneClustersSecretIsTheOperators(t *testing.T) {
-	t.Setenv("ERGANE_MASTER_SECRET", "shared")
+	t.Parallel()
 	keys, err := credentials.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	secret := func(master, session string) string {
-		c, err := OpenCluster(master)
+		c, err := OpenCluster(master, "shared")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ import (
 
 // SandboxFlags are how far the code of sessions is kept from this machine.
 type SandboxFlags struct {
-	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock, pids and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
+	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock, pids and group (refuse to start without these; use the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
 	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
 	SessionUsers sandbox.Users `help:"UID range reserved for sessions where the server is root: each session gets a user of its own." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
 	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user or a control group of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`

@@ -18,11 +18,12 @@ import (
 // session names: a session never runs on another one. The default is installed
 // when the server starts, any other when a session first needs it.
 type Engines struct {
-	dir    string
-	table  engine.Table
-	kernel fs.FS
-	log    *slog.Logger
-	// install is engine.Install, but for tests.
+	dir      string
+	programs engine.Programs
+	table    engine.Table
+	kernel   fs.FS
+	log      *slog.Logger
+	// install is engine.Install, except in tests.
 	install func(context.Context, engine.Options) (*engine.Engine, error)
 
 	mu      sync.Mutex
@@ -56,8 +57,8 @@ func (a *attempt) again() bool {
 const installAgain = 30 * time.Second
 
 // NewEngines knows the engines of a folder; those that are missing are installed
-// until ctx ends.
-func NewEngines(ctx context.Context, dir string, log *slog.Logger) (*Engines, error) {
+// with these programs, until ctx ends.
+func NewEngines(ctx context.Context, dir string, programs engine.Programs, log *slog.Logger) (*Engines, error) {
 	table, err := engine.DefaultTable()
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func NewEngines(ctx context.Context, dir string, log *slog.Logger) (*Engines, er
 	if err != nil {
 		return nil, err
 	}
-	return &Engines{ctx: ctx, dir: dir, table: table, kernel: source, log: log, install: engine.Install, attempt: map[string]*attempt{}}, nil
+	return &Engines{ctx: ctx, dir: dir, programs: programs, table: table, kernel: source, log: log, install: engine.Install, attempt: map[string]*attempt{}}, nil
 }
 
 // KernelSource is the Python side of kernels, which engines carry.
@@ -138,7 +139,7 @@ func (e *Engines) begin(spec engine.Spec) (*attempt, error) {
 
 // try installs an engine.
 func (e *Engines) try(spec engine.Spec, a *attempt) {
-	got, err := e.install(e.ctx, engine.Options{Dir: e.dir, Spec: spec, KernelFS: e.kernel, Log: e.log, Progress: func(p engine.Progress) {
+	got, err := e.install(e.ctx, engine.Options{Dir: e.dir, Spec: spec, KernelFS: e.kernel, Programs: e.programs, Log: e.log, Progress: func(p engine.Progress) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		a.progress = p

@@ -3,7 +3,6 @@ package host
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/ergane-dev/ergane/internal/credentials"
@@ -20,20 +19,14 @@ type ExternalS3 struct {
 	Session credentials.Key
 }
 
-// ExternalFromEnv reads ERGANE_S3_*. The AWS_* names are not used: `ergane env`
-// sets those, for clients.
-func ExternalFromEnv() (ExternalS3, error) {
-	x := ExternalS3{
-		Endpoint: os.Getenv("ERGANE_S3_ENDPOINT"), Region: os.Getenv("ERGANE_S3_REGION"),
-		AccessKeyID: os.Getenv("ERGANE_S3_ACCESS_KEY_ID"), Secret: os.Getenv("ERGANE_S3_SECRET_ACCESS_KEY"),
-	}
+// OpenExternal checks what ERGANE_S3_* say, and adds the default region.
+func OpenExternal(x ExternalS3) (ExternalS3, error) {
 	if x.Region == "" {
 		x.Region = datadir.Region
 	}
 	if x.Endpoint == "" || x.AccessKeyID == "" || x.Secret == "" {
 		return x, errors.New("the external result store needs ERGANE_S3_ENDPOINT, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY")
 	}
-	x.Session = credentials.Key{AccessKeyID: os.Getenv("ERGANE_S3_SESSION_ACCESS_KEY_ID"), Secret: os.Getenv("ERGANE_S3_SESSION_SECRET_ACCESS_KEY")}
 	if halfPair(x.Session) {
 		return x, errors.New("ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY go together; set both, or neither")
 	}

@@ -27,11 +27,11 @@ func (k *Kernel) Age(id string, submitted time.Time) time.Duration {
 	d, err := readDocument(k.root, ageFile, func(b []byte) (d ageDocument, err error) {
 		return d, json.Unmarshal(b, &d)
 	})
-	if age := now - time.Duration(d.At)*time.Millisecond; err == nil && d.V == 1 && d.ID == id && age >= 0 {
+	if age := now - time.Duration(d.At)*time.Millisecond; err == nil && d.V == protocolVersion && d.ID == id && age >= 0 {
 		return age
 	}
 	age := max(0, time.Since(submitted))
-	d = ageDocument{V: 1, ID: id, At: (now - age).Milliseconds()}
+	d = ageDocument{V: protocolVersion, ID: id, At: (now - age).Milliseconds()}
 	if err := writeFile(k.root, ageFile, d); err != nil && overwrite(k.root, ageFile, d) != nil {
 		k.log.Warn("the age of a calculation cannot be written down; after a restart of the server, the machine's clock has to do", "calculation", id, "error", err)
 	}

@@ -40,7 +40,7 @@ type aheadDocument struct {
 }
 
 func (a *Ahead) record(root *os.Root) error {
-	return writeDurable(root, aheadFile, aheadDocument{V: 1, Shape: a.Shape, At: time.Now().UnixMilli()})
+	return writeDurable(root, aheadFile, aheadDocument{V: protocolVersion, Shape: a.Shape, At: time.Now().UnixMilli()})
 }
 
 // ReadAhead tells whether the kernel of a session folder was started ahead of
@@ -55,7 +55,7 @@ func ReadAhead(dir string) (shape string, at time.Time, ok bool) {
 	d, err := readDocument(root, aheadFile, func(b []byte) (d aheadDocument, err error) {
 		return d, json.Unmarshal(b, &d)
 	})
-	if err != nil || d.V != 1 {
+	if err != nil || d.V != protocolVersion {
 		return "", time.Time{}, false
 	}
 	return d.Shape, time.UnixMilli(d.At), true
@@ -82,7 +82,7 @@ func (k *Kernel) Claim(ctx context.Context, c Claim) error {
 	hurrying.Go(k.hurry)
 	defer hurrying.Wait()
 	// First, as it says that the kernel is claimed. Not durable: after a crash of the machine there is no kernel.
-	if err := writeFile(k.root, deadManFile, deadManDocument{V: 1, Seconds: c.DeadMan.Seconds()}); err != nil {
+	if err := writeFile(k.root, deadManFile, deadManDocument{V: protocolVersion, Seconds: c.DeadMan.Seconds()}); err != nil {
 		return fmt.Errorf("claim kernel: %w", err)
 	}
 	if err := k.spool.writeClaim(c, sessionOf(k.dir)); err != nil {
@@ -118,7 +118,7 @@ func (k *Kernel) Claim(ctx context.Context, c Claim) error {
 func (k *Kernel) orderClaim(ctx context.Context) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, resendEvery)
 	defer cancel()
-	f, err := k.call(limited, map[string]any{"op": "claim"})
+	f, err := k.call(limited, order{Op: "claim"})
 	switch {
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
@@ -132,13 +132,15 @@ func (k *Kernel) orderClaim(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+type claimDocument struct {
+	V     int               `json:"v"`
+	Facts factsDocument     `json:"facts"`
+	Spark map[string]string `json:"spark"`
+}
+
 // writeClaim puts the claim where the kernel reads it, whole or not at all.
 func (s *Spool) writeClaim(c Claim, session string) error {
-	b, err := json.Marshal(struct {
-		V     int               `json:"v"`
-		Facts factsDocument     `json:"facts"`
-		Spark map[string]string `json:"spark"`
-	}{1, c.Facts.document(), c.Spark})
+	b, err := json.Marshal(claimDocument{protocolVersion, c.Facts.document(), c.Spark})
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,7 @@ func deadManOf(root *os.Root) time.Duration {
 	d, err := readDocument(root, deadManFile, func(b []byte) (d deadManDocument, err error) {
 		return d, json.Unmarshal(b, &d)
 	})
-	if err != nil || d.V != 1 || d.Seconds <= 0 {
+	if err != nil || d.V != protocolVersion || d.Seconds <= 0 {
 		return 0
 	}
 	return time.Duration(d.Seconds * float64(time.Second))

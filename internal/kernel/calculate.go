@@ -86,7 +86,7 @@ func (k *Kernel) Exec(ctx context.Context, id, code string) error {
 	wait := shortPause
 	for {
 		limited, cancel := context.WithTimeout(ctx, resendEvery)
-		f, err := k.call(limited, map[string]any{"op": "exec", "id": id})
+		f, err := k.call(limited, order{Op: "exec", ID: id})
 		late := limited.Err() != nil
 		cancel()
 		switch {
@@ -159,7 +159,7 @@ func (k *Kernel) Wait(ctx context.Context, id string) (ergane.Outcome, error) {
 func (k *Kernel) Runs(ctx context.Context, id string) bool {
 	limited, cancel := context.WithTimeout(ctx, rereadEvery)
 	defer cancel()
-	f, err := k.call(limited, map[string]any{"op": "ping"})
+	f, err := k.call(limited, order{Op: "ping"})
 	return err != nil || f.Current == id
 }
 

@@ -21,8 +21,6 @@ const (
 	maxErrorValue = 4 << 10   // bytes
 )
 
-var errVersion = errors.New("a version other than 1")
-
 // An outcomeDocument is how the kernel says that a calculation ended.
 type outcomeDocument struct {
 	V     int    `json:"v"`
@@ -53,7 +51,7 @@ func parseOutcome(b []byte, id string) (ergane.Outcome, error) {
 func (d *outcomeDocument) outcome(id string) (ergane.Outcome, error) {
 	o := ergane.Outcome{State: ergane.CalculationState(d.State)}
 	switch {
-	case d.V != 1:
+	case d.V != protocolVersion:
 		return ergane.Outcome{}, errVersion
 	case d.ID != id:
 		return ergane.Outcome{}, errors.New("it is another calculation's")
@@ -96,19 +94,21 @@ type Started struct {
 	Stderr int64
 }
 
+type startedDocument struct {
+	V      int     `json:"v"`
+	ID     string  `json:"id"`
+	T      float64 `json:"t"`
+	Stdout int64   `json:"stdout"`
+	Stderr int64   `json:"stderr"`
+}
+
 func parseStarted(b []byte, id string) (Started, error) {
-	var d struct {
-		V      int     `json:"v"`
-		ID     string  `json:"id"`
-		T      float64 `json:"t"`
-		Stdout int64   `json:"stdout"`
-		Stderr int64   `json:"stderr"`
-	}
+	var d startedDocument
 	if err := json.Unmarshal(b, &d); err != nil {
 		return Started{}, err
 	}
 	switch {
-	case d.V != 1:
+	case d.V != protocolVersion:
 		return Started{}, errVersion
 	case d.ID != id:
 		return Started{}, errors.New("it is another calculation's")
@@ -116,20 +116,23 @@ func parseStarted(b []byte, id string) (Started, error) {
 	return Started{At: epochSeconds(d.T), Stdout: max(0, d.Stdout), Stderr: max(0, d.Stderr)}, nil
 }
 
+// A readyDocument is ready.json, and claimed.json.
+type readyDocument struct {
+	V     int  `json:"v"`
+	OK    bool `json:"ok"`
+	Error struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	} `json:"error"`
+}
+
 // parseReady returns a *SparkError where Spark refused to start.
 func parseReady(b []byte) (refusal *SparkError, err error) {
-	var d struct {
-		V     int  `json:"v"`
-		OK    bool `json:"ok"`
-		Error struct {
-			Name  string `json:"name"`
-			Value string `json:"value"`
-		} `json:"error"`
-	}
+	var d readyDocument
 	if err := json.Unmarshal(b, &d); err != nil {
 		return nil, err
 	}
-	if d.V != 1 {
+	if d.V != protocolVersion {
 		return nil, errVersion
 	}
 	if d.OK {
@@ -144,7 +147,7 @@ func parseExit(b []byte) (ergane.Exit, error) {
 	if err := json.Unmarshal(b, &d); err != nil {
 		return ergane.Exit{}, err
 	}
-	if d.V != 1 {
+	if d.V != protocolVersion {
 		return ergane.Exit{}, errVersion
 	}
 	exit := ergane.Exit{Known: d.Code != nil, Signal: max(0, d.Signal), Detail: clip(d.Detail, maxErrorValue)}

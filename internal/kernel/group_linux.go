@@ -22,7 +22,7 @@ type groupDocument struct {
 }
 
 func makeGroup(root *os.Root, g *sandbox.Group) error {
-	b, err := json.Marshal(groupDocument{1, *g})
+	b, err := json.Marshal(groupDocument{protocolVersion, *g})
 	if err == nil {
 		err = root.WriteFile(groupFile, b, 0o600)
 	}
@@ -42,7 +42,7 @@ func openGroup(root *os.Root) (*sandbox.Group, error) {
 		if err := json.Unmarshal(b, &d); err != nil {
 			return nil, err
 		}
-		if d.V != 1 {
+		if d.V != protocolVersion {
 			return nil, errVersion
 		}
 		return &d.Group, d.Group.Check()

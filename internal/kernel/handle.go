@@ -48,8 +48,8 @@ func parseHandle(b []byte) (Handle, error) {
 	if _, other := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !other {
 		return Handle{}, err
 	}
-	if h.V != 1 { // it may still name the processes, which are to be ended, or have other fields in their place
-		return h, &versionError{fmt.Sprintf("its handle is of version %d, and not 1", h.V)}
+	if h.V != protocolVersion { // it may still name the processes, which are to be ended, or have other fields in their place
+		return h, &versionError{fmt.Sprintf("its handle is of version %d, and not %d", h.V, protocolVersion)}
 	}
 	if err != nil {
 		return Handle{}, err
@@ -67,12 +67,13 @@ type epochs struct{ last int64 }
 
 const epochBlock = 1 << 20 // connections of one server to one kernel
 
+type epochDocument struct {
+	V     int   `json:"v"`
+	Block int64 `json:"block"`
+}
+
 func takeEpochs(root *os.Root) (*epochs, error) {
-	type document struct {
-		V     int   `json:"v"`
-		Block int64 `json:"block"`
-	}
-	d, err := readDocument(root, epochFile, func(b []byte) (d document, err error) {
+	d, err := readDocument(root, epochFile, func(b []byte) (d epochDocument, err error) {
 		return d, json.Unmarshal(b, &d)
 	})
 	switch {
@@ -82,7 +83,7 @@ func takeEpochs(root *os.Root) (*epochs, error) {
 	default:
 		return nil, err
 	}
-	d.V, d.Block = 1, d.Block+1
+	d.V, d.Block = protocolVersion, d.Block+1
 	if err := writeDurable(root, epochFile, d); err != nil {
 		// On a full disk there is no room for another file, but for this one
 		// there is. Nobody who is killed leaves half of so few bytes, and after a

@@ -80,11 +80,7 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 func (k *Kernel) orderInterrupt(ctx context.Context, id string, strike bool) (frame, error) {
 	limited, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()
-	order := map[string]any{"op": "interrupt", "id": id}
-	if strike {
-		order["strike"] = true
-	}
-	return k.call(limited, order)
+	return k.call(limited, order{Op: "interrupt", ID: id, Strike: strike})
 }
 
 func (k *Kernel) mark(marker string) error {

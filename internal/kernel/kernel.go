@@ -202,10 +202,10 @@ func (k *Kernel) during(ctx context.Context) (context.Context, context.CancelFun
 }
 
 // call asks the kernel, however long the answer takes, until ctx ends.
-func (k *Kernel) call(ctx context.Context, order map[string]any) (frame, error) {
+func (k *Kernel) call(ctx context.Context, o order) (frame, error) {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
-	f, err := k.link.call(ctx, order)
+	f, err := k.link.call(ctx, o)
 	switch {
 	case err == nil || ctx.Err() != nil || errors.Is(err, ErrFenced):
 		return f, err

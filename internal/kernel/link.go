@@ -152,8 +152,8 @@ func (l *link) hello(conn net.Conn, frames *frameReader) error {
 	l.n++
 	n := l.n
 	l.mu.Unlock()
-	order := map[string]any{"op": "hello", "v": 1, "token": l.token, "epoch": l.epochs.next(), "n": n}
-	if err := send(conn, order); err != nil {
+	hello := order{Op: "hello", N: n, V: protocolVersion, Token: l.token, Epoch: l.epochs.next()}
+	if err := send(conn, hello); err != nil {
 		return err
 	}
 	for {
@@ -166,11 +166,11 @@ func (l *link) hello(conn net.Conn, frames *frameReader) error {
 		case f.Err == "epoch":
 			return ErrFenced
 		case f.Err == "version":
-			return &versionError{"it does not speak version 1 of the protocol"}
+			return &versionError{fmt.Sprintf("it does not speak version %d of the protocol", protocolVersion)}
 		case f.Err != "":
 			return fmt.Errorf("hello: the kernel answers %q", clip(f.Err, 100))
-		case f.V != 1:
-			return &versionError{fmt.Sprintf("it speaks version %d of the protocol, and not 1", f.V)}
+		case f.V != protocolVersion:
+			return &versionError{fmt.Sprintf("it speaks version %d of the protocol, and not %d", f.V, protocolVersion)}
 		}
 		l.event(f) // whatever happened before is to be looked up now
 		return nil
@@ -212,13 +212,13 @@ func (l *link) stop(within time.Duration) {
 
 // call sends an order until it is answered or ctx ends. Every order can be
 // repeated without harm, so a lost connection is no error.
-func (l *link) call(ctx context.Context, order map[string]any) (frame, error) {
+func (l *link) call(ctx context.Context, o order) (frame, error) {
 	for {
 		conn, err := l.connected(ctx)
 		if err != nil {
 			return frame{}, err
 		}
-		f, err := l.ask(ctx, conn, order)
+		f, err := l.ask(ctx, conn, o)
 		if !errors.Is(err, errLost) {
 			return f, err
 		}
@@ -246,7 +246,7 @@ func (l *link) connected(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-func (l *link) ask(ctx context.Context, conn net.Conn, order map[string]any) (frame, error) {
+func (l *link) ask(ctx context.Context, conn net.Conn, o order) (frame, error) {
 	answer := make(chan frame, 1)
 	l.mu.Lock()
 	if l.conn != conn {
@@ -263,9 +263,9 @@ func (l *link) ask(ctx context.Context, conn net.Conn, order map[string]any) (fr
 		l.mu.Unlock()
 	}()
 
-	order["n"] = n
+	o.N = n
 	l.writing.Lock()
-	err := send(conn, order)
+	err := send(conn, o)
 	l.writing.Unlock()
 	if err != nil {
 		conn.Close() // half an order may be out: what follows it would be misread
@@ -281,8 +281,8 @@ func (l *link) ask(ctx context.Context, conn net.Conn, order map[string]any) (fr
 	}
 }
 
-func send(conn net.Conn, order map[string]any) error {
-	b, err := json.Marshal(order)
+func send(conn net.Conn, o order) error {
+	b, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}

@@ -13,11 +13,20 @@ const maxText = 1 << 10 // bytes of any text about an executor
 
 // Executors asks the Spark driver for its executors. A kernel that is deep in C code does not answer before ctx ends.
 func (k *Kernel) Executors(ctx context.Context) ([]ergane.SparkExecutor, error) {
-	f, err := k.call(ctx, map[string]any{"op": "executors"})
+	f, err := k.call(ctx, order{Op: "executors"})
 	if err != nil {
 		return nil, fmt.Errorf("executors: %w", err)
 	}
 	return parseExecutors(f)
+}
+
+type executorDocument struct {
+	App           string   `json:"app"`
+	ID            string   `json:"id"`
+	AddedMillis   float64  `json:"added_ms"`
+	RemovedMillis *float64 `json:"removed_ms"`
+	Active        bool     `json:"active"`
+	RemovedReason string   `json:"removed_reason"`
 }
 
 func parseExecutors(f frame) ([]ergane.SparkExecutor, error) {
@@ -31,14 +40,7 @@ func parseExecutors(f frame) ([]ergane.SparkExecutor, error) {
 	if sentence != "" {
 		return nil, fmt.Errorf("executors: %s", clip(sentence, maxText))
 	}
-	var list []struct {
-		App           string   `json:"app"`
-		ID            string   `json:"id"`
-		AddedMillis   float64  `json:"added_ms"`
-		RemovedMillis *float64 `json:"removed_ms"`
-		Active        bool     `json:"active"`
-		RemovedReason string   `json:"removed_reason"`
-	}
+	var list []executorDocument
 	if len(f.Executors) > 0 {
 		if err := json.Unmarshal(f.Executors, &list); err != nil {
 			return nil, fmt.Errorf("executors: the kernel's answer is malformed: %w", err)
@@ -63,7 +65,7 @@ func parseExecutors(f frame) ([]ergane.SparkExecutor, error) {
 
 // Progress tells how many of the tasks that Spark knows of a calculation are done. 0 of 0 before there are any.
 func (k *Kernel) Progress(ctx context.Context, id string) (done, total int64, err error) {
-	f, err := k.call(ctx, map[string]any{"op": "progress", "id": id})
+	f, err := k.call(ctx, order{Op: "progress", ID: id})
 	if err != nil {
 		return 0, 0, fmt.Errorf("progress: %w", err)
 	}

@@ -132,8 +132,8 @@ func newShim() (*shim, error) {
 	if err := json.Unmarshal(b, &s.in); err != nil {
 		return nil, fmt.Errorf("read input: %w", err)
 	}
-	if s.in.V != 1 || len(s.in.Argv) == 0 {
-		return nil, errors.New("read input: not a shim's input of version 1")
+	if s.in.V != protocolVersion || len(s.in.Argv) == 0 {
+		return nil, fmt.Errorf("read input: not a shim's input of version %d", protocolVersion)
 	}
 	return s, nil
 }
@@ -274,7 +274,7 @@ func (s *shim) record(pid int) error {
 		return fmt.Errorf("find shim: %w", err)
 	}
 	return writeDurable(s.root, handleFile, Handle{
-		V: 1, PID: pid, Start: kernel.Start, ShimPID: self.PID, ShimStart: self.Start, BootID: self.BootID, User: s.user, Claim: s.in.Claim,
+		V: protocolVersion, PID: pid, Start: kernel.Start, ShimPID: self.PID, ShimStart: self.Start, BootID: self.BootID, User: s.user, Claim: s.in.Claim,
 	})
 }
 
@@ -289,7 +289,7 @@ func (s *shim) run(signals <-chan os.Signal) int {
 	status := s.reapUntilKernel()
 	crashAt("shim.reaped")
 	code := status.ExitStatus()
-	ended := exitDocument{V: 1, Code: &code}
+	ended := exitDocument{V: protocolVersion, Code: &code}
 	if status.Signaled() {
 		ended.Signal = int(status.Signal())
 		code = 128 + ended.Signal // as shells have it

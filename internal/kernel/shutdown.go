@@ -41,7 +41,7 @@ func (k *Kernel) Shutdown(ctx context.Context, grace time.Duration) ergane.Exit 
 // leave asks the kernel to end by itself.
 func (k *Kernel) leave(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, pingLimit)
-	f, err := k.call(limited, map[string]any{"op": "ping"})
+	f, err := k.call(limited, order{Op: "ping"})
 	cancel()
 	if err == nil && validID(f.Current) == nil {
 		// Half of the time is for the block, the other half for Spark.
@@ -50,7 +50,7 @@ func (k *Kernel) leave(ctx context.Context) {
 		k.Interrupt(limited, f.Current)
 		cancel()
 	}
-	k.call(ctx, map[string]any{"op": "shutdown"})
+	k.call(ctx, order{Op: "shutdown"})
 }
 
 // await waits until everything is gone, or ctx or the Kernel ends.

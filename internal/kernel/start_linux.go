@@ -90,30 +90,37 @@ type Java struct {
 	Env  map[string]string // beside the kernel's own
 }
 
+// A bootDocument is all that a kernel is told before it does anything.
+type bootDocument struct {
+	V       int               `json:"v"`
+	Token   string            `json:"token"`
+	Session string            `json:"session"`
+	Dir     string            `json:"dir"`
+	Env     map[string]string `json:"env,omitzero"`
+	Java    *bootJava         `json:"java,omitzero"`
+	Spark   map[string]string `json:"spark,omitzero"`
+	Facts   factsDocument     `json:"facts,omitzero"`
+	Ahead   *bootAhead        `json:"ahead,omitzero"`
+}
+
+type bootJava struct {
+	Argv []string          `json:"argv"`
+	Env  map[string]string `json:"env"`
+}
+
+type bootAhead struct {
+	Store   string `json:"store"`
+	Catalog bool   `json:"catalog,omitzero"`
+}
+
 func (b Boot) document(dir, token string, ahead *Ahead) ([]byte, error) {
-	type java struct {
-		Argv []string          `json:"argv"`
-		Env  map[string]string `json:"env"`
-	}
-	type waiting struct {
-		Store   string `json:"store"`
-		Catalog bool   `json:"catalog,omitzero"`
-	}
-	var wait *waiting
+	var wait *bootAhead
 	if ahead != nil {
-		wait = &waiting{ahead.Store, ahead.Catalog}
+		wait = &bootAhead{ahead.Store, ahead.Catalog}
 	}
-	return json.Marshal(struct {
-		V       int               `json:"v"`
-		Token   string            `json:"token"`
-		Session string            `json:"session"`
-		Dir     string            `json:"dir"`
-		Env     map[string]string `json:"env,omitzero"`
-		Java    *java             `json:"java,omitzero"`
-		Spark   map[string]string `json:"spark,omitzero"`
-		Facts   factsDocument     `json:"facts,omitzero"`
-		Ahead   *waiting          `json:"ahead,omitzero"`
-	}{1, token, sessionOf(dir), filepath.Join(dir, workFolder), b.Env, (*java)(b.Java), b.Spark, b.Facts.document(), wait})
+	return json.Marshal(bootDocument{
+		protocolVersion, token, sessionOf(dir), filepath.Join(dir, workFolder), b.Env, (*bootJava)(b.Java), b.Spark, b.Facts.document(), wait,
+	})
 }
 
 // Start starts a kernel and returns when it is recorded and answers; whether
@@ -253,7 +260,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 		claim = claimed.Name()
 	}
 	doc, err := json.Marshal(shimInput{
-		V: 1, Dir: dir, Argv: s.Argv, Env: append(s.Env[:len(s.Env):len(s.Env)], sessionVariable+"="+sessionOf(dir)),
+		V: protocolVersion, Dir: dir, Argv: s.Argv, Env: append(s.Env[:len(s.Env):len(s.Env)], sessionVariable+"="+sessionOf(dir)),
 		DeadManSeconds: s.DeadMan.Seconds(), ServerLock: s.ServerLock, Boot: boot, Sandbox: s.Sandbox, Claim: claim, Yield: s.Ahead != nil,
 		Descriptors: s.Descriptors,
 	})

@@ -46,7 +46,7 @@ func (a *activity) add(n int) {
 }
 
 // closeIdle closes the door if no client has been there for d and free holds;
-// a client that comes later is told so, and finds or brings another server.
+// a client that comes later gets an error that says so, and finds or starts another server.
 func (a *activity) closeIdle(d time.Duration, free func() bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

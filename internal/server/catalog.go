@@ -27,7 +27,7 @@ func (s *Server) openCatalog(h *host.Host) error {
 	return nil
 }
 
-// catalogState tells how the catalog is.
+// catalogState is the state of the catalog for /readyz.
 func (s *Server) catalogState() CatalogState {
 	if s.catalog == nil {
 		return CatalogState{Address: s.cfg.Catalog}

@@ -12,7 +12,7 @@ import (
 )
 
 // openStore opens the database of a server. One that an earlier version made
-// cannot shrink: it is written anew once, where that leaves as much room again.
+// cannot shrink: it is rewritten once, if that leaves as much space again.
 func openStore(ctx context.Context, dataDir string, log *slog.Logger) (*store.Store, error) {
 	path := datadir.Database(dataDir)
 	st, err := store.Open(ctx, path)
@@ -27,7 +27,7 @@ func openStore(ctx context.Context, dataDir string, log *slog.Logger) (*store.St
 		return nil, err
 	}
 	if err := store.RoomFor(path, 2); err != nil {
-		log.Warn("the database does not shrink when sessions go, and there is no room to change that", "reason", err, "advice", "make room, stop the server and run: ergane compact")
+		log.Warn("the database does not shrink when sessions are removed, and there is not enough space to change that", "reason", err, "advice", "make space, stop the server and run: ergane compact")
 		return store.Open(ctx, path)
 	}
 	err = store.Compact(ctx, path, patient(log))
@@ -35,7 +35,7 @@ func openStore(ctx context.Context, dataDir string, log *slog.Logger) (*store.St
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		log.Warn("the database does not shrink when sessions go, and could not be compacted", "error", err, "advice", "stop the server and run: ergane compact")
+		log.Warn("the database does not shrink when sessions are removed, and could not be compacted", "error", err, "advice", "stop the server and run: ergane compact")
 	} else {
 		log.Info("database compacted; it shrinks by itself from now on")
 	}
@@ -43,12 +43,12 @@ func openStore(ctx context.Context, dataDir string, log *slog.Logger) (*store.St
 }
 
 const (
-	// tellAfter is how long a compaction may take before it is told, tellEvery how often then.
+	// tellAfter is how long a compaction may take before it is logged, tellEvery how often then.
 	tellAfter = 2 * time.Second
 	tellEvery = 10 * time.Second
 )
 
-// patient tells how far a compaction is that takes long.
+// patient logs the progress of a compaction that takes long.
 func patient(log *slog.Logger) func(done, most int64) {
 	next := time.Now().Add(tellAfter)
 	return func(done, most int64) {

@@ -18,7 +18,7 @@ import (
 
 // listen opens a server's socket. Port 0 takes the port that the file kept
 // keeps from the last time, or a free one, which it then keeps: sessions that
-// live on go on using it.
+// outlive the server go on using it.
 func listen(addr, kept string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -31,7 +31,7 @@ func listen(addr, kept string) (net.Listener, error) {
 				if l := listenAgain(net.JoinHostPort(host, last)); l != nil {
 					return l, nil
 				}
-				slog.Warn("somebody else has the port of the last server; sessions of that time may not find this one", "port", n)
+				slog.Warn("another program has the port of the last server; sessions from before may not find this one", "port", n)
 			}
 		}
 		if l := lowListen(host); l != nil {

@@ -5,7 +5,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// A Protection is what /readyz tells of the sandbox: a server without a layer
+// A Protection is what /readyz says about the sandbox: a server without a layer
 // serves, but nobody should have to read its log to learn that.
 type Protection struct {
 	Asked  string            `json:"asked"` // --sandbox
@@ -13,7 +13,7 @@ type Protection struct {
 	Less   bool              `json:"less_than_could_be,omitempty"`
 }
 
-// protection tells which layers the sessions of the server have.
+// protection says which layers the sessions of the server have.
 func (s *Server) protection() Protection {
 	return protectionBy(s.cfg.Sandbox.Sandbox, s.layers())
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 	"github.com/ergane-dev/ergane/internal/credentials"
 	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/host"
 	"github.com/ergane-dev/ergane/internal/kernel"
@@ -47,6 +48,7 @@ const (
 // Config is what a server works by, and has to be checked.
 type Config struct {
 	DataDir, EngineDir string
+	Programs           engine.Programs // that engines are installed with
 	Listen, S3Listen   string
 	Results            string // "" is the embedded S3
 	External           host.ExternalS3
@@ -138,7 +140,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 	if s.store, err = openStore(ctx, cfg.DataDir, log); err != nil {
 		return nil, err
 	}
-	if s.engines, err = host.NewEngines(work, cfg.EngineDir, log); err != nil {
+	if s.engines, err = host.NewEngines(work, cfg.EngineDir, cfg.Programs, log); err != nil {
 		return nil, err
 	}
 	s.confiner, err = host.NewConfiner(cfg.Sandbox, cfg.DataDir, cfg.Limits.Memory, cfg.Cluster.Master, cfg.Secrets, log)
@@ -204,7 +206,7 @@ func (s *Server) callers(keys *credentials.Keyring) awsjson.KeyLookup {
 	}
 }
 
-// Info tells how the server is found.
+// Info says how the server is found.
 func (s *Server) Info() datadir.Server { return s.info }
 
 // external is the store that is not ours, or nil.
@@ -315,7 +317,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case err := <-served:
 		return fmt.Errorf("serve the API: %w", err)
 	case <-ctx.Done():
-		s.log.Info("stopping; sessions live on", "live", s.manager.Live())
+		s.log.Info("stopping; sessions go on without the server", "live", s.manager.Live())
 		return nil
 	}
 }
@@ -366,7 +368,7 @@ func (s *Server) Close() error {
 }
 
 // sessionsLive reports whether a session outlives the server, or may. Where the
-// database does not tell, the kernels themselves do.
+// database cannot be read, the kernels' own locks say it.
 func (s *Server) sessionsLive(ctx context.Context) bool {
 	if s.store != nil {
 		if live, err := s.store.LiveSessions(ctx, s.id); err == nil {

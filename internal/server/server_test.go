@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergane-dev/ergane"
 	"github.com/ergane-dev/ergane/internal/datadir"
+	"github.com/ergane-dev/ergane/internal/engine"
 	"github.com/ergane-dev/ergane/internal/flock"
 	"github.com/ergane-dev/ergane/internal/host"
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
@@ -25,10 +26,10 @@ func TestMain(m *testing.M) {
 
 // A whole server, in this process: what needs no kernel needs no more than this.
 func TestAServerOpensAnswersAndLeavesNothing(t *testing.T) {
-	t.Setenv("ERGANE_PYTHON", filepath.Join(t.TempDir(), "none")) // nothing is installed
 	dir := t.TempDir()
 	cfg := Config{
-		DataDir: dir, EngineDir: t.TempDir(), Listen: "127.0.0.1:0", S3Listen: "127.0.0.2:0", Catalog: host.CatalogOff,
+		Programs: engine.Programs{Python: filepath.Join(t.TempDir(), "none")}, // nothing is installed
+		DataDir:  dir, EngineDir: t.TempDir(), Listen: "127.0.0.1:0", S3Listen: "127.0.0.2:0", Catalog: host.CatalogOff,
 		Sandbox: host.SandboxFlags{Sandbox: host.SandboxOff, SessionUsers: sandbox.Users{}}, Version: "test",
 	}
 	for range 2 { // the second finds what the first has left

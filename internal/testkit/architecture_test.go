@@ -1,98 +1,155 @@
 package testkit_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// The table of docs/architecture.md names every room of the house, and each
-// says itself what it is for.
+const module = "github.com/ergane-dev/ergane"
+
+// strangers are imports that the layers would allow and that are wrong all the
+// same: the operations know the session manager and nothing behind it, and the
+// machine knows nothing of the database.
+var strangers = map[string][]string{
+	"internal/api":  {"internal/kernel", "internal/engine", "internal/store", "internal/objects", "internal/metastore", "internal/sandbox"},
+	"internal/host": {"internal/store"},
+}
+
+// The table of docs/architecture.md names every folder with Go code, and every
+// package says itself what it is for.
 func TestEveryPackageIsInTheTableAndSaysWhatItIsFor(t *testing.T) {
 	t.Parallel()
-	root := filepath.Join("..", "..")
-	table, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rooms, err := os.ReadDir(filepath.Join(root, "internal"))
-	if err != nil || len(rooms) == 0 {
-		t.Fatalf("%d packages, %v", len(rooms), err)
-	}
-	for _, room := range rooms {
-		if !room.IsDir() {
-			continue
-		}
-		if !strings.Contains(string(table), "\n| `internal/"+room.Name()+"` |") {
-			t.Errorf("internal/%s is not in the table of docs/architecture.md", room.Name())
-		}
-		files, err := filepath.Glob(filepath.Join(root, "internal", room.Name(), "*.go"))
-		if err != nil {
-			t.Fatal(err)
+	table := readLayers(t)
+	for dir, files := range goFiles(t) {
+		if table.row(dir) == "" {
+			t.Errorf("%s is not in the table of docs/architecture.md: give it a line in its layer there", dir)
 		}
 		said := false
 		for _, file := range files {
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly|parser.ParseComments)
-			if err != nil {
-				t.Fatal(err)
-			}
-			said = said || parsed.Doc != nil && !strings.HasSuffix(file, "_test.go")
+			said = said || parsed(t, file, parser.PackageClauseOnly|parser.ParseComments).Doc != nil
 		}
-		if !said && len(files) > 0 {
-			t.Errorf("package %s has no comment that says what it is for", room.Name())
+		if !said {
+			t.Errorf("package %s has no comment that says what it is for", dir)
+		}
+	}
+	for row := range table {
+		if _, err := os.Stat(filepath.Join(root, row)); err != nil {
+			t.Errorf("the table of docs/architecture.md has %s, which is not there", row)
 		}
 	}
 }
 
-// Who may know of whom: the domain of nobody, the command line of the server,
-// and no adapter of the session manager of another one above it.
+// A package imports what stands in a lower layer of that table: nothing of a
+// higher one, and no neighbour.
 func TestPackagesImportDownwardsOnly(t *testing.T) {
 	t.Parallel()
-	const module = "github.com/ergane-dev/ergane"
-	never := map[string][]string{
-		".":                    {"/internal/", "/cmd/"},
-		"internal/child":       {"/internal/", "/cmd/"},
-		"internal/durable":     {"/internal/", "/cmd/"},
-		"internal/flock":       {"/internal/", "/cmd/"},
-		"internal/store":       {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine"},
-		"internal/kernel":      {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/engine", "/internal/store"},
-		"internal/engine":      {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/store"},
-		"internal/objects":     {"/internal/session", "/internal/delivery", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/store"},
-		"internal/session":     {"/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store", "/internal/objects"},
-		"internal/delivery":    {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store", "/internal/objects"},
-		"internal/awsjson":     {"/internal/athena", "/internal/api", "/internal/session", "/internal/server"},
-		"internal/api":         {"/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store", "/internal/objects"},
-		"internal/host":        {"/internal/api", "/internal/server", "/internal/store"},
-		"internal/server":      {"/cmd/"},
-		"internal/datadir":     {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store"},
-		"internal/sandbox":     {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store"},
-		"internal/metastore":   {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store"},
-		"internal/credentials": {"/internal/session", "/internal/api", "/internal/host", "/internal/server"},
-	}
-	for room, refused := range never {
-		files, err := filepath.Glob(filepath.Join("..", "..", room, "*.go"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %d files, %v", room, len(files), err)
-		}
+	table := readLayers(t)
+	for dir, files := range goFiles(t) {
+		from := table.row(dir)
 		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, imported := range parsed.Imports {
-				path := strings.Trim(imported.Path.Value, `"`)
-				for _, r := range refused {
-					if strings.HasPrefix(path, module+r) {
-						t.Errorf("%s imports %s", filepath.Join(room, filepath.Base(file)), path)
+			for _, spec := range parsed(t, file, parser.ImportsOnly).Imports {
+				imported, ours := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module)
+				if !ours {
+					continue
+				}
+				to := table.row(path.Join(".", strings.TrimPrefix(imported, "/")))
+				if to != from && table[to] <= table[from] {
+					t.Errorf("%s imports %s, which docs/architecture.md does not draw below %s", file, to, from)
+				}
+				for _, s := range strangers[from] {
+					if to == s {
+						t.Errorf("%s imports %s", file, to)
 					}
 				}
 			}
 		}
 	}
+}
+
+var root = filepath.Join("..", "..")
+
+// layers are the rows of the table, each with the number of its layer from the top.
+type layers map[string]int
+
+// row is the row that stands for a folder: its own, or that of a folder above it.
+func (l layers) row(dir string) string {
+	for d := dir; d != "."; d = path.Dir(d) {
+		if _, ok := l[d]; ok {
+			return d
+		}
+	}
+	if dir == "." {
+		return "."
+	}
+	return ""
+}
+
+var (
+	headRow = regexp.MustCompile(`^\| \*\*`)
+	nameRow = regexp.MustCompile("^\\| ((?:`[^`]+`(?:, )?)+)")
+)
+
+// readLayers reads the table: a row in bold begins a layer.
+func readLayers(t *testing.T) layers {
+	t.Helper()
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(doc), "\n## Where to change what\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	l, layer := layers{}, 0
+	for line := range strings.Lines(section) {
+		if headRow.MatchString(line) {
+			layer++
+		} else if m := nameRow.FindStringSubmatch(line); m != nil {
+			for name := range strings.SplitSeq(m[1], ", ") {
+				l[path.Clean(strings.Trim(name, "`"))] = layer
+			}
+		}
+	}
+	if layer < 2 {
+		t.Fatalf("found %d layers in docs/architecture.md", layer)
+	}
+	return l
+}
+
+// goFiles are the files of each folder with Go code that is not a test's.
+func goFiles(t *testing.T) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		switch name := d.Name(); {
+		case err != nil:
+			return err
+		case d.IsDir() && (name == "testdata" || len(name) > 2 && name[0] == '.'):
+			return filepath.SkipDir
+		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
+			dir, err := filepath.Rel(root, filepath.Dir(file))
+			found[filepath.ToSlash(dir)] = append(found[filepath.ToSlash(dir)], file)
+			return err
+		}
+		return nil
+	})
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%d folders with Go code, %v", len(found), err)
+	}
+	return found
+}
+
+func parsed(t *testing.T, file string, mode parser.Mode) *ast.File {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }

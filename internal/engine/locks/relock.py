@@ -1,4 +1,4 @@
-"""Writes the hashed lock files of an engine anew, from the newest releases that fit.
+"""Writes the hashed lock files of an engine again, from the newest releases that fit.
 
     pip install uv
     python relock.py            # every *.in folder beside this file

@@ -88,14 +88,14 @@ func (c *checkout) one(ctx context.Context, p part, out io.Writer) row {
 	return row{name: p.name, results: results, took: time.Since(begun)}
 }
 
-// again runs one test n times in a box, beside two processes that only take
-// time, and says how often it failed.
+// again runs one test n times in a box and says how often it failed. More than
+// once, it runs beside two processes that only take time.
 func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 	busy, stop := context.WithCancel(ctx)
 	var loops sync.WaitGroup
 	defer loops.Wait()
 	defer stop()
-	for range 2 {
+	for range min(n-1, 2) {
 		loops.Go(func() { _, _ = command(busy, c.root, nil, io.Discard, "sh", "-c", "while :; do :; done") })
 	}
 	var run func(out io.Writer) ([]result, error)
@@ -111,14 +111,24 @@ func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 		repeat := []string{"-q", "-p", "repeat", "--repeat", strconv.Itoa(n), name}
 		run, n = func(out io.Writer) ([]result, error) { return p.once(ctx, out, "", repeat) }, 1
 	default:
+		pattern := "." // every test of the package
+		if name != "" {
+			pattern = "^" + name + "$"
+		}
 		binary := filepath.Join(c.build, "again.test") // built once, and run in a process of its own each time
+		if err := os.RemoveAll(binary); err != nil {   // another package's: go builds none of a package without tests
+			return 0, err
+		}
 		if status, err := command(ctx, c.root, nil, os.Stdout, "go", "test", "-c", "-o", binary, "./"+file); err != nil || status != 0 {
 			return status, err
+		}
+		if _, err := os.Stat(binary); err != nil {
+			return 0, fmt.Errorf("%s has no tests", file)
 		}
 		run = func(out io.Writer) ([]result, error) {
 			events := newGoEvents(out)
 			_, err := c.boxed(ctx, events, c.testEnv(), "env", "-C", filepath.Join(c.root, file),
-				"go", "tool", "test2json", "-t", "-p", file, binary, "-test.v=test2json", "-test.run", "^"+name+"$")
+				"go", "tool", "test2json", "-t", "-p", file, binary, "-test.v=test2json", "-test.run", pattern)
 			return events.results(), err
 		}
 	}

@@ -3,8 +3,9 @@
 // table and the line "N passed, N failed, N skipped".
 //
 //	suite run PART...         those parts; all without a name
-//	suite again N TEST        one test N times beside two busy loops; TEST is
-//	                          e2e/test_x.py::test_y or internal/kernel:TestY
+//	suite again N TEST        one test N times, from twice on beside two busy loops;
+//	                          TEST is e2e/test_x.py::test_y, kernel/tests/test_x.py::test_y
+//	                          or internal/kernel:TestY
 //	suite box COMMAND...      a command in a box
 //
 // What failed is run once more, in a new process; what passes then is flaky: it
