@@ -95,9 +95,10 @@ $(SUITE): FORCE
 	@mkdir -p $(BUILD)
 	go build -o $@ ./internal/testkit/suite
 
-$(VENV)/.done: requirements-dev.txt
+$(VENV)/.done: requirements-dev.txt e2e/harness.pth
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	cp e2e/harness.pth $(VENV)/lib/python*/site-packages/
 	touch $@
 
 .PHONY: FORCE

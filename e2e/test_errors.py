@@ -17,8 +17,9 @@ import boto3
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
-from conftest import ROOT, Athena, Server, wait_for
-from wire import Wire
+
+from harness import ROOT, Athena, Server, wait_for
+from harness.wire import Wire
 
 OFFERED = {
     *("StartSession", "GetSession", "GetSessionStatus", "ListSessions", "TerminateSession"),
@@ -47,12 +48,6 @@ def server_without_faults(shared_server: Server) -> Iterator[None]:
 def loose(shared_server: Server) -> Athena:
     """A client that checks nothing itself and tries once."""
     return Athena(shared_server, parameter_validation=False, retries={"total_max_attempts": 1})
-
-
-@pytest.fixture(scope="module")
-def wire(shared_server: Server) -> Wire:
-    env = shared_server.env
-    return Wire(env["AWS_ENDPOINT_URL_ATHENA"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
 
 
 def refusal(call: Callable[..., Any], **kwargs: Any) -> str:
@@ -455,7 +450,7 @@ def test_a_sessions_key_ends_with_it(shared_server: Server, ended: Ended) -> Non
             return error.response["Error"]["Code"]
         return None
 
-    assert wait_for("refusal of the key by S3", 600, look) == "InvalidAccessKeyId"
+    assert wait_for("refusal of the key by S3", look) == "InvalidAccessKeyId"
 
 
 def test_live_output_is_signed_like_the_rest(wire: Wire, ended: Ended) -> None:

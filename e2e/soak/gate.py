@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from world import Violation
+from chaos.world import Violation
 
 
 class Gate:

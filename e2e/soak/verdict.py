@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from samples import Figures
+from soak.samples import Figures
 
 # What may be there at each sample, at most: all of it is cleared up before a server is at rest.
 BOUNDS: dict[str, float] = {

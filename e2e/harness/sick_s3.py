@@ -1,4 +1,4 @@
-"""An S3 that can be made sick: a proxy before a healthy one."""
+"""An S3 that can be made sick: a proxy in front of a healthy one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from dropper import message
+from harness.dropper import message
 
 # What it can have. The answers in S3's words are given to every request.
 GONE = "gone"  # nobody listens
@@ -28,6 +28,8 @@ DENIED = answer("403 Forbidden", "AccessDenied", "Access Denied.")
 
 
 class SickS3:
+    """Hands requests on to the S3 at an endpoint, or does what its fault says instead."""
+
     def __init__(self, endpoint: str) -> None:
         at = urlsplit(endpoint)
         self._behind = (at.hostname or "", at.port or 80)
