@@ -54,14 +54,14 @@ REAL ?= 1
 soak: $(SUITE) downloads ## mixed traffic with kills for MINUTES, from SEED on, REAL sessions with Spark in it: nothing may grow
 	$(SUITE) box $(VENV)/bin/python e2e/soak/run.py --minutes $(MINUTES) --real $(REAL) $(if $(SEED),--seed $(SEED))
 
-faults: $(SUITE) downloads ## the faults that take minutes: S3 away for long, a clock that jumps
+faults: $(SUITE) downloads ## the faults that take minutes: S3 unreachable for long, a clock that jumps
 	$(SUITE) box $(VENV)/bin/python -m pytest -q e2e/long_away.py e2e/long_clock.py
 
 formats: $(SUITE) downloads ## the table formats whose tests take minutes: Delta and Hudi
 	$(ERGANE) setup --formats iceberg,delta,hudi
 	$(SUITE) box $(VENV)/bin/python -m pytest -q e2e/long_formats.py
 
-bench: $(SUITE) downloads ## print the figures of docs/performance.md anew
+bench: $(SUITE) downloads ## measure the figures of docs/performance.md again
 	$(SUITE) box $(VENV)/bin/python bench/run.py
 
 REPS ?= 5

@@ -87,7 +87,7 @@ def warm(server: Server, sessions: int) -> None:
 
 
 def metastore(server: Server) -> int:
-    """The catalog's process, 0 while there is none."""
+    """The catalog's process; 0 while it does not run."""
     folder = str(server.data_dir / "metastore" / "work" / "Metastore.java").encode()
     return next((pid for pid in all_pids() if folder in command_line(pid).split(b"\0")), 0)
 

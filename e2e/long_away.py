@@ -1,4 +1,4 @@
-"""What takes minutes of waiting for a result store: `make faults`. Not part of `make e2e`."""
+"""What takes minutes of waiting for the S3 of the results: `make faults`. Not part of `make e2e`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.sick_results import sick_results
 def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Server, common: Path) -> None:
     with sick_results(shared_server, common) as world:
         with world.s3.having(sick.DENIED):
-            cid = world.submit("owed")
+            cid = world.submit("pending")
             got = world.athena.await_calculation(cid, limit=90)
             assert got["Status"]["State"] == "FAILED"
             assert re.fullmatch(
@@ -27,14 +27,14 @@ def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Serv
             assert "Result" not in got
             assert sample(world.server, "ergane_debts") == 1
             world.athena.terminate(world.session)
-            # A server that starts while the store is away owes it, too.
+            # A server that starts while S3 refuses still has the delivery pending.
             world.server.kill()
             world.server.start()
             world.athena = Athena(world.server)
         wait_for("late delivery", lambda: world.athena.await_calculation(cid).get("Result"))
         late = world.athena.result(cid)
         assert (late.state, late.stdout) == ("FAILED", b"kept\n")
-        assert world.ran("owed") == 1
+        assert world.ran("pending") == 1
         assert sample(world.server, "ergane_debts") == 0
         await_nothing_left(world.server, world.session)
 
@@ -46,7 +46,7 @@ def test_an_embedded_store_that_hangs_is_replaced_and_delays_nothing_else(own_se
     os.kill(first, signal.SIGSTOP)
     cid = athena.submit(sid, "print('kept')")
     athena.await_running(cid)
-    other = athena.session()  # Spark starts without its store
+    other = athena.session()  # Spark starts while S3 hangs
     athena.terminate(other)
     got = athena.result(cid, limit=60)
     assert (got.state, got.stdout) == ("COMPLETED", b"kept\n")

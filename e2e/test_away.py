@@ -1,4 +1,4 @@
-"""The result store is away, in every way there is: calculations wait for it, and nothing else does."""
+"""The S3 of the results is unreachable, in every way there is: calculations wait for it, and nothing else does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def world(shared_server: Server) -> Iterator[SickResults]:
 
 
 def assert_all_answer(world: SickResults, cid: str) -> None:
-    """All that does not need the store. The client gives up after a minute, the server on a hung store after two."""
+    """All that does not need S3. The client gives up after a minute, the server after two where S3 hangs."""
     api = world.server.client("athena", read_timeout=60, retries={"total_max_attempts": 1})
     sid = world.session
     assert api.get_calculation_execution(CalculationExecutionId=cid)["Status"]["State"] == "RUNNING"

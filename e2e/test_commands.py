@@ -19,7 +19,7 @@ import pytest
 from harness import ERGANE, Athena, Server, clean_env, common_folder, wait_for
 from harness.processes import command_line, processes_at
 
-# How long processes may take to be gone: after 30 s a store that was left behind would end by itself.
+# How long processes may take to be gone: after 30 s an embedded S3 that was left behind would end by itself.
 GONE = 30
 
 
@@ -321,7 +321,7 @@ def test_serve_refuses_a_data_folder_that_cannot_be_made_or_written(tmp_path: Pa
 
 @pytest.mark.parametrize("free", [0, 4, 8, 24, 100])
 def test_serve_says_that_the_disk_is_full_and_starts_when_it_is_not(tmp_path: Path, free: int) -> None:
-    """On a disk with so many kB free: too few for the probe, the port, the store, or the database."""
+    """On a disk with so many kB free: too few for the probe, the port, S3, or the database."""
     data_dir = tmp_path / "data"
     data_dir.mkdir(mode=0o700)
     script = f"""

@@ -12,7 +12,7 @@ from harness.metrics import sample
 
 
 def test_idle_connections_keep_nobody_out(own_server: Server) -> None:
-    """More connections without a word than the server or its store holds: whoever has something to say is served."""
+    """More connections without a word than the server or its S3 holds: whoever has something to say is served."""
     env = own_server.env
     for service in ("S3", "ATHENA"):
         at = urlsplit(env[f"AWS_ENDPOINT_URL_{service}"])

@@ -1,4 +1,4 @@
-"""A Spark driver that dies is told truly: how, and what it was doing."""
+"""When a Spark driver dies, the client learns how, and what it was doing."""
 
 from __future__ import annotations
 

@@ -264,4 +264,4 @@ def test_a_server_that_cannot_use_its_database_says_why_and_leaves_nothing(
     assert sentence in failed.stderr
     assert str(data_dir / "ergane.db") in failed.stderr
     assert (data_dir / "ergane.db").read_bytes() == before
-    assert not Server(data_dir).session_processes()  # at once, and not when the store misses its server
+    assert not Server(data_dir).session_processes()  # at once, and not when the embedded S3 misses its server

@@ -65,7 +65,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
 
 
 def test_a_session_that_was_answered_is_on_disk(life: Life) -> None:
-    # Of a session that is gone from the disk, a client would hold the id in vain.
+    # Else a client could hold the id of a session that is gone from the disk.
     answer = life.answer('\\"SessionId\\":\\"' + life.sid)
     assert life.trace.row(answer.begin, life.sid) == []
 

@@ -94,7 +94,7 @@ def client(service: str, server: Server, key: str, secret: str, **kwargs: Any) -
     )
 
 
-# Bodies that are no JSON, or not the JSON that is wanted.
+# Bodies that are not JSON, or not the JSON that is wanted.
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_a_body_of_10_megabytes_is_refused_at_once_and_whole(wire: Wire, loose: 
     with pytest.raises(ClientError) as refused:  # an SDK sees the answer, not a broken connection
         loose.submit(session, "x" * 10_000_000)
     assert refused.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
-    got = wire.send("StartCalculationExecution", {}, instead=iter([b"x" * 1_000_000] * 10))  # its size is not told
+    got = wire.send("StartCalculationExecution", {}, instead=iter([b"x" * 1_000_000] * 10))  # without a Content-Length
     assert (got.status, got.error["__type"]) == (413, "RequestEntityTooLargeException")
     assert loose.api.list_work_groups()["WorkGroups"]
 
@@ -342,7 +342,7 @@ def test_code_comes_in_either_of_two_ways_but_not_in_both_or_none(athena: Athena
     assert not STATE_WORDS.search(both)
 
 
-# What is not offered, and what is none of the protocol.
+# Operations that are not offered, and those that do not exist.
 
 
 def test_operations_that_are_not_offered_say_so(loose: Athena) -> None:
@@ -440,7 +440,7 @@ def test_a_signed_session_token_is_one_more_header(shared_server: Server) -> Non
 def test_a_sessions_key_ends_with_it(shared_server: Server, ended: Ended) -> None:
     with pytest.raises(ClientError, match="UnrecognizedClientException"):
         client("athena", shared_server, *ended.key).list_work_groups()
-    # The store asks the session's folder, which goes a moment after the state.
+    # S3 asks the session's folder, which goes a moment after the state.
     s3 = client("s3", shared_server, *ended.key)
 
     def look() -> str | None:

@@ -1,4 +1,4 @@
-"""Executors as processes of their own: what ListExecutors tells of them, and that none is left behind."""
+"""Executors as processes of their own: what ListExecutors says of them, and that none is left behind."""
 
 from __future__ import annotations
 

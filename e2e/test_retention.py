@@ -16,7 +16,7 @@ from harness.metrics import sample
 
 
 def serve(server: Server, *flags: str) -> Athena:
-    """A server that runs is started anew, with the flags given."""
+    """The running server is stopped and started again with these flags."""
     assert server.stop() == 0
     server.start(*flags)
     return Athena(server)

@@ -1,4 +1,4 @@
-"""Execution roles: the sessions of a role use the store and the key that the operator gave it."""
+"""Execution roles: the sessions of a role use the S3 and the key that the operator gave it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANALYSTS = "arn:aws:iam::000000000000:role/analysts"
 
 
 def test_a_role_is_a_store_and_a_key(tmp_path: Path, shared_server: Server, athena: Athena) -> None:
-    elsewhere = shared_server.env  # a second store, with keys of its own
+    elsewhere = shared_server.env  # a second S3, with keys of its own
     athena.s3.create_bucket(Bucket="of-the-role")
     athena.s3.put_object(Bucket="of-the-role", Key="in/x.txt", Body=b"from the role's store")
     file = tmp_path / "roles.json"

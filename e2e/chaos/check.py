@@ -77,7 +77,7 @@ def check_calculation(world: World, calc: Calculation, got: dict[str, Any]) -> N
 
 
 def check_session(world: World, session: Session) -> None:
-    """The session says what is: and one that has ended is looked at once."""
+    """The session's state is true; one that has ended has left nothing, and is forgotten."""
 
     def settled() -> dict[str, Any] | None:
         status = world.status(session.id)
@@ -130,7 +130,7 @@ def check_refusal(world: World, calc: Calculation) -> None:
 
 
 def check_leftovers(world: World) -> None:
-    """Only the server, its store, and what belongs to live sessions runs; nobody's folder is left."""
+    """Only the server, its S3, and what belongs to live sessions runs; no folder without a session is left."""
 
     def owned() -> list[str]:
         return [*world.sessions, *waiting_kernels(world.server)]

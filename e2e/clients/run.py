@@ -89,7 +89,7 @@ def tell() -> None:
         for step, why in client.without.items():
             print(f"{'':12}   without {step}: {why}")
         for step, words in client.extra.items():
-            print(f"{'':12}   besides {step}: {words}")
+            print(f"{'':12}   in addition {step}: {words}")
 
 
 def run(clients: list[Client], cache: Path, tmp: Path) -> None:

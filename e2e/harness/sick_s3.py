@@ -56,7 +56,7 @@ class SickS3:
 
     @contextlib.contextmanager
     def having(self, fault: str | bytes) -> Iterator[None]:
-        """All that is under way breaks off, and from then on the fault meets everybody, until the end."""
+        """All connections are cut; from then on every one gets the fault, until the end of the block."""
         self._change(fault)
         try:
             yield

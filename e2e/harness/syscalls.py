@@ -106,7 +106,7 @@ class Disk:
 
     def __init__(self, top: Path, all_calls: list[Call], moment: int) -> None:
         self.top = str(top)
-        self.store = str(top / "s3" / "data")  # where the store works, which names what is there relatively
+        self.s3 = str(top / "s3" / "data")  # where the embedded S3 works, which names what is there relatively
         self._written: dict[str, int] = {}  # when a file's last change ended
         self._described: dict[str, int] = {}  # when that of its attributes did
         self._named: dict[str, int] = {}  # when a name came to be
@@ -127,7 +127,7 @@ class Disk:
             case "fsync" | "fdatasync":
                 self._synced[file] = max(self._synced.get(file, -1), call.begin)
             case "setxattr" | "lsetxattr":
-                self._described[str(PurePosixPath(self.store, QUOTED.findall(call.args)[0]))] = call.end
+                self._described[str(PurePosixPath(self.s3, QUOTED.findall(call.args)[0]))] = call.end
             case "rename" | "renameat" | "renameat2":
                 old, new = paths(call)
                 self._move(old, new, call.end)
