@@ -7,16 +7,15 @@ import re
 import signal
 from pathlib import Path
 
-from harness import Athena, Server, wait_for
-from harness import sick_s3 as sick
+from harness import Athena, Server, faulty_s3, wait_for
+from harness.faulty_results import faulty_results
 from harness.metrics import sample
 from harness.sessions import await_nothing_left, s3_pid
-from harness.sick_results import sick_results
 
 
 def test_what_was_given_up_is_delivered_by_the_server_itself(shared_server: Server, common: Path) -> None:
-    with sick_results(shared_server, common) as world:
-        with world.s3.having(sick.DENIED):
+    with faulty_results(shared_server, common) as world:
+        with world.s3.having(faulty_s3.DENIED):
             cid = world.submit("pending")
             got = world.athena.await_calculation(cid, limit=90)
             assert got["Status"]["State"] == "FAILED"

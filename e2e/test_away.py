@@ -6,18 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import Server, common_folder, wait_for
-from harness import sick_s3 as sick
-from harness.sick_results import SickResults, sick_results
+from harness import Server, common_folder, faulty_s3, wait_for
+from harness.faulty_results import FaultyResults, faulty_results
 
 
 @pytest.fixture(scope="module")
-def world(shared_server: Server) -> Iterator[SickResults]:
-    with sick_results(shared_server, common_folder()) as world:
+def world(shared_server: Server) -> Iterator[FaultyResults]:
+    with faulty_results(shared_server, common_folder()) as world:
         yield world
 
 
-def assert_all_answer(world: SickResults, cid: str) -> None:
+def assert_all_answer(world: FaultyResults, cid: str) -> None:
     """All that does not need S3. The client gives up after a minute, the server after two where S3 hangs."""
     api = world.server.client("athena", read_timeout=60, retries={"total_max_attempts": 1})
     sid = world.session
@@ -35,16 +34,16 @@ def assert_all_answer(world: SickResults, cid: str) -> None:
 
 
 FAULTS = {
-    "gone": sick.GONE,
-    "hangs": sick.HANGS,
-    "503": sick.BUSY,
-    "truncated": sick.CUT,
-    "denied": sick.DENIED,
+    "gone": faulty_s3.GONE,
+    "hangs": faulty_s3.HANGS,
+    "503": faulty_s3.BUSY,
+    "truncated": faulty_s3.CUT,
+    "denied": faulty_s3.DENIED,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world: SickResults, fault: str) -> None:
+def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world: FaultyResults, fault: str) -> None:
     before = world.complaints()
     with world.s3.having(FAULTS[fault]):
         cid = world.submit(fault)
@@ -60,9 +59,9 @@ def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world:
     assert world.athena.status(world.session)["State"] == "IDLE"
 
 
-def test_a_slow_store_is_none_that_is_away(world: SickResults) -> None:
+def test_a_slow_store_is_none_that_is_away(world: FaultyResults) -> None:
     before = world.complaints()
-    with world.s3.having(sick.SLOW):
+    with world.s3.having(faulty_s3.SLOW):
         cid = world.submit("slow")
         world.athena.await_calculation(cid)
     got = world.athena.result(cid)
@@ -70,9 +69,9 @@ def test_a_slow_store_is_none_that_is_away(world: SickResults) -> None:
     assert world.complaints() == before
 
 
-def test_a_server_that_dies_while_the_store_is_away_leaves_the_delivery_to_the_next(world: SickResults) -> None:
+def test_a_server_that_dies_while_the_store_is_away_leaves_the_delivery_to_the_next(world: FaultyResults) -> None:
     before = world.complaints()
-    with world.s3.having(sick.BUSY):
+    with world.s3.having(faulty_s3.BUSY):
         cid = world.submit("killed")
         world.await_complaint(before)
         world.server.kill()

@@ -1,4 +1,4 @@
-"""A server whose results go to another S3, which can be made sick."""
+"""A server whose results go to another S3, which can be made faulty."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.athena import Athena
+from harness.faulty_s3 import FaultyS3
 from harness.places import common_folder
 from harness.running import end
 from harness.server import Server
-from harness.sick_s3 import SickS3
 from harness.waiting import wait_for
 
 RESULTS = "s3://away/results"
 
 
-class SickResults:
+class FaultyResults:
     """The server, its other S3, and a session."""
 
-    def __init__(self, server: Server, s3: SickS3) -> None:
+    def __init__(self, server: Server, s3: FaultyS3) -> None:
         self.server, self.s3, self.place = server, s3, common_folder()
         self.athena = Athena(server)
         self.session = self.athena.session()
@@ -42,11 +42,11 @@ class SickResults:
 
 
 @contextlib.contextmanager
-def sick_results(backend: Server, place: Path) -> Iterator[SickResults]:
-    """A server with its data dir in place, which stores results in backend's S3, through a SickS3."""
+def faulty_results(backend: Server, place: Path) -> Iterator[FaultyResults]:
+    """A server with its data dir in place, which stores results in backend's S3, through a FaultyS3."""
     healthy = backend.env
     backend.client("s3").create_bucket(Bucket="away")
-    with SickS3(healthy["AWS_ENDPOINT_URL_S3"]) as s3:
+    with FaultyS3(healthy["AWS_ENDPOINT_URL_S3"]) as s3:
         server = Server(place / "data")
         server.more_env = {
             "ERGANE_S3_ENDPOINT": s3.endpoint,
@@ -55,6 +55,6 @@ def sick_results(backend: Server, place: Path) -> Iterator[SickResults]:
         }
         server.start("--results", RESULTS)
         try:
-            yield SickResults(server, s3)
+            yield FaultyResults(server, s3)
         finally:
             end(server)
