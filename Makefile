@@ -65,7 +65,7 @@ formats: $(SUITE) downloads ## the table formats whose tests take minutes: Delta
 	$(ERGANE) setup --formats iceberg,delta,hudi
 	$(SUITE) box $(VENV)/bin/python -m pytest -q e2e/long_formats.py
 
-bench: $(SUITE) downloads ## print the figures of docs/performance.md again
+bench: $(SUITE) downloads ## measure the figures of docs/performance.md again
 	$(SUITE) box $(VENV)/bin/python bench/run.py
 
 REPS ?= 5
@@ -102,9 +102,10 @@ $(SUITE): FORCE
 	@mkdir -p $(BUILD)
 	go build -o $@ ./internal/testkit/suite
 
-$(VENV)/.done: requirements-dev.txt
+$(VENV)/.done: requirements-dev.txt e2e/harness.pth
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	cp e2e/harness.pth $(VENV)/lib/python*/site-packages/
 	touch $@
 
 .PHONY: FORCE

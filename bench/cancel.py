@@ -4,14 +4,13 @@ code does. bench/run.py runs it, too.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
-
-from conftest import Athena, Server, common_folder, end, wait_for
+from figures import row
+from harness import Athena, Server, common_folder, running, wait_for
+from polling import await_state
 
 CASES = {
     "a loop": "going()\nwhile True: pass",
@@ -33,12 +32,8 @@ HEAD_START = 0.3
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="ergane-bench-") as tmp:
-        server = Server(Path(tmp) / "data").start()
-        try:
-            cancel(server, 20)
-        finally:
-            end(server)
+    with tempfile.TemporaryDirectory(prefix="ergane-bench-") as tmp, running(Path(tmp)) as server:
+        cancel(server, 20)
 
 
 def cancel(server: Server, rounds: int) -> None:
@@ -49,24 +44,16 @@ def cancel(server: Server, rounds: int) -> None:
         for _ in range(rounds):
             going.unlink(missing_ok=True)
             cid = athena.submit(sid, f"def going(): open({str(going)!r}, 'w').close()\n{code}")
-            wait_for("code that is going", 60, lambda: True if going.exists() else None)
+            wait_for("code that is going", going.exists, 60)
             time.sleep(HEAD_START)
             begun = time.perf_counter()
             athena.api.stop_calculation_execution(CalculationExecutionId=cid)
-            while True:
-                status = athena.api.get_calculation_execution_status(CalculationExecutionId=cid)["Status"]
-                if status["State"] == "CANCELED":
-                    break
-                assert status["State"] == "CANCELING", status
+            await_state(athena, cid, "CANCELED", before=("CANCELING",))
             times.append(1000 * (time.perf_counter() - begun))
-        what = f"stop of {name}: call to CANCELED seen"
-        times.sort()
-        p50, p99 = times[len(times) // 2], times[min(len(times) - 1, int(len(times) * 0.99))]
-        print(f"{what:72} p50 {p50:.0f}  p99 {p99:.0f} ms  (n={len(times)})", flush=True)
+        row(f"stop of {name}: call to CANCELED seen", times, "ms", tail=True)
         after = athena.run(sid, "for q in spark.streams.active: q.stop()\nprint('next')")
         assert after.stdout == b"next\n", after.stderr
-    athena.api.terminate_session(SessionId=sid)
-    athena.await_session(sid, leave="TERMINATING")
+    athena.terminate(sid)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
-
-from conftest import Athena, Server, end
 from figures import row
+from harness import Athena, Server, running
+from harness.processes import all_pids, command_line, memory
 from pool import await_kernel, run
 
 CALL = "spark.sql('show databases').collect()"
@@ -25,14 +24,12 @@ def main() -> None:
 
 
 def catalog(tmp: Path, sessions: int) -> None:
-    shared = Server(tmp / "shared").start("--catalog", "auto")
-    alone = Server(tmp / "alone").start("--catalog", "off")
-    try:
+    with (
+        running(tmp / "shared", "--catalog", "auto") as shared,
+        running(tmp / "alone", "--catalog", "off") as alone,
+    ):
         starts(shared, alone, sessions)
         calls(shared, alone, sessions)
-    finally:
-        end(alone)
-        end(shared)
 
 
 def starts(shared: Server, alone: Server, sessions: int) -> None:
@@ -43,7 +40,7 @@ def starts(shared: Server, alone: Server, sessions: int) -> None:
             begun = time.perf_counter()
             sid = athena.session()
             took[server].append(1000 * (time.perf_counter() - begun))
-            terminate(athena, sid)
+            athena.terminate(sid)
     row("StartSession to IDLE, one catalog for all", took[shared], "ms")
     row("the same, `--catalog off`", took[alone], "ms")
     assert metastore(shared) == 0, "it is absent until it is used"
@@ -53,7 +50,7 @@ def calls(shared: Server, alone: Server, sessions: int) -> None:
     athena = Athena(shared)
     sid = athena.session()
     row("the very first catalog call, which starts the metastore", [run(athena, sid, CALL)], "ms")
-    terminate(athena, sid)
+    athena.terminate(sid)
     first: dict[Server, list[float]] = {shared: [], alone: []}
     later: dict[Server, list[float]] = {shared: [], alone: []}
     for _ in range(sessions):
@@ -62,14 +59,14 @@ def calls(shared: Server, alone: Server, sessions: int) -> None:
             sid = athena.session()
             first[server].append(run(athena, sid, CALL))
             later[server] += [run(athena, sid, CALL) for _ in range(10)]
-            terminate(athena, sid)
+            athena.terminate(sid)
     row("a cold session's first catalog call", first[shared], "ms")
     row("the same, `--catalog off`", first[alone], "ms")
     row("its later ones", later[shared], "ms")
     row("the same, `--catalog off`", later[alone], "ms")
     warm(shared, sessions)
-    row("the metastore after that, proportional set size", [memory(metastore(shared), "Pss")], "MB")
-    row("… resident set size", [memory(metastore(shared), "Rss")], "MB")
+    row("the metastore after that, proportional set size", [memory([metastore(shared)])], "MB")
+    row("… resident set size", [memory([metastore(shared)], "Rss")], "MB")
 
 
 def warm(server: Server, sessions: int) -> None:
@@ -79,36 +76,20 @@ def warm(server: Server, sessions: int) -> None:
     await_kernel(server)
     sid = athena.session()
     run(athena, sid, CALL)  # from here on kernels warm up in the catalog, too
-    terminate(athena, sid)
+    athena.terminate(sid)
     took = []
     for _ in range(sessions + 1):
         await_kernel(server)
         sid = athena.session()
         took.append(run(athena, sid, CALL))
-        terminate(athena, sid)
+        athena.terminate(sid)
     row("the first catalog call of a session from the pool", took[1:], "ms")
 
 
-def terminate(athena: Athena, sid: str) -> None:
-    athena.api.terminate_session(SessionId=sid)
-    athena.await_session(sid, leave="IDLE TERMINATING")
-
-
-def memory(pid: int, kind: str) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(kind + ":"))
-
-
 def metastore(server: Server) -> int:
-    """The catalog's process, 0 while there is none."""
+    """The catalog's process; 0 while it does not run."""
     folder = str(server.data_dir / "metastore" / "work" / "Metastore.java").encode()
-    for proc in Path("/proc").iterdir():
-        try:
-            if proc.name.isdigit() and folder in (proc / "cmdline").read_bytes().split(b"\0"):
-                return int(proc.name)
-        except OSError:
-            pass
-    return 0
+    return next((pid for pid in all_pids() if folder in command_line(pid).split(b"\0")), 0)
 
 
 if __name__ == "__main__":

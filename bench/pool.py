@@ -10,13 +10,12 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
-
-from conftest import Athena, Server, end
 from figures import row
-from scale import sample
+from harness import Athena, Server, running, wait_for
+from harness.metrics import sample
 
 WARM_LIMIT = 300
+WAITING, WARMING = 'ergane_pool_kernels{state="waiting"}', 'ergane_pool_kernels{state="warming"}'
 STATIC = {"spark.serializer": "org.apache.spark.serializer.KryoSerializer", "spark.sql.warehouse.dir": "/tmp/elsewhere"}
 WORK = "spark.range(60_000_000).selectExpr('sum(hash(id))').collect()"
 FIRSTS = {
@@ -37,8 +36,7 @@ def main() -> None:
 
 
 def pool(tmp: Path, sessions: int) -> None:
-    server = Server(tmp / "pooled").start("--pool", "1", "--pool-max", "1")
-    try:
+    with running(tmp / "pooled", "--pool", "1", "--pool-max", "1") as server:
         athena = Athena(server)
         kinds = [("a session from the pool", {}), ("the same with static properties", STATIC)]
         for what, properties in kinds if sessions > 1 else kinds[:1]:
@@ -50,8 +48,8 @@ def pool(tmp: Path, sessions: int) -> None:
                 engine = {"MaxConcurrentDpus": 2, "SparkProperties": properties}
                 started = athena.api.start_session(WorkGroup="primary", EngineConfiguration=engine)
                 sid, state = started["SessionId"], started["State"]
-                while state == "CREATING":
-                    state = athena.status(sid)["State"]
+                if state == "CREATING":
+                    state = athena.await_session(sid)["State"]
                 assert state == "IDLE", state
                 idle.append(1000 * (time.perf_counter() - begun))
                 assert athena.run(sid, FIRSTS["spark.range(10).count()"]).stdout == b"10\n"
@@ -60,8 +58,7 @@ def pool(tmp: Path, sessions: int) -> None:
                     for name, code in FIRSTS.items():
                         times = [run(athena, sid, code) for _ in range(10)]
                         later[name].append((times[0], times[-1]))
-                athena.api.terminate_session(SessionId=sid)
-                athena.await_session(sid, leave="TERMINATING")
+                athena.terminate(sid)
             row(f"{what}: StartSession to IDLE", idle, "ms")
             row(f"{what}: StartSession to first count, output read", first, "ms")
             for name, times in later.items():
@@ -70,8 +67,6 @@ def pool(tmp: Path, sessions: int) -> None:
                     row(f"  {name}: the tenth", [b for _, b in times], "ms")
         if sessions > 1:
             refill(server, athena)
-    finally:
-        end(server)
 
 
 def refill(server: Server, athena: Athena) -> None:
@@ -84,15 +79,14 @@ def refill(server: Server, athena: Athena) -> None:
     alone = [run(athena, sid, WORK) for _ in range(5)]
     other = athena.session()
     beside: list[float] = []
-    while sample(server, 'ergane_pool_kernels{state="waiting"}') < 1:
+    while sample(server, WAITING) < 1:
         took = run(athena, sid, WORK)
-        if sample(server, 'ergane_pool_kernels{state="warming"}') >= 1:
+        if sample(server, WARMING) >= 1:
             beside.append(took)
     row("a query on all processors, the pool being full", alone, "ms")
     row("the same while the pool's next kernel starts", beside, "ms")
     for session in (sid, other):
-        athena.api.terminate_session(SessionId=session)
-        athena.await_session(session, leave="TERMINATING")
+        athena.terminate(session)
 
 
 def run(athena: Athena, sid: str, code: str) -> float:
@@ -104,10 +98,7 @@ def run(athena: Athena, sid: str, code: str) -> float:
 
 
 def await_kernel(server: Server) -> None:
-    limit = time.monotonic() + WARM_LIMIT
-    while sample(server, 'ergane_pool_kernels{state="waiting"}') < 1:
-        assert time.monotonic() < limit, "no kernel is ready"
-        time.sleep(0.2)
+    wait_for("kernel in the pool", lambda: sample(server, WAITING) >= 1, WARM_LIMIT, 0.2)
 
 
 if __name__ == "__main__":

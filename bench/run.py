@@ -1,4 +1,4 @@
-"""Print the figures of docs/performance.md, measured anew: Ergane beside plain PySpark, in one run, on one machine.
+"""Print the figures of docs/performance.md, measured again: Ergane beside plain PySpark, in one run, on one machine.
 
 Every figure is what a user's client sees: boto3 polling as fast as it can, a stopwatch around it. Nothing else should
 run on the machine. Takes about ten minutes.
@@ -13,18 +13,17 @@ import argparse
 import os
 import platform
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 from cancel import cancel
 from catalog import catalog
-from conftest import ERGANE, ROOT, Athena, Server, clean_env, end
 from figures import row
+from harness import ENGINES, ERGANE, ROOT, Athena, Server, clean_env, end, running
+from harness.processes import command_line, memory
+from polling import await_state
 from pool import pool
 from recovery import recovery
 from scale import scale
@@ -43,12 +42,9 @@ def main() -> None:
     short = args.parse_args().short
     describe_machine()
     with tempfile.TemporaryDirectory(prefix="ergane-bench-") as tmp:
-        server = Server(Path(tmp) / "data").start()
-        try:
+        with running(Path(tmp)) as server:
             measure(server, 1 if short else 5, 10 if short else 200)
             cancel(server, 1 if short else 20)
-        finally:
-            end(server)
         pool(Path(tmp), 1 if short else 5)
         if not short:
             catalog(Path(tmp), 5)
@@ -69,9 +65,8 @@ def load(tmp: Path, short: bool) -> None:
     try:
         subprocess.run([tool, "calls", server.data_dir, "1" if short else "5"], check=True)
         subprocess.run([tool, "pages", server.data_dir], check=True)
-        assert server.process is not None
         what = f"memory of the server after that, {calculations} calculations"
-        print(f"{what:72} {pss([server.process.pid]):6.0f} MB PSS")
+        print(f"{what:72} {memory([server.pid]):6.0f} MB PSS")
     finally:
         end(server)
 
@@ -79,8 +74,7 @@ def load(tmp: Path, short: bool) -> None:
 def measure(server: Server, starts: int, blocks: int) -> None:
     athena = Athena(server)
     warm = athena.session()  # the first session after an installation fills the page cache
-    athena.api.terminate_session(SessionId=warm)
-    athena.await_session(warm, leave="TERMINATING")
+    athena.terminate(warm)
 
     plain, ours, idle = [], [], []
     for _ in range(starts):  # in turn, so that a noisy minute hits both
@@ -90,8 +84,7 @@ def measure(server: Server, starts: int, blocks: int) -> None:
         idle.append(time.perf_counter() - begun)
         assert athena.run(sid, "print(spark.range(10).count())").stdout == b"10\n"
         ours.append(time.perf_counter() - begun)
-        athena.api.terminate_session(SessionId=sid)
-        athena.await_session(sid, leave="TERMINATING")
+        athena.terminate(sid)
     row("plain pyspark: process to first count", plain, "s")
     row("ergane: StartSession to IDLE", idle, "s")
     row("ergane: StartSession to first count, output read", ours, "s")
@@ -114,11 +107,11 @@ def measure(server: Server, starts: int, blocks: int) -> None:
         bucket, _, key = got["Result"]["StdOutS3Uri"].removeprefix("s3://").partition("/")
         assert athena.s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == 100_000_000
     row("calculation that prints 100 MB: start call to COMPLETED, object durable", times, "s")
-    memory(server)
+    weigh(server)
 
 
 def run_plain() -> None:
-    engine = next(Path(os.environ["ERGANE_ENGINE_DIR"]).glob("*/venv/bin/python"))
+    engine = next(ENGINES.glob("*/venv/bin/python"))
     env = clean_env(Path(tempfile.gettempdir()))
     env["SPARK_LOCAL_IP"] = "127.0.0.1"
     subprocess.run([engine, "-c", PLAIN], check=True, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -126,21 +119,16 @@ def run_plain() -> None:
 
 def round_trip(athena: Athena, sid: str, code: str) -> float:
     begun = time.perf_counter()
-    cid = athena.submit(sid, code)
-    while True:
-        status = athena.api.get_calculation_execution_status(CalculationExecutionId=cid)["Status"]
-        if status["State"] == "COMPLETED":
-            return time.perf_counter() - begun
-        assert status["State"] in ("CREATING", "RUNNING"), status
+    await_state(athena, athena.submit(sid, code), "COMPLETED")
+    return time.perf_counter() - begun
 
 
-def memory(server: Server) -> None:
+def weigh(server: Server) -> None:
     """Proportional set sizes after all of the above, with one idle session."""
-    assert server.process is not None
-    print(f"{'memory of the server':72} {pss([server.process.pid]):6.0f} MB PSS")
+    print(f"{'memory of the server':72} {memory([server.pid]):6.0f} MB PSS")
     kinds: dict[str, list[int]] = {"embedded S3": [], "shim": [], "kernel": [], "Spark driver (JVM)": []}
     for pid in server.session_processes():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = command_line(pid).split(b"\0")
         if words[0].endswith(b"java"):
             kinds["Spark driver (JVM)"].append(pid)
         elif b"s3" in words[:2]:
@@ -150,16 +138,7 @@ def memory(server: Server) -> None:
         else:
             kinds["kernel"].append(pid)
     for kind, pids in kinds.items():
-        print(f"{'memory of the ' + kind:72} {pss(pids):6.0f} MB PSS")
-
-
-def pss(pids: Iterable[int]) -> float:
-    total = 0
-    for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total / 1024
+        print(f"{'memory of the ' + kind:72} {memory(pids):6.0f} MB PSS")
 
 
 def seconds(what: Callable[[], None]) -> float:

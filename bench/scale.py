@@ -13,12 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
-
-from conftest import ROOT, Athena, Server
+from harness import ROOT, Athena, Server, wait_for
+from harness.metrics import sample
+from harness.processes import memory
 from recovery import PLAIN, recover
 
 RESTARTS = 3
@@ -35,7 +34,7 @@ def main() -> None:
 
 def scale(tmp: Path, tool: Path, sessions: int, seconds: int) -> None:
     server = Server(tmp / "crowded").start()
-    say("memory of the server without a session", f"{memory(server):.1f} MB")
+    say("memory of the server without a session", f"{memory([server.pid]):.1f} MB")
     assert server.stop() == 0  # it has made the database
     with subprocess.Popen([tool, "crowd", server.data_dir, str(sessions)], stdout=subprocess.PIPE, text=True) as crowd:
         assert crowd.stdout is not None
@@ -46,9 +45,7 @@ def scale(tmp: Path, tool: Path, sessions: int, seconds: int) -> None:
         finally:
             crowd.kill()
     begun = time.monotonic()
-    while sample(server, 'ergane_sessions{state="IDLE"}') + sample(server, 'ergane_sessions{state="TERMINATING"}') > 0:
-        assert time.monotonic() < begun + 60, "sessions without a kernel are still IDLE"
-        time.sleep(0.05)
+    wait_for("end of the sessions without a kernel", lambda: living(server) == 0, 60)
     say(f"{sessions} kernels die at once: until all sessions are FAILED", f"{time.monotonic() - begun:.2f} s")
     assert server.stop() == 0
 
@@ -94,37 +91,23 @@ def kills(server: Server, crowd: subprocess.Popen[str], sessions: int, rounds: i
 
 def describe(server: Server, when: str) -> None:
     """The server's process."""
-    pid = server.process.pid  # type: ignore[union-attr]
+    pid = server.pid
     status = dict(re.findall(r"^(\w+):\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
     heap = sample(server, "go_memstats_heap_inuse_bytes") / 1e6
     say(
         f"the server {when}",
-        f"{memory(server):.1f} MB PSS ({heap:.1f} MB of heap), {sample(server, 'go_goroutines'):.0f} goroutines,"
+        f"{memory([server.pid]):.1f} MB PSS ({heap:.1f} MB of heap), {sample(server, 'go_goroutines'):.0f} goroutines,"
         f" {status['Threads']} threads, {len(list(Path(f'/proc/{pid}/fd').iterdir()))} descriptors",
     )
 
 
-def memory(server: Server) -> float:
-    """Proportional set size in MB."""
-    pid = server.process.pid  # type: ignore[union-attr]
-    found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    assert found
-    return int(found[1]) / 1024
+def living(server: Server) -> float:
+    return sum(sample(server, f'ergane_sessions{{state="{state}"}}') for state in ("IDLE", "TERMINATING"))
 
 
 def cpu(server: Server) -> float:
     """Seconds of processor that the server has used."""
     return sample(server, "process_cpu_seconds_total")
-
-
-def sample(server: Server, name: str) -> float:
-    """A sample of /metrics."""
-    url = server.env["AWS_ENDPOINT_URL_ATHENA"].rstrip("/") + "/metrics"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        for line in answer.read().decode().splitlines():
-            if line.startswith(name + " "):
-                return float(line.rpartition(" ")[2])
-    raise AssertionError(f"/metrics has no {name}")
 
 
 def expect(line: str, want: str) -> None:

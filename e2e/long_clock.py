@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import botocore.auth
-import conftest
 import pytest
-from conftest import ROOT, Athena, Server, end, wait_for
+
+from harness import ROOT, Athena, Server, end, wait_for
 
 HOUR = 3600
 # Longer than the minute that an idle session is left after a restart.
@@ -69,8 +69,10 @@ def go(*command: str) -> str:
 
 
 class Clock:
+    """binary is the server that follows it."""
+
     def __init__(self, offset: Path) -> None:
-        self.offset = offset
+        self.offset, self.binary = offset, offset.with_name("ergane")
         self.ahead = 0
 
     def set(self, ahead: int) -> None:
@@ -90,13 +92,12 @@ def clock(offset: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     monkeypatch.setattr(
         botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: clock.now().replace(tzinfo=None)
     )
-    monkeypatch.setattr(conftest, "ERGANE", offset.with_name("ergane"))
     yield clock
     offset.unlink(missing_ok=True)
 
 
 def test_a_clock_that_jumps_ends_nothing_and_reorders_nothing(clock: Clock, tmp_path: Path, common: Path) -> None:
-    server = Server(tmp_path / "data").start("--max-run-time", "30m")
+    server = Server(tmp_path / "data", clock.binary).start("--max-run-time", "30m")
     try:
         athena = Athena(server)
         idle, busy = athena.session(SessionIdleTimeoutInMinutes=20), athena.session(SessionIdleTimeoutInMinutes=20)
@@ -106,7 +107,7 @@ def test_a_clock_that_jumps_ends_nothing_and_reorders_nothing(clock: Clock, tmp_
         waits = f"import pathlib, time\nwhile not pathlib.Path({str(go_on)!r}).exists():\n    time.sleep(0.1)"
         long = athena.submit(busy, waits)
         cids[busy].append(long)
-        wait_for("RUNNING", 600, lambda: True if state(athena, long) == "RUNNING" else None)
+        athena.await_running(long)
         for n, ahead in enumerate((HOUR, 0, -HOUR)):
             clock.set(ahead)
             assert athena.status(idle)["State"] == "IDLE"
@@ -119,13 +120,13 @@ def test_a_clock_that_jumps_ends_nothing_and_reorders_nothing(clock: Clock, tmp_
             assert got["Statistics"]["DpuExecutionInMillis"] < 60_000
             assert got["Status"]["CompletionDateTime"] >= got["Status"]["SubmissionDateTime"]
             assert athena.submit(idle, "print(1)", **token) == cids[idle][-1]
-            assert state(athena, long) == "RUNNING"
+            assert athena.state(long) == "RUNNING"
             assert athena.status(idle)["State"] == "IDLE"
             assert athena.status(busy)["State"] == "BUSY"
         clock.set(HOUR)
         for _ in range(3):
             athena.api.stop_calculation_execution(CalculationExecutionId=cids[idle][0])
-            stays(lambda: athena.status(idle)["State"] == "IDLE" and state(athena, long) == "RUNNING", A_WHILE / 3)
+            stays(lambda: athena.status(idle)["State"] == "IDLE" and athena.state(long) == "RUNNING", A_WHILE / 3)
         # What only the database knows: the next server finds the clock an hour behind.
         clock.set(-HOUR)
         server.kill()
@@ -148,10 +149,6 @@ def test_a_clock_that_jumps_ends_nothing_and_reorders_nothing(clock: Clock, tmp_
         end(server)
 
 
-def state(athena: Athena, cid: str) -> str:
-    return athena.api.get_calculation_execution(CalculationExecutionId=cid)["Status"]["State"]
-
-
 def server_time(server: Server) -> float:
     """What the server writes beside its last line of log."""
     stamp = server.log.read_text().splitlines()[-1].split()[0].removeprefix("time=")
@@ -160,4 +157,4 @@ def server_time(server: Server) -> float:
 
 def stays(true: Callable[[], bool], seconds: float) -> None:
     with pytest.raises(AssertionError, match="no change within"):
-        wait_for("change", seconds, lambda: None if true() else True)
+        wait_for("change", lambda: not true(), seconds)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from conftest import Result, Server
+from harness import Server
 from test_catalog import ok, sql
-from test_formats import server, session
+from test_formats import SERVER_ARGS, session
 
-__all__ = ["server"]
+__all__ = ["SERVER_ARGS"]
 
 DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -38,7 +38,7 @@ print(refused)
     runs = [athena.submit(sid, code.replace("{base}", str(1000 * turn))) for turn, sid in enumerate((one, other))]
     acknowledged = []
     for run in runs:
-        result = Result(athena, athena.await_calculation(run, 300))
+        result = athena.result(run, 300)
         assert result.state == "COMPLETED", result.stderr.decode()[-3000:]
         done, refused = map(eval, result.stdout.decode().splitlines())
         acknowledged += done

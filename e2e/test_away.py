@@ -1,23 +1,23 @@
-"""The result store is away, in every way there is: calculations wait for it, and nothing else does."""
+"""The S3 of the results is unreachable, in every way there is: calculations wait for it, and nothing else does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-import sick
-from away import Away, away
-from conftest import Result, Server, common_folder, wait_for
+
+from harness import Server, common_folder, faulty_s3, wait_for
+from harness.faulty_results import FaultyResults, faulty_results
 
 
 @pytest.fixture(scope="module")
-def world(shared_server: Server) -> Iterator[Away]:
-    with away(shared_server, common_folder()) as world:
+def world(shared_server: Server) -> Iterator[FaultyResults]:
+    with faulty_results(shared_server, common_folder()) as world:
         yield world
 
 
-def assert_all_answer(world: Away, cid: str) -> None:
-    """All that does not need the store. The client gives up after a minute, the server on a hung store after two."""
+def assert_all_answer(world: FaultyResults, cid: str) -> None:
+    """All that does not need S3. The client gives up after a minute, the server after two where S3 hangs."""
     api = world.server.client("athena", read_timeout=60, retries={"total_max_attempts": 1})
     sid = world.session
     assert api.get_calculation_execution(CalculationExecutionId=cid)["Status"]["State"] == "RUNNING"
@@ -34,48 +34,44 @@ def assert_all_answer(world: Away, cid: str) -> None:
 
 
 FAULTS = {
-    "gone": sick.GONE,
-    "hangs": sick.HANGS,
-    "503": sick.BUSY,
-    "truncated": sick.CUT,
-    "denied": sick.DENIED,
+    "gone": faulty_s3.GONE,
+    "hangs": faulty_s3.HANGS,
+    "503": faulty_s3.BUSY,
+    "truncated": faulty_s3.CUT,
+    "denied": faulty_s3.DENIED,
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world: Away, fault: str) -> None:
+def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world: FaultyResults, fault: str) -> None:
     before = world.complaints()
     with world.s3.having(FAULTS[fault]):
         cid = world.submit(fault)
         if fault == "hangs":
-            wait_for("three objects on their way", 600, lambda: True if world.s3.taken >= 3 else None)
+            wait_for("three objects on their way", lambda: world.s3.taken >= 3)
         else:
             world.await_complaint(before)
-        wait_for("RUNNING", 600, lambda: True if state(world, cid) == "RUNNING" else None)
+        world.athena.await_running(cid)
         assert_all_answer(world, cid)
-    got = Result(world.athena, world.athena.await_calculation(cid))
+    got = world.athena.result(cid)
     assert (got.state, got.reason, got.stdout, got.stderr) == ("COMPLETED", None, b"kept\n", b"")
     assert world.ran(fault) == 1
     assert world.athena.status(world.session)["State"] == "IDLE"
 
 
-def state(world: Away, cid: str) -> str:
-    return world.athena.api.get_calculation_execution(CalculationExecutionId=cid)["Status"]["State"]
-
-
-def test_a_slow_store_is_none_that_is_away(world: Away) -> None:
+def test_a_slow_store_is_none_that_is_away(world: FaultyResults) -> None:
     before = world.complaints()
-    with world.s3.having(sick.SLOW):
+    with world.s3.having(faulty_s3.SLOW):
         cid = world.submit("slow")
         world.athena.await_calculation(cid)
-    got = Result(world.athena, world.athena.await_calculation(cid))
+    got = world.athena.result(cid)
     assert (got.state, got.stdout) == ("COMPLETED", b"kept\n")
     assert world.complaints() == before
 
 
-def test_a_server_that_dies_while_the_store_is_away_leaves_the_delivery_to_the_next(world: Away) -> None:
+def test_a_server_that_dies_while_the_store_is_away_leaves_the_delivery_to_the_next(world: FaultyResults) -> None:
     before = world.complaints()
-    with world.s3.having(sick.BUSY):
+    with world.s3.having(faulty_s3.BUSY):
         cid = world.submit("killed")
         world.await_complaint(before)
         world.server.kill()
@@ -83,6 +79,6 @@ def test_a_server_that_dies_while_the_store_is_away_leaves_the_delivery_to_the_n
         world.server.start()
         world.await_complaint(between)
     world.athena = type(world.athena)(world.server)
-    got = Result(world.athena, world.athena.await_calculation(cid))
+    got = world.athena.result(cid)
     assert (got.state, got.stdout) == ("COMPLETED", b"kept\n")
     assert world.ran("killed") == 1

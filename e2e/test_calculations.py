@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Athena
+from harness import Athena
 
 
 def test_completed_has_everything_that_clients_read(athena: Athena, session: str) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Athena, Result, Server, common_folder, wait_for
-from faults import await_nothing_left, errors, family
+
+from harness import Athena, Result, Server, common_folder, wait_for
+from harness.sessions import await_nothing_left, family
 
 STOPPED = "The calculation was stopped per request"
 KILLED = "the code did not react to the interrupt, so the session's kernel was killed"
@@ -31,8 +32,7 @@ def sessions(athena: Athena, shared_server: Server) -> Iterator[list[str]]:
     sids: list[str] = []
     yield sids
     for sid in sids:
-        athena.api.terminate_session(SessionId=sid)
-        athena.await_session(sid, leave="TERMINATING")
+        athena.terminate(sid)
         await_nothing_left(shared_server, sid)
 
 
@@ -44,11 +44,7 @@ def session(athena: Athena, sessions: list[str]) -> str:
     return sessions[-1]
 
 
-@pytest.fixture(autouse=True)
-def _no_errors(shared_server: Server) -> Iterator[None]:
-    before = len(errors(shared_server))
-    yield
-    assert errors(shared_server)[before:] == []
+pytestmark = pytest.mark.usefixtures("no_errors")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +62,7 @@ while True:
         print("caught", flush=True)
 """
     cid = athena.submit(sid, code)
-    wait_for("code that is going", 600, lambda: True if going.exists() else None)
+    wait_for("code that is going", going.exists)
     athena.api.stop_calculation_execution(CalculationExecutionId=cid)
     return sid, cid
 
@@ -85,7 +81,7 @@ open({str(there)!r}, "w").close()
 libc.pthread_mutex_lock(lock)
 """
     cid = athena.submit(sid, code)
-    wait_for("code that is there", 600, lambda: True if there.exists() else None)
+    wait_for("code that is there", there.exists)
     athena.api.stop_calculation_execution(CalculationExecutionId=cid)
     return sid, cid
 
@@ -101,7 +97,7 @@ def begin(athena: Athena, common: Path) -> Begin:
         going = common / "going"
         going.unlink(missing_ok=True)
         cid = athena.submit(sid, f"def going(): open({str(going)!r}, 'w').close()\n{code}")
-        wait_for("code that is going", 600, lambda: True if going.exists() else None)
+        wait_for("code that is going", going.exists)
         return cid
 
     return begin
@@ -110,7 +106,7 @@ def begin(athena: Athena, common: Path) -> Begin:
 def stop(athena: Athena, cid: str) -> Result:
     """Stops a calculation and returns its end."""
     assert athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"] in ("CANCELING", "CANCELED")
-    return Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
+    return athena.result(cid, limit=STOP_LIMIT)
 
 
 def test_code_that_swallows_interrupts_gets_one_for_each_stop(athena: Athena, session: str, begin: Begin) -> None:
@@ -132,11 +128,9 @@ raise KeyboardInterrupt
     )
     for n in range(1, SWALLOWED + 1):
         athena.api.stop_calculation_execution(CalculationExecutionId=cid)
-        wait_for(
-            f"interrupt {n}", STOP_LIMIT, lambda n=n: True if caught.exists() and caught.read_text() == str(n) else None
-        )
+        wait_for(f"interrupt {n}", lambda n=n: caught.exists() and caught.read_text() == str(n), STOP_LIMIT)
         time.sleep(AGAIN)
-    end = Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
+    end = athena.result(cid, limit=STOP_LIMIT)
     assert (end.state, end.reason) == ("CANCELED", STOPPED)  # without the repeated orders, the grace would be over
     assert athena.run(session, "print(caught)").stdout == b"%d\n" % SWALLOWED
 
@@ -282,7 +276,7 @@ def await_no_sleep(server: Server, sid: str) -> None:
                 found.add(Path(f"/proc/{pid}/comm").read_text().strip())
         return found
 
-    wait_for("end of what the block started", 600, lambda: None if "sleep" in commands() else True)
+    wait_for("end of what the block started", lambda: "sleep" not in commands())
 
 
 @pytest.mark.parametrize("name", STUBBORN)
@@ -339,7 +333,7 @@ def test_a_stopped_write_never_commits(athena: Athena, session: str, begin: Begi
 def test_a_stop_that_comes_too_late_leaves_the_code_its_own_end(athena: Athena, session: str) -> None:
     cid = athena.submit(session, "print('quick')")
     state = athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"]
-    got = Result(athena, athena.await_calculation(cid))
+    got = athena.result(cid)
     assert state in ("CANCELING", "COMPLETED")
     assert (got.state, got.stdout) in [("COMPLETED", b"quick\n"), ("CANCELED", b""), ("CANCELED", b"quick\n")]
     assert athena.run(session, "print('next')").stdout == b"next\n"
@@ -355,7 +349,7 @@ def test_a_session_is_terminated_during(
     sid = athena.session()
     cid = begin(sid, "print('kept')\n" + TERMINATED_DURING[name])
     assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
-    got = Result(athena, athena.await_calculation(cid, limit=STOP_LIMIT))
+    got = athena.result(cid, limit=STOP_LIMIT)
     assert (got.state, got.stdout) == ("CANCELED", b"kept\n")
     # A session that ends gives its code 5 s, in which a busy machine may not have planned a query that is not to run.
     assert got.reason in (ENDED, f"{ENDED} ({KILLED})")
@@ -366,7 +360,7 @@ def test_a_session_is_terminated_during(
 
 def test_a_session_is_terminated_during_its_start(athena: Athena, shared_server: Server) -> None:
     sid = athena.start()
-    wait_for("a process of the session", 600, lambda: family(shared_server, sid) or None)
+    wait_for("a process of the session", lambda: family(shared_server, sid))
     assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
     status = athena.await_session(sid, leave="TERMINATING", limit=STOP_LIMIT)
     assert (status["State"], status["StateChangeReason"]) == ("TERMINATED", "Session was terminated per request")
@@ -377,7 +371,7 @@ def test_code_that_goes_on_after_the_interrupt_is_killed_and_the_session_says_so
     athena: Athena, shared_server: Server, deaf: tuple[str, str]
 ) -> None:
     sid, cid = deaf
-    got = Result(athena, athena.await_calculation(cid, limit=60))
+    got = athena.result(cid, limit=60)
     assert (got.state, got.reason) == ("CANCELED", f"{STOPPED} ({KILLED})")
     caught = got.stdout.splitlines()  # it was told again and again
     assert set(caught) == {b"caught"}
@@ -391,7 +385,7 @@ def test_c_code_that_never_returns_is_killed_and_the_session_says_so(
     athena: Athena, shared_server: Server, stuck: tuple[str, str]
 ) -> None:
     sid, cid = stuck
-    got = Result(athena, athena.await_calculation(cid))
+    got = athena.result(cid)
     assert (got.state, got.reason, got.stdout) == ("CANCELED", f"{STOPPED} ({KILLED})", b"kept\n")
     status = athena.await_session(sid, leave="BUSY")
     assert (status["State"], status["StateChangeReason"]) == ("FAILED", KILLED)

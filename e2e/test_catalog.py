@@ -6,19 +6,15 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ERGANE, Athena, Result, Server, clean_env, end, wait_for
+
+from harness import ERGANE, Athena, Server, clean_env, running, wait_for
+from harness.processes import all_pids, command_line
 from test_pool import await_waiting
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("catalog") / "data").start("--catalog", "auto")
-    yield server
-    end(server)
+SERVER_ARGS = ("--catalog", "auto")
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +36,10 @@ def metastore(server: Server) -> list[int]:
     """The catalog's processes."""
     folder = str(server.data_dir / "metastore").encode()
     found = []
-    for proc in Path("/proc").iterdir():
-        try:
-            words = (proc / "cmdline").read_bytes().split(b"\0") if proc.name.isdigit() else []
-        except OSError:
-            continue
+    for pid in all_pids():
+        words = command_line(pid).split(b"\0")
         if b"Metastore" in words and any(w.startswith(folder) for w in words):
-            found.append(int(proc.name))
+            found.append(pid)
     return found
 
 
@@ -251,19 +244,15 @@ while True:
 """,
     )
 
-    def running() -> int | None:
-        (pid,) = metastore(server) or (0,)
-        return pid or None
-
     for kills in range(2):
-        pid = wait_for("metastore", 600, running)
+        (pid,) = wait_for("metastore", lambda: metastore(server))
         before = count(athena, other)
-        wait_for("more tables", 600, lambda before=before: True if count(athena, other) > before else None)
+        wait_for("more tables", lambda before=before: count(athena, other) > before)
         os.kill(pid, signal.SIGKILL)
         # What needs no catalog goes on.
         assert ok(athena, other, "print(spark.sql('select 1').first()[0])") == "1", kills
     sql(athena, other, "create table kills.stop (id int) using parquet")
-    result = Result(athena, athena.await_calculation(maker, 300))
+    result = athena.result(maker, 300)
     assert result.state == "COMPLETED", result.stderr
     there = ok(
         athena,
@@ -284,7 +273,7 @@ def test_everything_is_there_after_a_kill_and_restart_of_the_server(server: Serv
     sql(athena, one, "create database lasting", "create table lasting.t using parquet as select 7 as n")
     (pid,) = metastore(server)
     server.kill()
-    wait_for("end of the metastore", 600, lambda: True if pid not in metastore(server) else None)
+    wait_for("end of the metastore", lambda: pid not in metastore(server))
     server.start()
     athena = Athena(server)
     assert sql(athena, one, "select n from lasting.t") == "[(7,)]"
@@ -298,8 +287,7 @@ def test_everything_is_there_after_a_kill_and_restart_of_the_server(server: Serv
 
 
 def test_a_catalog_that_cannot_start_says_so(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data").start("--catalog", "auto")
-    try:
+    with running(tmp_path, "--catalog", "auto") as server:
         athena = Athena(server)
         session = athena.session()
         folder = server.data_dir / "metastore"
@@ -324,18 +312,12 @@ def test_a_catalog_that_cannot_start_says_so(tmp_path: Path) -> None:
         )
         database.unlink()
         (folder / "elsewhere").rename(database)
-        wait_for(
-            "catalog",
-            60,
-            lambda: True if athena.run(session, "spark.sql('show databases').collect()").state == "COMPLETED" else None,
-        )
-    finally:
-        end(server)
+        code = "spark.sql('show databases').collect()"
+        wait_for("catalog", lambda: athena.run(session, code).state == "COMPLETED", 60)
 
 
 def test_kernels_that_wait_do_not_start_the_catalog_and_have_it_once_it_is_used(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data").start("--catalog", "auto", "--pool", "1", "--pool-max", "1")
-    try:
+    with running(tmp_path, "--catalog", "auto", "--pool", "1", "--pool-max", "1") as server:
         athena = Athena(server)
         for n in range(2):
             waiting = await_waiting(server)
@@ -353,8 +335,6 @@ def test_kernels_that_wait_do_not_start_the_catalog_and_have_it_once_it_is_used(
             athena.await_session(session, leave="IDLE BUSY TERMINATING")
         log = server.log.read_text()
         assert "a part of the warm-up failed" not in log
-    finally:
-        end(server)
 
 
 CONFIG = """
@@ -381,8 +361,7 @@ def test_a_catalog_of_ones_own_has_no_part_in_the_shared_warehouse(athena: Athen
 
 
 def test_a_database_whose_making_was_broken_off_is_made_anew(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data").start("--catalog", "auto")
-    try:
+    with running(tmp_path, "--catalog", "auto") as server:
         athena = Athena(server)
         session = athena.session()
         derby = server.data_dir / "metastore" / "work" / "derby"
@@ -390,14 +369,11 @@ def test_a_database_whose_making_was_broken_off_is_made_anew(tmp_path: Path) -> 
         (derby / "seg0").mkdir()  # Derby writes service.properties last
         assert ok(athena, session, "print(spark.sql('show databases').count())") == "1"
         assert (derby / "service.properties").exists()
-    finally:
-        end(server)
 
 
 @pytest.mark.parametrize("catalog", ["off", "thrift://127.0.0.1:1"])
 def test_a_server_without_a_catalog_of_its_own(tmp_path: Path, catalog: str) -> None:
-    server = Server(tmp_path / "data").start("--catalog", catalog)
-    try:
+    with running(tmp_path, "--catalog", catalog) as server:
         athena = Athena(server)
         session = athena.session()
         result = athena.run(session, "print(spark.sql('show databases').count())")
@@ -418,5 +394,3 @@ def test_a_server_without_a_catalog_of_its_own(tmp_path: Path, catalog: str) -> 
         (found,) = [f for f in json.loads(doctor.stdout) if f["name"] == "catalog"]
         assert catalog in found["detail"]
         assert found["ok"]
-    finally:
-        end(server)

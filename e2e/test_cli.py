@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ERGANE, Server, clean_env, wait_for
+
+from harness import ERGANE, Server, clean_env, wait_for
 
 AWS = Path(sys.executable).parent / "aws"
 CODE = """
@@ -55,7 +56,7 @@ def test_a_calculation_from_start_to_end(aws: Aws, tmp_path: Path) -> None:
     size = ("--engine-configuration", "MaxConcurrentDpus=2")
     sid = athena("start-session", "--work-group", "primary", *size)["SessionId"]
     of_session = ("--session-id", sid)
-    ready = wait_for("session", 600, lambda: state("get-session-status", *of_session, leave={"CREATING"}))
+    ready = wait_for("session", lambda: state("get-session-status", *of_session, leave={"CREATING"}))
     assert ready == "IDLE"
     assert athena("get-session", *of_session)["EngineVersion"] == "PySpark engine version 3"
     assert sid in [s["SessionId"] for s in athena("list-sessions", "--work-group", "primary")["Sessions"]]
@@ -66,7 +67,7 @@ def test_a_calculation_from_start_to_end(aws: Aws, tmp_path: Path) -> None:
     of_calculation = ("--calculation-execution-id", cid)
     running = {"CREATING", "RUNNING"}
     get = "get-calculation-execution-status"
-    assert wait_for("calculation", 600, lambda: state(get, *of_calculation, leave=running)) == "COMPLETED"
+    assert wait_for("calculation", lambda: state(get, *of_calculation, leave=running)) == "COMPLETED"
     got = athena("get-calculation-execution", *of_calculation)
     assert got["Statistics"]["Progress"] == "100%"
     assert athena("get-calculation-execution-code", *of_calculation)["CodeBlock"] == CODE
@@ -85,7 +86,7 @@ def test_a_calculation_from_start_to_end(aws: Aws, tmp_path: Path) -> None:
     nested = ("--calculation-configuration", "file://code.json")
     second = athena("start-calculation-execution", *of_session, *nested)["CalculationExecutionId"]
     of_second = ("--calculation-execution-id", second)
-    assert wait_for("calculation", 600, lambda: state(get, *of_second, leave=running)) == "COMPLETED"
+    assert wait_for("calculation", lambda: state(get, *of_second, leave=running)) == "COMPLETED"
     place = athena("get-calculation-execution", *of_second)["Result"]["StdOutS3Uri"]
     assert aws("s3", "cp", "--quiet", place, "-").stdout == "5\n"
     assert {"stderr", "stdout", "results"} == {
@@ -94,7 +95,7 @@ def test_a_calculation_from_start_to_end(aws: Aws, tmp_path: Path) -> None:
 
     assert athena("stop-calculation-execution", *of_second)["State"] == "COMPLETED"
     assert athena("terminate-session", *of_session)["State"] == "TERMINATING"
-    ended = wait_for("end", 600, lambda: state("get-session-status", *of_session, leave={"TERMINATING"}))
+    ended = wait_for("end", lambda: state("get-session-status", *of_session, leave={"TERMINATING"}))
     assert ended == "TERMINATED"
 
 

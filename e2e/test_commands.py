@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import ERGANE, Athena, Server, clean_env, command_line, common_folder, processes_at, wait_for
 
-# How long processes may take to be gone: after 30 s a store that was left behind would end by itself.
+from harness import ERGANE, Athena, Server, clean_env, common_folder, wait_for
+from harness.processes import command_line, processes_at
+
+# How long processes may take to be gone: after 30 s an embedded S3 that was left behind would end by itself.
 GONE = 30
 
 
@@ -55,7 +57,7 @@ def sentence(stderr: str) -> str:
 
 
 def await_nothing_left(data_dir: Path) -> None:
-    wait_for(f"end of all processes of {data_dir}", GONE, lambda: None if processes_at(data_dir) else True)
+    wait_for(f"end of all processes of {data_dir}", lambda: not processes_at(data_dir), GONE)
 
 
 @pytest.fixture
@@ -319,7 +321,7 @@ def test_serve_refuses_a_data_folder_that_cannot_be_made_or_written(tmp_path: Pa
 
 @pytest.mark.parametrize("free", [0, 4, 8, 24, 100])
 def test_serve_says_that_the_disk_is_full_and_starts_when_it_is_not(tmp_path: Path, free: int) -> None:
-    """On a disk with so many kB free: too few for the probe, the port, the store, or the database."""
+    """On a disk with so many kB free: too few for the probe, the port, S3, or the database."""
     data_dir = tmp_path / "data"
     data_dir.mkdir(mode=0o700)
     script = f"""
@@ -360,7 +362,7 @@ def get(url: str) -> tuple[int, bytes]:
 def test_health_and_readiness_are_told_to_everybody(shared_server: Server) -> None:
     at = shared_server.env["AWS_ENDPOINT_URL_ATHENA"]
     assert get(f"{at}/healthz") == (200, b"ok\n")
-    status, body = wait_for("readiness", 600, lambda: got if (got := get(f"{at}/readyz"))[0] == 200 else None)
+    status, body = wait_for("readiness", lambda: got if (got := get(f"{at}/readyz"))[0] == 200 else None)
     told = json.loads(body)
     sandbox = told.pop("sandbox")
     assert (status, told) == (200, {"ready": True, "catalog": {"address": "off"}})
@@ -400,7 +402,7 @@ def test_logs_show_what_workers_print(shared_server: Server, athena: Athena, ses
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout if "printed by a worker\n" in done.stdout else None
 
-    wait_for("the worker's words in the log", 600, look)
+    wait_for("the worker's words in the log", look)
 
 
 def test_logs_of_no_session(shared_server: Server, tmp_path: Path) -> None:
@@ -485,7 +487,7 @@ def test_a_server_that_cannot_get_an_engine_lives_and_says_why(tmp_path: Path, m
             got = get(f"{at}/readyz")
             return got if b"error" in got[1] else None
 
-        status, body = wait_for("failed setup", 600, failed)
+        status, body = wait_for("failed setup", failed)
         assert status == 503
         assert "needs Python" in json.loads(body)["error"]
     finally:
@@ -507,4 +509,4 @@ def test_a_run_that_cannot_get_an_engine_says_why_and_leaves_nothing(data_dir: P
 
 
 def test_a_run_killed_with_9_leaves_nothing_for_long(orphan: Path) -> None:
-    wait_for("end of the orphaned session", 600, lambda: None if processes_at(orphan) else True)
+    wait_for("end of the orphaned session", lambda: not processes_at(orphan))

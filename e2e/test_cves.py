@@ -14,8 +14,9 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from conftest import Athena, Server
-from wire import Wire
+
+from harness import Athena, Server
+from harness.wire import Wire
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +29,6 @@ def own(athena: Athena) -> Iterator[str]:
     )
     yield sid
     athena.api.terminate_session(SessionId=sid)
-
-
-@pytest.fixture(scope="module")
-def wire(shared_server: Server) -> Wire:
-    env = shared_server.env
-    return Wire(env["AWS_ENDPOINT_URL_ATHENA"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
 
 
 HOSTILE = (

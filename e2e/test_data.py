@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from conftest import ROOT, Athena, Server, end
+from harness import ROOT, Athena, running
 
 
 def test_the_examples_of_the_page(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data").start("--catalog", "auto")
-    try:
+    with running(tmp_path, "--catalog", "auto") as server:
         run(Athena(server))
-    finally:
-        end(server)
 
 
 def run(athena: Athena) -> None:

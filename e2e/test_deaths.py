@@ -1,10 +1,12 @@
-"""A Spark driver that dies is told truly: how, and what it was doing."""
+"""When a Spark driver dies, the client learns how, and what it was doing."""
 
 from __future__ import annotations
 
 import pytest
-from conftest import Athena, Server, command_line, wait_for
-from faults import await_nothing_left, family, kill
+
+from harness import Athena, Server, wait_for
+from harness.processes import command_line, kill
+from harness.sessions import await_nothing_left, family
 
 ATTEMPTS = 5
 
@@ -20,7 +22,7 @@ def java_of(server: Server, sid: str) -> int | None:
 def test_a_driver_killed_during_the_start_is_the_reason(athena: Athena, shared_server: Server) -> None:
     for _ in range(ATTEMPTS):  # on a machine that does other things the start may be over before the kill
         sid = athena.start()
-        kill(wait_for("a JVM of the session", 600, lambda s=sid: java_of(shared_server, s)))
+        kill(wait_for("a JVM of the session", lambda s=sid: java_of(shared_server, s)))
         status = athena.await_session(sid, leave="CREATING IDLE")
         if status["State"] == "FAILED":
             break

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ERGANE, Athena, Result, Server, clean_env, end, wait_for
-from faults import alive, await_nothing_left, kernel_pid, kill
+
+from harness import ERGANE, Athena, Server, clean_env, end, wait_for
+from harness.processes import alive, kill
+from harness.sessions import await_nothing_left, kernel_pid
 
 MORE = 3000  # inodes
 
@@ -51,11 +53,11 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
         pytest.fail("a file system of its own is for root to mount: run this file as root")
     disk = Disk(tmp_path_factory.mktemp("disk") / "data")
     yield disk
-    wait_for("end of all users of the disk", 600, lambda: unmounted(disk.at))
+    wait_for("end of all users of the disk", lambda: unmounted(disk.at))
 
 
-def unmounted(at: Path) -> bool | None:
-    return True if subprocess.run(["umount", at], capture_output=True).returncode == 0 else None
+def unmounted(at: Path) -> bool:
+    return subprocess.run(["umount", at], capture_output=True).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def told(call: Callable[[], object]) -> str:
     """What the server says of why it cannot do something, or nothing if it can."""
     try:
         call()
-    except (ClientError, AssertionError) as e:  # conftest makes the latter of a 5xx
+    except (ClientError, AssertionError) as e:  # the latter is what Athena makes of a 5xx
         return str(e)
     return ""
 
@@ -110,22 +112,22 @@ def test_a_full_disk_is_told_and_outlived(
         f"with open({str(marks)!r}, 'a') as f:\n    f.write('x')\n"
         f"while not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.01)",
     )
-    wait_for("code that runs", 600, lambda: True if marks.exists() else None)
-    wait_for("RUNNING", 600, lambda: True if state(athena, busy) == "RUNNING" else None)
+    wait_for("code that runs", marks.exists)
+    athena.await_running(busy)
     disk.fill_with(what)
     before = complaints(server)
     # What only reads is answered; what has to write says why it cannot, or fails for that.
-    assert state(athena, busy) == "RUNNING"
+    assert athena.state(busy) == "RUNNING"
     assert athena.status(session)["State"] == "BUSY"
     refused = told(lambda: starts(athena))
     assert FULL in refused or "no space left on device" in refused
     go.touch()
     outcome = disk.at / "sessions" / session / "work" / "calc" / busy / "outcome.json"
-    wait_for("outcome on disk", 600, lambda: True if outcome.exists() else None)
-    wait_for("complaint", 600, lambda: True if complaints(server) > before else None)
-    assert state(athena, busy) == "RUNNING"
+    wait_for("outcome on disk", outcome.exists)
+    wait_for("complaint", lambda: complaints(server) > before)
+    assert athena.state(busy) == "RUNNING"
     disk.empty()
-    got = Result(athena, athena.await_calculation(busy, limit=60))
+    got = athena.result(busy, limit=60)
     assert (got.state, marks.read_text()) == ("COMPLETED", "x"), got.reason
     assert got.stdout == b"x" * 100_000 + b"\n"
     assert_whole(server, athena, session)
@@ -133,10 +135,6 @@ def test_a_full_disk_is_told_and_outlived(
 
 def complaints(server: Server) -> int:
     return server.log.read_text().count("cannot store an object; trying again")
-
-
-def state(athena: Athena, cid: str) -> str:
-    return athena.api.get_calculation_execution(CalculationExecutionId=cid)["Status"]["State"]
 
 
 def starts(athena: Athena) -> None:
@@ -162,14 +160,14 @@ def test_code_is_stopped_where_the_order_finds_no_room(
 ) -> None:
     begun = common / "begun"
     cid = athena.submit(session, f"open({str(begun)!r}, 'w').close()\nwhile True: pass")
-    wait_for("code that runs", 600, lambda: True if begun.exists() else None)
-    wait_for("RUNNING", 600, lambda: True if state(athena, cid) == "RUNNING" else None)
+    wait_for("code that runs", begun.exists)
+    athena.await_running(cid)
     disk.fill_with("inodes")  # the database needs none, a file for the kernel does
     athena.api.stop_calculation_execution(CalculationExecutionId=cid)
     outcome = disk.at / "sessions" / session / "work" / "calc" / cid / "outcome.json"
-    wait_for("outcome on disk", 600, lambda: True if outcome.exists() else None)
+    wait_for("outcome on disk", outcome.exists)
     disk.empty()
-    got = Result(athena, athena.await_calculation(cid, limit=60))
+    got = athena.result(cid, limit=60)
     assert got.state == "CANCELED", got.reason
     assert_whole(server, athena, session)
 
@@ -266,4 +264,4 @@ def test_a_server_that_cannot_use_its_database_says_why_and_leaves_nothing(
     assert sentence in failed.stderr
     assert str(data_dir / "ergane.db") in failed.stderr
     assert (data_dir / "ergane.db").read_bytes() == before
-    assert not Server(data_dir).session_processes()  # at once, and not when the store misses its server
+    assert not Server(data_dir).session_processes()  # at once, and not when the embedded S3 misses its server

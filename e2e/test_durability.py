@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Athena, Server, end
-from syscalls import Call, Trace, _file, paths, under
+
+from harness import Athena, Server, end
+from harness.syscalls import Call, Trace, file_of, paths, under
 
 
 @dataclass
@@ -64,7 +65,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
 
 
 def test_a_session_that_was_answered_is_on_disk(life: Life) -> None:
-    # Of a session that is gone from the disk, a client would hold the id in vain.
+    # Else a client could hold the id of a session that is gone from the disk.
     answer = life.answer('\\"SessionId\\":\\"' + life.sid)
     assert life.trace.row(answer.begin, life.sid) == []
 
@@ -124,7 +125,7 @@ def test_the_end_of_a_calculation_is_on_disk_before_anybody_learns_of_it(life: L
 
 def test_the_spool_goes_only_after_the_end_of_its_calculation_is_on_disk(life: Life) -> None:
     holes = list(life.trace.find("hole in the spool", lambda c: c.name == "fallocate" and "PUNCH_HOLE" in c.args))
-    assert {Path(_file(c.args)).name for c in holes} == {"stdout", "stderr"}
+    assert {Path(file_of(c.args)).name for c in holes} == {"stdout", "stderr"}
     assert life.trace.row(holes[0].begin, life.cid, "COMPLETED") == []
 
 
@@ -155,6 +156,6 @@ def test_whatever_else_is_put_in_place_is_whole(life: Life) -> None:
             continue
         wrong += life.trace.disk(call.end + 1).content(path)
         synced = [c for c in life.trace.calls if c.name == "fsync" and c.done and c.begin > call.end]
-        if not any(_file(c.args) == str(Path(path).parent) for c in synced):
+        if not any(file_of(c.args) == str(Path(path).parent) for c in synced):
             wrong.append(f"{path}: its name was not synced")
     assert wrong == []

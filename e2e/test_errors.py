@@ -17,8 +17,9 @@ import boto3
 import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
-from conftest import ROOT, Athena, Server, wait_for
-from wire import Wire
+
+from harness import ROOT, Athena, Server, wait_for
+from harness.wire import Wire
 
 OFFERED = {
     *("StartSession", "GetSession", "GetSessionStatus", "ListSessions", "TerminateSession"),
@@ -47,12 +48,6 @@ def server_without_faults(shared_server: Server) -> Iterator[None]:
 def loose(shared_server: Server) -> Athena:
     """A client that checks nothing itself and tries once."""
     return Athena(shared_server, parameter_validation=False, retries={"total_max_attempts": 1})
-
-
-@pytest.fixture(scope="module")
-def wire(shared_server: Server) -> Wire:
-    env = shared_server.env
-    return Wire(env["AWS_ENDPOINT_URL_ATHENA"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
 
 
 def refusal(call: Callable[..., Any], **kwargs: Any) -> str:
@@ -99,7 +94,7 @@ def client(service: str, server: Server, key: str, secret: str, **kwargs: Any) -
     )
 
 
-# Bodies that are no JSON, or not the JSON that is wanted.
+# Bodies that are not JSON, or not the JSON that is wanted.
 
 
 @pytest.mark.parametrize(
@@ -321,7 +316,7 @@ def test_a_body_of_10_megabytes_is_refused_at_once_and_whole(wire: Wire, loose: 
     with pytest.raises(ClientError) as refused:  # an SDK sees the answer, not a broken connection
         loose.submit(session, "x" * 10_000_000)
     assert refused.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
-    got = wire.send("StartCalculationExecution", {}, instead=iter([b"x" * 1_000_000] * 10))  # its size is not told
+    got = wire.send("StartCalculationExecution", {}, instead=iter([b"x" * 1_000_000] * 10))  # without a Content-Length
     assert (got.status, got.error["__type"]) == (413, "RequestEntityTooLargeException")
     assert loose.api.list_work_groups()["WorkGroups"]
 
@@ -347,7 +342,7 @@ def test_code_comes_in_either_of_two_ways_but_not_in_both_or_none(athena: Athena
     assert not STATE_WORDS.search(both)
 
 
-# What is not offered, and what is none of the protocol.
+# Operations that are not offered, and those that do not exist.
 
 
 def test_operations_that_are_not_offered_say_so(loose: Athena) -> None:
@@ -445,7 +440,7 @@ def test_a_signed_session_token_is_one_more_header(shared_server: Server) -> Non
 def test_a_sessions_key_ends_with_it(shared_server: Server, ended: Ended) -> None:
     with pytest.raises(ClientError, match="UnrecognizedClientException"):
         client("athena", shared_server, *ended.key).list_work_groups()
-    # The store asks the session's folder, which goes a moment after the state.
+    # S3 asks the session's folder, which goes a moment after the state.
     s3 = client("s3", shared_server, *ended.key)
 
     def look() -> str | None:
@@ -455,7 +450,7 @@ def test_a_sessions_key_ends_with_it(shared_server: Server, ended: Ended) -> Non
             return error.response["Error"]["Code"]
         return None
 
-    assert wait_for("refusal of the key by S3", 600, look) == "InvalidAccessKeyId"
+    assert wait_for("refusal of the key by S3", look) == "InvalidAccessKeyId"
 
 
 def test_live_output_is_signed_like_the_rest(wire: Wire, ended: Ended) -> None:

@@ -1,4 +1,4 @@
-"""Executors as processes of their own: what ListExecutors tells of them, and that none is left behind."""
+"""Executors as processes of their own: what ListExecutors says of them, and that none is left behind."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Athena, Result, Server, command_line, descriptors, end, wait_for
-from faults import await_nothing_left, errors, family, kernel_pid, kill, shim_pid
+
+from harness import Athena, Server, running, wait_for
+from harness.processes import command_line, descriptors, kill
+from harness.sessions import await_nothing_left, family, kernel_pid, shim_pid
 
 MASTER = "local-cluster[2,1,1024]"
 # Executors stay until a test sends them away.
@@ -19,11 +21,10 @@ ENDED = ("TERMINATED", "FAILED")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("executors") / "data").start("--master", MASTER)
-    yield server
-    sids = [path.name for path in (server.data_dir / "sessions").iterdir()]
-    assert errors(server) == []
-    end(server)
+    with running(tmp_path_factory.mktemp("executors"), "--master", MASTER) as server:
+        yield server
+        sids = [path.name for path in (server.data_dir / "sessions").iterdir()]
+        assert server.errors() == []
     for sid in sids:
         await_nothing_left(server, sid)
 
@@ -71,7 +72,7 @@ def await_workers(athena: Athena, sid: str, state: str, count: int) -> list[dict
         found = workers(athena, sid, state)
         return found if len(found) == count else None
 
-    return wait_for(f"{count} workers {state}", 600, look)
+    return wait_for(f"{count} workers {state}", look)
 
 
 def executor_pids(server: Server, sid: str) -> list[int]:
@@ -165,7 +166,7 @@ sc.parallelize(range(4, 40), 36).map(task).collect()
         return seen[-1]
 
     def look_until(what: str, done: Callable[[int], bool]) -> None:
-        wait_for(what, 600, lambda: True if done(statistics()) else None)
+        wait_for(what, lambda: done(statistics()))
 
     for n in range(2):
         (common / str(n)).touch()
@@ -173,12 +174,12 @@ sc.parallelize(range(4, 40), 36).map(task).collect()
     for n in range(2, 5):
         (common / str(n)).touch()
     second = common / "second"  # a job of ten times as many tasks
-    wait_for("second job", 600, lambda: True if second.exists() else None)
+    wait_for("second job", second.exists)
     looks = len(seen)
     look_until("more looks", lambda _: len(seen) > looks + 20)
     for n in range(5, 40):
         (common / str(n)).touch()
-    got = Result(athena, athena.await_calculation(cid))
+    got = athena.result(cid)
     assert got.state == "COMPLETED", got.stderr
     statistics()
     assert seen == sorted(seen)
@@ -249,7 +250,7 @@ def test_no_executor_outlives_what_started_it(server: Server, athena: Athena, vi
     kill(victim(server, sid))
     if victim is driver_pid:
         assert athena.await_session(sid, leave="IDLE")["State"] == "DEGRADED"
-        wait_for("end of the executors", 600, lambda: None if executor_pids(server, sid) else True)
+        wait_for("end of the executors", lambda: not executor_pids(server, sid))
         assert {e["ExecutorState"] for e in listed(athena, sid) if e["ExecutorType"] != "GATEWAY"} == {"FAILED"}
         athena.api.terminate_session(SessionId=sid)
         athena.await_session(sid, leave="TERMINATING DEGRADED")
@@ -265,12 +266,12 @@ def test_a_session_from_its_first_state_to_its_last(athena: Athena) -> None:
     sid = athena.start(EngineConfiguration={"MaxConcurrentDpus": 2, "SparkProperties": properties})
     seen: set[str] = set()
 
-    def registered() -> bool | None:
+    def registered() -> bool:
         states = {e["ExecutorState"] for e in listed(athena, sid)}
         seen.update(states)
-        return True if states == {"REGISTERED"} else None
+        return states == {"REGISTERED"}
 
-    wait_for("registration", 600, registered)
+    wait_for("registration", registered)
     assert "CREATED" in seen
     assert seen <= {"CREATING", "CREATED", "REGISTERED"}
     (gone,) = await_workers(athena, sid, "TERMINATED", 1)

@@ -6,10 +6,8 @@ Delta and Hudi are in long_formats.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from conftest import Athena, Result, Server, end
+from harness import Athena, Server
 from test_catalog import sql
 
 ICEBERG = {
@@ -20,11 +18,7 @@ ICEBERG = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("formats") / "data").start("--catalog", "auto")
-    yield server
-    end(server)
+SERVER_ARGS = ("--catalog", "auto")
 
 
 def session(server: Server, properties: dict[str, str]) -> tuple[Athena, str]:
@@ -83,7 +77,7 @@ def commits_at_once(server: Server, properties: dict[str, str], kind: str, count
         for turn, sid in enumerate((one, other))
     ]
     for run in runs:
-        result = Result(athena, athena.await_calculation(run, 300))
+        result = athena.result(run, 300)
         assert result.state == "COMPLETED", result.stderr.decode()[-3000:]
         assert result.stdout.decode() == f"{count}\n"
     want = f"[({2 * count}, {2 * count})]"

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Athena, Result, Server, end, wait_for
-from faults import GONE_LIMIT, alive, await_nothing_left, folder, groups_of, kernel_pid, kill, outside, shim_pid
+
+from harness import Athena, Server, end, running, wait_for
+from harness.processes import GONE_LIMIT, alive, kill
+from harness.sessions import await_nothing_left, folder, groups_of, kernel_pid, outside, shim_pid
 from test_commands import ergane
 
 # Less than the default, so that its end comes sooner.
@@ -21,9 +23,8 @@ LEAST = 512 + 400  # MiB that such a session is admitted with
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("groups") / "data").start()
-    yield server
-    end(server)
+    with running(tmp_path_factory.mktemp("groups")) as server:
+        yield server
     assert groups_of(server) == []
 
 
@@ -99,8 +100,7 @@ def test_a_kernel_and_its_driver_are_in_its_group_and_its_shim_is_not(
     assert got.stdout.decode().split() == [f"[{hierarchies},", f"{hierarchies}]"]
     assert sid not in Path(f"/proc/{shim_pid(server, sid)}/cgroup").read_text()
     assert sorted(path.name for path in groups_of(server)) == [sid] * hierarchies
-    athena.api.terminate_session(SessionId=sid)
-    athena.await_session(sid, leave="TERMINATING")
+    athena.terminate(sid)
     assert sid not in {path.name for path in groups_of(server)}
 
 
@@ -225,7 +225,7 @@ def test_nothing_outlives_its_session(server: Server, athena: Athena, end_of: st
     athena.await_session(sid, leave="IDLE TERMINATING")
     await_nothing_left(server, sid)
     assert not [pid for pid in left if alive(pid)]
-    wait_for("end of the group", GONE_LIMIT, lambda: sid not in {path.name for path in groups_of(server)} or None)
+    wait_for("end of the group", lambda: sid not in {path.name for path in groups_of(server)}, GONE_LIMIT)
 
 
 def test_a_session_that_is_adopted_keeps_its_group(server: Server, granted: bool) -> None:
@@ -292,5 +292,5 @@ def test_the_result_of_a_session_at_its_limit_is_whole(server: Server, granted: 
     sid = athena.session(EngineConfiguration=SMALL)
     limit = group(server, sid)["memory"] >> 20
     code = "for n in range(100_000):\n    print(n)\n" + EAT.replace("MIB", str(limit + 64))
-    got = Result(athena, athena.await_calculation(athena.submit(sid, code)))
+    got = athena.result(athena.submit(sid, code))
     assert (got.state, got.stdout) == ("FAILED", b"".join(b"%d\n" % n for n in range(100_000)))

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Result, Server, wait_for
-from faults import alive, await_nothing_left, errors, kernel_pid, outside, shim_pid
+
+from harness import Athena, Result, Server, wait_for
+from harness.processes import alive
+from harness.sessions import await_nothing_left, kernel_pid, outside, shim_pid
 
 REFUSED = "Session is in the {} state; needs to be IDLE to accept Calculations."
 
@@ -49,10 +51,9 @@ def victim(athena: Athena, shared_server: Server) -> Iterator[Victim]:
 @pytest.fixture(autouse=True)
 def expected(shared_server: Server) -> Iterator[list[str]]:
     """The words of errors that the server's log may hold after the test; no others."""
-    before = len(errors(shared_server))
     words: list[str] = []
-    yield words
-    assert not [line for line in errors(shared_server)[before:] if not any(w in line for w in words)]
+    with shared_server.no_errors(words):
+        yield words
 
 
 class Case(NamedTuple):
@@ -328,9 +329,9 @@ def test_a_session_whose_shim_was_killed_fails_and_leaves_nothing(
     there = common / "there"
     code = f"import time; print('kept', flush=True); open({str(there)!r}, 'w').close(); time.sleep(3600)"
     cid = victim.athena.submit(sid, code)
-    wait_for("code that is there", 600, lambda: True if there.exists() else None)
+    wait_for("code that is there", there.exists)
     os.kill(shim, 9)
-    got = Result(victim.athena, victim.athena.await_calculation(cid))
+    got = victim.athena.result(cid)
     reason = "the session's kernel ended without leaving a record: the process that watched over it is gone, too"
     assert (got.state, got.reason, got.stdout) == ("FAILED", reason, b"kept\n")
     assert not alive(shim)
@@ -466,7 +467,7 @@ def test_a_stopped_kernel_is_not_taken_for_dead_and_can_be_terminated(victim: Vi
     sid = victim.session
     pid = kernel_pid(shared_server, sid)
     victim.athena.submit(sid, "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
-    wait_for("stopped kernel", 600, lambda: True if state(pid) == "T" else None)
+    wait_for("stopped kernel", lambda: state(pid) == "T")
     assert victim.athena.status(sid)["State"] == "BUSY"
     victim.athena.api.terminate_session(SessionId=sid)
     assert victim.athena.await_session(sid, leave="TERMINATING")["State"] == "TERMINATED"

@@ -10,26 +10,23 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from conftest import Athena, Server, end, wait_for
+from harness import Athena, Server, end, wait_for
+from harness.metrics import scrape
 from test_commands import ergane
 
 
 def readiness(server: Server) -> dict[str, Any]:
     """What /readyz says of the sandbox, once it says that sessions can start."""
 
-    def look() -> dict[str, Any] | None:
-        try:
-            with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/readyz") as answer:
-                return json.load(answer)["sandbox"]
-        except urllib.error.HTTPError:  # not ready yet
-            return None
+    def look() -> dict[str, Any]:
+        with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/readyz") as answer:
+            return json.load(answer)["sandbox"]
 
-    return wait_for("a ready server", 600, look)
+    return wait_for("a ready server", look, despite=(urllib.error.HTTPError,))
 
 
 def layer_metrics(server: Server) -> dict[str, str]:
-    with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/metrics") as answer:
-        return dict(re.findall(r'^ergane_sandbox_layer\{layer="(\w+)"\} ([01])$', answer.read().decode(), re.MULTILINE))
+    return dict(re.findall(r'^ergane_sandbox_layer\{layer="(\w+)"\} ([01])$', scrape(server), re.MULTILINE))
 
 
 def doctors_words(server: Server, home: Path, *args: str) -> dict[str, dict[str, Any]]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Server, end
-from faults import await_nothing_left, kernel_pid
+
+from harness import Athena, Server, end
+from harness.sessions import await_nothing_left, kernel_pid
 
 TOO_MANY = "Maximum allowed sessions reached"  # dbt-athena matches it
 HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -10,7 +10,8 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
-from conftest import ERGANE, Athena, Result, Server, clean_env, wait_for
+
+from harness import ERGANE, Athena, Result, Server, clean_env, wait_for
 
 BUCKET = "e2e-magics"
 LOG_LIMIT = 60
@@ -59,7 +60,7 @@ def await_log(server: Server, sid: str, part: str) -> list[str]:
     def look() -> list[str] | None:
         return [line for line in driver_log(server, sid).splitlines() if part in line] or None
 
-    return wait_for(f"{part!r} in the log", LOG_LIMIT, look)
+    return wait_for(f"{part!r} in the log", look, LOG_LIMIT)
 
 
 def test_sql_prints_rows_and_gives_a_table(athena: Athena, session: str) -> None:

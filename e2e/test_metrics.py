@@ -5,27 +5,20 @@ from __future__ import annotations
 import math
 import re
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Server, end, wait_for
-from faults import kernel_pid, kill
+
+from harness import Athena, Server, wait_for
+from harness.processes import kill
+from harness.sessions import kernel_pid
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
 SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)")
 COUNT_LIMIT = 60
 STEPS = ["receive", "commit", "hand_over", "begin", "run", "record", "deliver", "settle", "whole"]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose counters start at 0."""
-    server = Server(tmp_path_factory.mktemp("metrics") / "data").start()
-    yield server
-    end(server)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +83,7 @@ def await_sample(server: Server, key: str, value: float) -> dict[str, float]:
         samples = parse(text_of(server))
         return samples if samples.get(key, 0) >= value else None
 
-    return wait_for(f"{key} of {value}", COUNT_LIMIT, look)
+    return wait_for(f"{key} of {value}", look, COUNT_LIMIT)
 
 
 def grown(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:

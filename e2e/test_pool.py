@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import urllib.request
-from collections.abc import Iterator
 
 import pytest
-from conftest import Athena, Server, end, wait_for, waiting_kernels
-from faults import await_nothing_left, kernel_pid, outside
+
+from harness import Athena, Server, wait_for
+from harness.metrics import sample
+from harness.sessions import await_nothing_left, kernel_pid, outside, waiting_kernels
 
 WARM_LIMIT = 600  # kernels that nobody waits for are started at the lowest priority
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("pool") / "data").start("--pool", "1", "--pool-max", "1")
-    yield server
-    end(server)
+SERVER_ARGS = ("--pool", "1", "--pool-max", "1")
 
 
 @pytest.fixture
@@ -27,18 +23,10 @@ def athena(server: Server) -> Athena:
     return Athena(server)
 
 
-def gauge(server: Server, name: str) -> float:
-    with urllib.request.urlopen(server.env["AWS_ENDPOINT_URL_ATHENA"] + "/metrics") as answer:
-        for line in answer.read().decode().splitlines():
-            if line.startswith(name + " "):
-                return float(line.split()[-1])
-    raise AssertionError(f"no {name}")
-
-
 def await_waiting(server: Server) -> str:
     """The id of the kernel that waits, and that of the session which will take it."""
     look = 'ergane_pool_kernels{state="waiting"}'
-    wait_for("kernel in the pool", WARM_LIMIT, lambda: True if gauge(server, look) == 1 else None)
+    wait_for("kernel in the pool", lambda: sample(server, look) == 1, WARM_LIMIT)
     (waiting,) = waiting_kernels(server)
     return waiting
 
@@ -74,8 +62,7 @@ def test_a_session_is_idle_with_the_answer_to_its_start_and_all_its_own(server: 
     # The kernel after this one may be warming up.
     left = athena.s3.list_objects_v2(Bucket="ergane-results", Prefix=f".warm-up-{sid}")
     assert left.get("KeyCount", 0) == 0
-    athena.api.terminate_session(SessionId=sid)
-    athena.await_session(sid, leave="TERMINATING")
+    athena.terminate(sid)
     await_nothing_left(server, sid)
 
 
@@ -99,8 +86,7 @@ def test_a_waiting_kernel_outlives_the_server_and_is_given_out_once(server: Serv
     assert (outside(server, waiting, int(number)), rest) == ([pid], ["5", "mine"]), done.stderr
     assert athena.run(waiting, "print(spark.range(4).count())").stdout == b"4\n"
     for sid in sids:
-        athena.api.terminate_session(SessionId=sid)
-        athena.await_session(sid, leave="TERMINATING")
+        athena.terminate(sid)
 
 
 def test_a_kernel_that_dies_while_it_waits_is_nobodys_loss(server: Server, athena: Athena) -> None:
@@ -108,6 +94,5 @@ def test_a_kernel_that_dies_while_it_waits_is_nobodys_loss(server: Server, athen
     os.kill(kernel_pid(server, waiting), signal.SIGKILL)
     sid = athena.session()  # of a kernel that lives, whether its death was seen already or not
     assert athena.run(sid, "print('alive')").stdout == b"alive\n"
-    athena.api.terminate_session(SessionId=sid)
-    athena.await_session(sid, leave="TERMINATING")
+    athena.terminate(sid)
     await_nothing_left(server, waiting)

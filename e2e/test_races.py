@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Athena, Server
-from faults import await_nothing_left, errors
+
+from harness import Athena, Server
+from harness.sessions import await_nothing_left
 
 # `ERGANE_TEST_RACES=1000` is the long form.
 ROUNDS = int(os.environ.get("ERGANE_TEST_RACES", "60"))
@@ -20,16 +21,15 @@ STOPPED = "The calculation was stopped per request"
 
 @pytest.fixture(scope="module")
 def sessions(athena: Athena, shared_server: Server) -> Iterator[list[str]]:
-    before = len(errors(shared_server))
+    before = len(shared_server.errors())
     sids = [athena.start() for _ in range(SESSIONS)]
     for sid in sids:
         assert athena.await_session(sid)["State"] == "IDLE"
     yield sids
     for sid in sids:
-        athena.api.terminate_session(SessionId=sid)
-        athena.await_session(sid, leave="TERMINATING")
+        athena.terminate(sid)
         await_nothing_left(shared_server, sid)
-    assert errors(shared_server)[before:] == []
+    assert shared_server.errors()[before:] == []
 
 
 def race(athena: Athena, sid: str, n: int, rng: random.Random) -> str:

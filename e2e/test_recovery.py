@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ERGANE, Athena, Result, Server, clean_env, command_line, end, files_below, wait_for
-from faults import alive, await_nothing_left, errors, family, folder, kernel_pid, kill, shim_pid, store_pid
+
+from harness import ERGANE, Athena, Server, clean_env, running, wait_for
+from harness.places import files_below
+from harness.processes import alive, command_line, kill
+from harness.sessions import await_nothing_left, family, folder, kernel_pid, s3_pid, shim_pid
 
 ROUNDS = 15
 # Long enough for a round to die anywhere between the arrival of the call and the end of the code.
@@ -23,10 +26,9 @@ START_DELAYS = [0.0, 0.8]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that every test here may kill, and starts again."""
-    server = Server(tmp_path_factory.mktemp("recovery") / "data").start()
-    yield server
-    sids = [path.name for path in (server.data_dir / "sessions").iterdir()]
-    end(server)
+    with running(tmp_path_factory.mktemp("recovery")) as server:
+        yield server
+        sids = [path.name for path in (server.data_dir / "sessions").iterdir()]
     for sid in sids:
         await_nothing_left(server, sid)
 
@@ -47,9 +49,8 @@ def session(athena: Athena) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_errors(server: Server) -> Iterator[None]:
-    before = len(errors(server))
-    yield
-    assert errors(server)[before:] == []
+    with server.no_errors():
+        yield
 
 
 def assert_whole(server: Server, athena: Athena, sid: str) -> None:
@@ -74,7 +75,7 @@ while not pathlib.Path({str(self.open)!r}).exists():
 """
 
     def await_reached(self) -> None:
-        wait_for("code at the gate", 600, lambda: True if self.reached.exists() else None)
+        wait_for("code at the gate", self.reached.exists)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def gate(common: Path) -> Gate:
 def await_outcome(server: Server, sid: str, cid: str) -> None:
     """Seen without the server: the kernel's word on disk."""
     path = folder(server, sid) / "work" / "calc" / cid / "outcome.json"
-    wait_for("outcome on disk", 600, lambda: True if path.exists() else None)
+    wait_for("outcome on disk", path.exists)
 
 
 def test_an_idle_session_outlives_the_server(server: Server, athena: Athena, session: str) -> None:
@@ -129,7 +130,7 @@ def test_a_calculation_goes_on_without_the_server(server: Server, athena: Athena
     server.start()
     assert athena.status(session)["State"] == "BUSY"
     gate.open.touch()
-    got = Result(athena, athena.await_calculation(cid))
+    got = athena.result(cid)
     assert (got.state, got.reason, got.stdout) == ("COMPLETED", None, b"before\nafter\n")
     assert_whole(server, athena, session)
 
@@ -143,7 +144,7 @@ def test_a_calculation_that_ended_meanwhile_is_delivered(
     gate.open.touch()
     await_outcome(server, session, cid)
     server.start()
-    got = Result(athena, athena.await_calculation(cid))
+    got = athena.result(cid)
     assert (got.state, got.reason, got.stdout) == ("FAILED", "ValueError: told later", b"alone\n")
     assert_whole(server, athena, session)
 
@@ -162,7 +163,7 @@ def test_a_calculation_runs_exactly_once_wherever_the_server_dies(
         server.kill()
         server.start()
         caller.join(600)  # the SDK sends the call again
-        got = Result(athena, athena.await_calculation(cids[0]))
+        got = athena.result(cids[0])
         assert (got.state, got.reason, got.stdout) == ("COMPLETED", None, f"round {n}\n".encode())
         assert athena.await_session(session, leave="BUSY")["State"] == "IDLE"
     assert ran.read_text() == "".join(f"{n}\n" for n in range(ROUNDS))
@@ -177,7 +178,7 @@ def test_an_order_to_stop_outlives_the_server(server: Server, athena: Athena, se
     assert athena.api.stop_calculation_execution(CalculationExecutionId=cid)["State"] == "CANCELING"
     server.kill()
     server.start()
-    got = Result(athena, athena.await_calculation(cid, limit=600))
+    got = athena.result(cid, limit=600)
     assert (got.state, got.reason) == ("CANCELED", "The calculation was stopped per request")
     assert_whole(server, athena, session)
 
@@ -193,24 +194,24 @@ def test_a_calculation_that_is_being_stopped_outlives_the_server(
         f"    print('tidy')\n{tidy}\n"
     )
     cid = athena.submit(session, code)
-    wait_for("code asleep", 600, lambda: True if asleep.exists() else None)
+    wait_for("code asleep", asleep.exists)
     athena.api.stop_calculation_execution(CalculationExecutionId=cid)
     gate.await_reached()
     server.kill()
     gate.open.touch()
     await_outcome(server, session, cid)
     server.start()
-    got = Result(athena, athena.await_calculation(cid, limit=600))
+    got = athena.result(cid, limit=600)
     assert (got.state, got.stdout) == ("CANCELED", b"tidy\n")
     assert_whole(server, athena, session)
 
 
 def test_the_store_is_started_again_when_it_dies(server: Server, athena: Athena, session: str) -> None:
-    first = store_pid(server)
+    first = s3_pid(server)
     kill(first)
     got = athena.run(session, "print('delivered')")
     assert (got.state, got.stdout) == ("COMPLETED", b"delivered\n")
-    assert store_pid(server) != first
+    assert s3_pid(server) != first
     assert_whole(server, athena, session)
 
 
@@ -219,13 +220,12 @@ def test_a_large_output_survives_the_death_of_the_store(server: Server, athena: 
     await_outcome(server, session, cid)
     uploads = server.data_dir / "s3"
 
-    def half_way() -> bool | None:
-        size = sum(size for _, size in files_below(uploads))
-        return True if size > 20_000_000 else None
+    def half_way() -> bool:
+        return sum(size for _, size in files_below(uploads)) > 20_000_000
 
-    wait_for("upload on its way", 600, half_way)
-    kill(store_pid(server))
-    got = Result(athena, athena.await_calculation(cid))
+    wait_for("upload on its way", half_way)
+    kill(s3_pid(server))
+    got = athena.result(cid)
     assert got.state == "COMPLETED"
     want = hashlib.sha256(b"".join(b"%0104d\n" % i for i in range(1_000_000)))
     assert hashlib.sha256(got.stdout).digest() == want.digest()
@@ -240,13 +240,13 @@ print("written")
 """
     cid = athena.submit(session, code)
 
-    def begun() -> bool | None:
+    def begun() -> bool:
         parts = (path for path, _ in files_below(server.data_dir / "s3") if path.name.startswith("part-"))
-        return True if any("e2e-recovery/numbers/_temporary/" in str(path) for path in parts) else None
+        return any("e2e-recovery/numbers/_temporary/" in str(path) for path in parts)
 
-    wait_for("first file of the write", 600, begun)
-    kill(store_pid(server))
-    got = Result(athena, athena.await_calculation(cid))
+    wait_for("first file of the write", begun)
+    kill(s3_pid(server))
+    got = athena.result(cid)
     if got.state == "COMPLETED":
         check = "d = spark.read.parquet(path)\nprint(d.count(), d.select('id').distinct().count())"
         assert athena.run(session, check).stdout == b"400000 400000\n"
@@ -285,7 +285,7 @@ def test_a_kernel_that_dies_without_a_server_is_reported_exactly(
     kill(kernel_pid(server, sid))
     server.start()
     reason = "the session's kernel was killed by signal 9 (killed)"
-    got = Result(athena, athena.await_calculation(cid))
+    got = athena.result(cid)
     assert (got.state, got.reason, got.stdout) == ("FAILED", reason, b"kept\n")
     status = athena.await_session(sid, leave="BUSY")
     assert (status["State"], status["StateChangeReason"]) == ("FAILED", reason)

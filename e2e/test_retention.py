@@ -6,16 +6,17 @@ import contextlib
 import json
 import sqlite3
 import subprocess
-import urllib.request
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ERGANE, SESSION_LIMIT, Athena, Server, clean_env, wait_for
+
+from harness import ERGANE, Athena, Server, clean_env, wait_for
+from harness.metrics import sample
 
 
 def serve(server: Server, *flags: str) -> Athena:
-    """A server that runs is started anew, with the flags given."""
+    """The running server is stopped and started again with these flags."""
     assert server.stop() == 0
     server.start(*flags)
     return Athena(server)
@@ -32,7 +33,7 @@ def is_there(athena: Athena, sid: str) -> bool:
 
 
 def await_gone(athena: Athena, sid: str) -> None:
-    wait_for(f"removal of session {sid}", SESSION_LIMIT, lambda: None if is_there(athena, sid) else True)
+    wait_for(f"removal of session {sid}", lambda: not is_there(athena, sid))
 
 
 def over(athena: Athena, **kwargs: Any) -> tuple[str, dict[str, str]]:
@@ -71,15 +72,9 @@ def test_ended_sessions_go_and_live_ones_stay(own_server: Server, flags: tuple[s
     assert objects(athena, lasting_objects) == set(lasting_objects)
     assert is_there(athena, lasting)
     assert athena.run(live, "print(1)").stdout == b"1\n"
-    wait_for(
-        "end of the session's folder",
-        SESSION_LIMIT,
-        lambda: None if (own_server.data_dir / "sessions" / gone).exists() else True,
-    )
-    with urllib.request.urlopen(own_server.env["AWS_ENDPOINT_URL_ATHENA"] + "/metrics") as answer:
-        lines = answer.read().decode().splitlines()
-    assert 'ergane_expired_total{what="session"} 1' in lines
-    assert f'ergane_expired_total{{what="object"}} {3 if flags else 0}' in lines
+    wait_for("end of the session's folder", lambda: not (own_server.data_dir / "sessions" / gone).exists())
+    assert sample(own_server, 'ergane_expired_total{what="session"}') == 1
+    assert sample(own_server, 'ergane_expired_total{what="object"}') == (3 if flags else 0)
     assert "removed what ended long ago" in own_server.log.read_text()
 
 
@@ -154,7 +149,7 @@ def test_the_file_shrinks_when_sessions_go(own_server: Server) -> None:
     assert before > 3_000_000
     own_server.start("--keep", "1s")
     await_gone(Athena(own_server), sid)
-    wait_for("smaller file", SESSION_LIMIT, lambda: True if path.stat().st_size < before - 2_000_000 else None)
+    wait_for("smaller file", lambda: path.stat().st_size < before - 2_000_000)
 
 
 def test_doctor_tells_size_growth_and_what_is_kept(own_server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Execution roles: the sessions of a role use the store and the key that the operator gave it."""
+"""Execution roles: the sessions of a role use the S3 and the key that the operator gave it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Server, end
+
+from harness import Athena, Server, running
 
 ANALYSTS = "arn:aws:iam::000000000000:role/analysts"
 
 
 def test_a_role_is_a_store_and_a_key(tmp_path: Path, shared_server: Server, athena: Athena) -> None:
-    elsewhere = shared_server.env  # a second store, with keys of its own
+    elsewhere = shared_server.env  # a second S3, with keys of its own
     athena.s3.create_bucket(Bucket="of-the-role")
     athena.s3.put_object(Bucket="of-the-role", Key="in/x.txt", Body=b"from the role's store")
     file = tmp_path / "roles.json"
@@ -24,8 +25,7 @@ def test_a_role_is_a_store_and_a_key(tmp_path: Path, shared_server: Server, athe
         "secret_access_key": elsewhere["AWS_SECRET_ACCESS_KEY"],
     }
     file.write_text(json.dumps({ANALYSTS: entry}))
-    server = Server(tmp_path / "data").start("--roles", str(file))
-    try:
+    with running(tmp_path, "--roles", str(file)) as server:
         own = Athena(server)
         own.api.update_work_group(WorkGroup="primary", ConfigurationUpdates={"ExecutionRole": ANALYSTS})
         sid = own.session()
@@ -43,5 +43,3 @@ def test_a_role_is_a_store_and_a_key(tmp_path: Path, shared_server: Server, athe
         with pytest.raises(ClientError, match="role/others is not configured on this server") as caught:
             own.start(ExecutionRole="arn:aws:iam::000000000000:role/others")
         assert caught.value.response["Error"]["Code"] == "InvalidRequestException"
-    finally:
-        end(server)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Result, Server, files_below
+
+from harness import Athena, Server
+from harness.places import files_below
 
 
 def test_no_secret_is_where_others_can_read_it(shared_server: Server, athena: Athena, session: str) -> None:
@@ -50,7 +52,7 @@ def test_no_secret_is_where_others_can_read_it(shared_server: Server, athena: At
 def test_a_sessions_key_is_for_that_session_and_s3(shared_server: Server, athena: Athena, session: str) -> None:
     code = "import os\nprint(os.environ['AWS_ACCESS_KEY_ID'], os.environ['AWS_SECRET_ACCESS_KEY'])"
     ran = athena.submit(session, code)
-    key_id, secret = Result(athena, athena.await_calculation(ran)).stdout.decode().split()
+    key_id, secret = athena.result(ran).stdout.decode().split()
     assert shared_server.client("s3", (key_id, secret)).list_buckets()["Buckets"]
     api = shared_server.client("athena", (key_id, secret))
     assert api.get_session_status(SessionId=session)["Status"]["State"] == "IDLE"

@@ -11,8 +11,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import Athena, Server, end, wait_for
-from dropper import Dropper
+
+from harness import Athena, Server, running, wait_for
+from harness.dropper import Dropper
 
 
 def refusal(call: Any, code: str = "INVALID_INPUT", **kwargs: Any) -> str:
@@ -312,7 +313,7 @@ def test_terminating_a_busy_session_cancels_its_calculation_and_keeps_what_it_pr
     sid = athena.session()
     there = common / "there"
     cid = athena.submit(sid, f"print('begun')\nopen({str(there)!r}, 'w')\nimport time\nwhile True: time.sleep(1)")
-    wait_for("start of the code", 600, lambda: there.exists() or None)
+    wait_for("start of the code", there.exists)
     assert athena.api.terminate_session(SessionId=sid)["State"] == "TERMINATING"
     again = athena.api.terminate_session(SessionId=sid)["State"]
     assert again in ("TERMINATING", "TERMINATED")
@@ -332,9 +333,8 @@ def test_terminating_a_busy_session_cancels_its_calculation_and_keeps_what_it_pr
 @pytest.fixture
 def patient_server(tmp_path: Path) -> Iterator[Server]:
     """A server whose hold is so long that no test mistakes a quick answer for a held one."""
-    server = Server(tmp_path / "data").start("--hold", "0")
-    yield server
-    end(server)
+    with running(tmp_path, "--hold", "0") as server:
+        yield server
 
 
 def test_held_reads_see_the_end_and_without_hold_they_see_the_present(patient_server: Server, common: Path) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Athena, Result, Server, wait_for
-from faults import await_nothing_left, errors, family, kernel_pid, kill, outside
+
+from harness import Athena, Server, wait_for
+from harness.processes import kill
+from harness.sessions import await_nothing_left, family, kernel_pid, outside
 
 REQUESTED = "Session was terminated per request"
 AT_ONCE = 20
 
 
-@pytest.fixture(autouse=True)
-def _no_errors(shared_server: Server) -> Iterator[None]:
-    before = len(errors(shared_server))
-    yield
-    assert errors(shared_server)[before:] == []
+pytestmark = pytest.mark.usefixtures("no_errors")
 
 
 def terminate_at_once(athena: Athena, sid: str) -> list[str]:
@@ -55,7 +52,7 @@ def test_while_it_is_created(athena: Athena, shared_server: Server) -> None:
 
 def test_while_its_kernel_starts(athena: Athena, shared_server: Server) -> None:
     sid = athena.start()
-    wait_for("a process of the session", 600, lambda: family(shared_server, sid) or None)
+    wait_for("a process of the session", lambda: family(shared_server, sid))
     assert set(terminate_at_once(athena, sid)) <= {"TERMINATING", "TERMINATED"}
     assert_ended_once(athena, shared_server, sid)
 
@@ -65,7 +62,7 @@ def test_while_it_is_busy(athena: Athena, shared_server: Server) -> None:
     cid = athena.submit(sid, "import time\ntime.sleep(3600)")
     assert athena.status(sid)["State"] == "BUSY"
     assert set(terminate_at_once(athena, sid)) <= {"TERMINATING", "TERMINATED"}
-    got = Result(athena, athena.await_calculation(cid))
+    got = athena.result(cid)
     assert got.state == "CANCELED"
     # On a busy machine the 5 s that the code has may be too few, and then the reason says so after this.
     assert (got.reason or "").startswith("The calculation was canceled because its session was terminated")

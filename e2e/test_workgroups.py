@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Athena, Server
+
+from harness import Athena, Server
 
 ARN = "arn:aws:athena:us-east-1:000000000000:workgroup/"
 

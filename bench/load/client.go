@@ -20,8 +20,8 @@ import (
 
 const region = "us-east-1"
 
-// A client has one connection and makes one call after the other, signed anew
-// each. It is no more than that: it shares the processors with the server.
+// A client has one connection and makes one call after the other, each signed
+// by itself. It is no more than that: it shares the processors with the server.
 type client struct {
 	host string
 	key  credentials.Key

@@ -99,7 +99,7 @@ func patterns(ctx context.Context, path string) (calculation string, err error) 
 	return c.ID, err
 }
 
-// copies inserts n rows that are like the one with the id given but for what differs.
+// copies inserts n rows like the one with the given id, except for what differs.
 func copies(db *sql.DB, table, id string, n int, differs func(i int) map[string]any) error {
 	names, err := columns(db, table)
 	if err != nil {

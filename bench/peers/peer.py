@@ -19,6 +19,8 @@ from typing import Any
 
 from pins import PINS, SHARED_ENGINE
 
+from harness import NotInTime, wait_for
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENTS = Path(__file__).resolve().parent / "clients"
 INSTALL_LIMIT = 1200
@@ -234,8 +236,8 @@ def answers_tcp(port: int) -> bool:
 
 
 def await_true(what: str, limit: float, look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + limit
-    while not look():
-        if time.monotonic() > deadline:
-            raise Lost(f"no {what} within {limit:.0f} s")
-        time.sleep(0.01)
+    """wait_for, at short intervals, where what does not come is Lost."""
+    try:
+        wait_for(what, look, limit, 0.01)
+    except NotInTime as e:
+        raise Lost(str(e)) from e

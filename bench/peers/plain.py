@@ -14,10 +14,10 @@ class Plain(Peer):
     client_script = "with_repl.py"
 
     def start(self) -> None:
-        """There is none."""
+        """It has no server."""
 
     def stop(self) -> None:
-        """There is none."""
+        """It has no server."""
 
     def client_python(self) -> Path:
         return engine_python()

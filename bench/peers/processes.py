@@ -9,9 +9,10 @@ import contextlib
 import ctypes
 import os
 import signal
-import time
 from collections.abc import Iterable
 from pathlib import Path
+
+from harness import NotInTime, wait_for
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -65,9 +66,8 @@ def end_all(pids: Iterable[int]) -> None:
     for pid in left:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while left & descendants() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    with contextlib.suppress(NotInTime):
+        wait_for("end of these processes", lambda: not left & descendants(), 30)
     for pid in left:  # those that were left to us
         with contextlib.suppress(OSError):
             os.waitpid(pid, os.WNOHANG)

@@ -5,6 +5,7 @@ A figure is a number; what is no number is a few words, and stands in the table 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -20,6 +21,8 @@ from jupyter import Jupyter
 from peer import Client, Lost, Peer
 from plain import Plain
 from processes import available, descendants, end_all, pss
+
+from harness import NotInTime, wait_for
 
 COUNT = "print(spark.range(10).count())"
 LINES = "import sys\nline = 'x' * 99 + '\\n'\nfor _ in range({n}): sys.stdout.write(line * 100)"
@@ -284,10 +287,9 @@ class Bench:
 
     def orphans(self) -> int:
         """How many processes are left of a killed server, once those that notice it have had ten seconds to end."""
-        deadline = time.monotonic() + 10
-        while (left := self.theirs()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return len(left)
+        with contextlib.suppress(NotInTime):
+            wait_for("end of the server's processes", lambda: not self.theirs(), 10)
+        return len(self.theirs())
 
     def other_clients(self) -> None:
         """Unmodified clients with polls of their own, and a dashboard beside one."""

@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from conftest import processes_at, waiting_kernels
-from faults import family, folder, groups_of
-from world import Calculation, Session, Violation, World, digest
+from chaos.world import Calculation, Session, Violation, World, digest
+from harness.processes import processes_at
+from harness.sessions import family, folder, groups_of, waiting_kernels
 
 TERMINAL = ("COMPLETED", "FAILED", "CANCELED")
 ENDED = ("TERMINATED", "FAILED")
@@ -25,7 +25,7 @@ def check(world: World, calculations: list[Calculation]) -> Counter[str]:
     for calc in calculations:
         if not calc.id:
             continue
-        got = world.await_(f"end of calculation {calc.id}", 600, lambda c=calc: ended(world, c))
+        got = world.await_(f"end of calculation {calc.id}", lambda c=calc: ended(world, c))
         tally[got["Status"]["State"]] += 1
         check_calculation(world, calc, got)
     for session in list(world.sessions.values()):
@@ -77,7 +77,7 @@ def check_calculation(world: World, calc: Calculation, got: dict[str, Any]) -> N
 
 
 def check_session(world: World, session: Session) -> None:
-    """The session says what is: and one that has ended is looked at once."""
+    """The session's state is true; one that has ended has left nothing, and is forgotten."""
 
     def settled() -> dict[str, Any] | None:
         status = world.status(session.id)
@@ -88,7 +88,7 @@ def check_session(world: World, session: Session) -> None:
             return status if (driver is None) == (status["State"] == "DEGRADED") else None
         return None
 
-    status = world.await_(f"true state of session {session.id}", 600, settled)
+    status = world.await_(f"true state of session {session.id}", settled)
     what = f"session {session.id} is {status['State']} {status.get('StateChangeReason')!r}"
     hit = session.id in world.hit
     if status["State"] == "DEGRADED":
@@ -102,11 +102,11 @@ def check_session(world: World, session: Session) -> None:
             raise Violation("untrue", f"{what}, which does not name the cause")
         world.await_(
             f"end of the processes of session {session.id}: {family(world.server, session.id)}",
+            lambda: not family(world.server, session.id),
             SETTLE,
-            lambda: None if family(world.server, session.id) else True,
         )
         work = folder(world.server, session.id) / "work"
-        world.await_(f"removal of {work}", SETTLE, lambda: None if work.exists() else True)
+        world.await_(f"removal of {work}", lambda: not work.exists(), SETTLE)
         del world.sessions[session.id]
         world.hit.pop(session.id, None)
         for slot in world.slots:
@@ -130,29 +130,29 @@ def check_refusal(world: World, calc: Calculation) -> None:
 
 
 def check_leftovers(world: World) -> None:
-    """Only the server, its store, and what belongs to live sessions runs; nobody's folder is left."""
+    """Only the server, its S3, and what belongs to live sessions runs; no folder without a session is left."""
 
     def owned() -> list[str]:
         return [*world.sessions, *waiting_kernels(world.server)]
 
     def orphans() -> set[int]:
-        found = processes_at(world.server.data_dir) - {world.server.process.pid if world.server.process else 0}
-        found -= {world.handle(world.server.data_dir / "s3.json", "pid", "start") or 0}
+        found = processes_at(world.server.data_dir) - {world.server.pid}
+        found -= {world.s3_pid() or 0}
         for sid in owned():
             found -= {world.part(sid, "shim") or 0, *family(world.server, sid)}
         return found
 
-    world.await_(f"end of processes that nobody owns: {orphans()}", SETTLE, lambda: None if orphans() else True)
+    world.await_(f"end of processes that nobody owns: {orphans()}", lambda: not orphans(), SETTLE)
 
     def left() -> list[str]:
         return [str(path) for path in world.folders() if (path / "work").exists() and path.name not in owned()]
 
-    world.await_(f"removal of what nobody owns: {left()}", SETTLE, lambda: None if left() else True)
+    world.await_(f"removal of what nobody owns: {left()}", lambda: not left(), SETTLE)
 
     def unowned() -> list[str]:
         return [str(path) for path in groups_of(world.server) if path.name not in owned()]
 
-    world.await_(f"end of control groups that nobody owns: {unowned()}", SETTLE, lambda: None if unowned() else True)
+    world.await_(f"end of control groups that nobody owns: {unowned()}", lambda: not unowned(), SETTLE)
     known = world.call("list_sessions", WorkGroup="primary", MaxResults=100)["Sessions"]
     if strangers := {s["SessionId"] for s in known} - set(world.sessions):
-        raise Violation("double", f"sessions that nobody was told of: {strangers}")
+        raise Violation("double", f"sessions that no client has started: {strangers}")

@@ -20,15 +20,13 @@ import threading
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-
-import conftest  # noqa: E402
-from build import build  # noqa: E402
-from check import check  # noqa: E402
-from faults import waiting_of  # noqa: E402
-from plan import Work  # noqa: E402
-from world import Violation, World  # noqa: E402
+from chaos.build import build
+from chaos.check import check
+from chaos.plan import Work
+from chaos.world import Violation, World
+from harness import NotInTime, wait_for
+from harness.processes import processes_at
+from harness.sessions import ready_kernels
 
 RUNS = Work(fresh=True, size=3000, seconds=0.05)  # long enough to be shown RUNNING
 STOPS = Work(fresh=True, loops=True, size=3000, stop=0.1)
@@ -47,6 +45,7 @@ CALLS = {
 POOLED = ("CreateSession", "Claim", "SaveExecutors", "MoveSession.IDLE", "Submit", "Settle")
 SHIM = {"shim.spawned": RUNS, "shim.recorded": RUNS, "shim.reaped": ENDS, "shim.exited": ENDS}
 REACHED = 200  # seconds
+AGAIN = 1.5  # until a server that recovers has come to the same step again, if it comes there
 
 
 def points() -> list[tuple[str, Work, bool]]:
@@ -67,15 +66,9 @@ def main() -> int:
     parser.add_argument("point", nargs="*", help="Settle.before, Put.after:2, ...; default: all")
     parser.add_argument("--every", type=int, default=1)
     args = parser.parse_args()
-    folder = conftest.ROOT / ".build" / "chaos"
-    build(folder)
-    conftest.ERGANE = folder / "ergane"
+    binary, env = build()
     place = Path(tempfile.mkdtemp(prefix="ergane-points-"))
-    env = {
-        "ERGANE_CHAOS_KERNEL": f"{folder}/standin stand-in-kernel",
-        "ERGANE_ALLOW_PATH": f"{conftest.COMMON}:rw,{folder}",
-    }
-    world = World(place, False, env)
+    world = World(place, binary=binary, env=env)
     begun, done = time.monotonic(), 0
     try:
         for n, (point, work, pool) in enumerate(points()):
@@ -92,7 +85,7 @@ def main() -> int:
             world.terminate(session)
         check(world, [])
     finally:
-        for pid in conftest.processes_at(world.server.data_dir):
+        for pid in processes_at(world.server.data_dir):
             os.kill(pid, 9)
     shutil.rmtree(place)
     print(f"{done} points in {time.monotonic() - begun:.0f} s, each reached, twice where it could be; nothing was lost")
@@ -104,7 +97,7 @@ def visit(world: World, point: str, work: Work, pool: bool, dice: random.Random)
     slot.events, slot.calculation = {}, None
     arm(world, point, pool)
     if pool:
-        world.await_("kernel that waits", 30, lambda: waiting_of(world.server) or None)
+        world.await_("kernel that waits", lambda: ready_kernels(world.server), 30)
     errors: list[BaseException] = []
 
     def play() -> None:
@@ -116,20 +109,17 @@ def visit(world: World, point: str, work: Work, pool: bool, dice: random.Random)
     client = threading.Thread(target=play)
     if point.startswith("shim."):
         client.start()
-        end = time.monotonic() + REACHED
-        while client.is_alive() and time.monotonic() < end:
-            client.join(0.1)
+        client.join(REACHED)
         for session in world.sessions.values():
             world.mark_hit(session.id)
     else:
         client.start()
-        world.await_(f"end of the server at {point}", REACHED, lambda: True if world.down() else None)
+        world.await_(f"end of the server at {point}", lambda: world.server.down, REACHED)
         if not pool:
             world.server.launch()  # armed as it was: where the step comes again, it dies again
-            deadline = time.monotonic() + 1.5
-            while time.monotonic() < deadline and not world.down():
-                time.sleep(0.02)
-            if not world.down():
+            try:
+                wait_for("second death", lambda: world.server.down, AGAIN)
+            except NotInTime:
                 world.server.kill()
         arm(world, "", pool)
     client.join(900)
@@ -144,7 +134,7 @@ def visit(world: World, point: str, work: Work, pool: bool, dice: random.Random)
 
 def arm(world: World, point: str, pool: bool) -> None:
     """Starts a server that kills itself at the point."""
-    if not world.down():
+    if not world.server.down:
         world.server.kill()
     world.server.more_env["ERGANE_CRASH"] = point
     world.keep_waiting(1 if pool else 0)
@@ -153,7 +143,7 @@ def arm(world: World, point: str, pool: bool) -> None:
         world.server.await_ready()
         return
     line = world.server.process.stdout.readline()  # it may die before it is ready
-    if not line and not world.down():
+    if not line and not world.server.down:
         raise Violation("stuck", f"the server does not start: {world.server.log.read_text()[-1000:]}")
 
 

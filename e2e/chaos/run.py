@@ -20,12 +20,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-
-import conftest  # noqa: E402
-
-BUILD = conftest.ROOT / ".build" / "chaos"
+from chaos.build import build
+from chaos.check import check
+from chaos.plan import draw
+from chaos.world import Violation, World
+from harness import ERGANE
+from harness.processes import processes_at
+from harness.sessions import waiting_kernels
 
 
 def main() -> int:
@@ -36,16 +37,10 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="say what each round does")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with everything that was started
-    env = {}
-    if args.kernels == "standin":
-        from build import build
-
-        build(BUILD)
-        conftest.ERGANE = BUILD / "ergane"
-        env["ERGANE_CHAOS_KERNEL"] = f"{BUILD}/standin stand-in-kernel"
-        env["ERGANE_ALLOW_PATH"] = f"{conftest.COMMON}:rw,{BUILD}"
+    real = args.kernels == "real"
+    binary, env = (ERGANE, {}) if real else build()
     place = Path(tempfile.mkdtemp(prefix="ergane-chaos-"))
-    ok = Run(args, place, env).all()
+    ok = Run(args, World(place, real, binary, env)).all()
     if ok:
         shutil.rmtree(place)
     else:
@@ -54,11 +49,8 @@ def main() -> int:
 
 
 class Run:
-    def __init__(self, args: argparse.Namespace, place: Path, env: dict[str, str]) -> None:
-        from world import World
-
-        self.args = args
-        self.world = World(place, args.kernels == "real", env)
+    def __init__(self, args: argparse.Namespace, world: World) -> None:
+        self.args, self.world = args, world
         self.states: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self.settling: list[float] = []
@@ -66,8 +58,6 @@ class Run:
         self.begun = time.monotonic()
 
     def all(self) -> bool:
-        from world import Violation
-
         what = f"{self.args.rounds} rounds with {self.args.kernels} kernels"
         print(f"chaos: {what} from seed {self.args.seed}", flush=True)
         failed = self.args.seed
@@ -91,10 +81,6 @@ class Run:
         return not self.broken
 
     def round(self, seed: int) -> None:
-        from check import check
-        from plan import draw
-        from world import Calculation, Slot
-
         plan = draw(seed, self.world.real)
         if self.args.verbose:
             print(f"{seed}: {plan}", flush=True)
@@ -120,8 +106,7 @@ class Run:
         if errors:
             raise errors[0]
         began = time.monotonic()
-        slots: list[Slot] = self.world.slots
-        calcs: list[Calculation] = [s.calculation for s in slots if s.calculation is not None]
+        calcs = [s.calculation for s in self.world.slots if s.calculation is not None]
         self.sessions += max(0, len(self.world.sessions) - before)
         self.calculations += len(calcs)
         self.states += check(self.world, calcs)
@@ -129,9 +114,6 @@ class Run:
 
     def end(self) -> None:
         """Everything ends well, and nothing is left."""
-        from check import check
-        from world import Violation
-
         world = self.world
         for session in list(world.sessions.values()):
             world.terminate(session)
@@ -141,18 +123,16 @@ class Run:
         world.server.kill()
         world.keep_waiting(0)
         world.start()
-        world.await_(
-            "end of the kernels that waited", 60, lambda: None if conftest.waiting_kernels(world.server) else True
-        )
+        world.await_("end of the kernels that waited", lambda: not waiting_kernels(world.server), 60)
         if (code := world.server.stop()) != 0:
             raise Violation("stop", f"the server ended with {code} at SIGTERM")
         left = [p for p in (world.server.data_dir / "s3").rglob(".sgwtmp/**/*") if p.is_file()]
         if left:
             raise Violation("orphan", f"of uploads are left: {left}")
-        world.await_("end of all processes", 20, lambda: None if conftest.processes_at(world.server.data_dir) else True)
+        world.await_("end of all processes", lambda: not processes_at(world.server.data_dir), 20)
 
     def kill_all(self) -> None:
-        for pid in conftest.processes_at(self.world.server.data_dir):
+        for pid in processes_at(self.world.server.data_dir):
             os.kill(pid, 9)
 
     def report(self) -> None:

@@ -19,15 +19,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-from conftest import Athena, Server, command_line, common_folder, processes_at, waiting_kernels
-from faults import alive, family, folder
-from plan import SLOTS, Plan, Work
+
+from chaos.plan import SLOTS, Plan, Work
+from harness import ERGANE, LIMIT, Athena, NotInTime, Server, common_folder, wait_for
+from harness.processes import alive, command_line, processes_at
+from harness.sessions import family, folder, waiting_kernels
 
 T = TypeVar("T")
 
 NO_ANSWER = (ConnectionError, HTTPClientError)
-# How long a client goes on asking a server that does not answer.
-PATIENCE = 600
+# Seconds between two looks: many rounds wait for little.
+PAUSE = 0.02
+# Until S3 answers: the server starts it again.
+S3_LIMIT = 30
 
 
 class Violation(Exception):
@@ -77,13 +81,15 @@ class Slot:
 
 
 class World:
-    def __init__(self, place: Path, real: bool, env: dict[str, str]) -> None:
+    def __init__(
+        self, place: Path, real: bool = False, binary: Path = ERGANE, env: dict[str, str] | None = None
+    ) -> None:
         self.place, self.real = place, real
         self.marks = common_folder() / "marks"
         self.marks.touch()
         self.marks.chmod(0o666)  # each session writes it as a user of its own
-        self.server = Server(place / "data")
-        self.server.more_env = env
+        self.server = Server(place / "data", binary)
+        self.server.more_env = env or {}
         # Not the system's free ports: one of those may become another connection's own while the server is dead.
         api, s3 = free_ports()
         self.args = ["--listen", api, "--s3-listen", s3, "--max-memory", "1t", "--log-level", "INFO"]
@@ -101,16 +107,14 @@ class World:
 
     def call(self, what: str, **kwargs: Any) -> Any:
         """Call the API; while nobody answers, again, as SDKs do."""
-        end = time.monotonic() + PATIENCE
-        while True:
+
+        def answer() -> Any:
             try:
                 return getattr(self.athena.api, what)(**kwargs)
-            except NO_ANSWER as e:
-                if time.monotonic() > end:
-                    raise Violation("stuck", f"{what} was not answered for {PATIENCE} s: {e}") from e
-                time.sleep(0.02)
             except AssertionError as e:
                 raise Violation("5xx", f"{what}: {e}") from e
+
+        return self.await_(f"answer to {what}", answer, despite=NO_ANSWER)
 
     def keep_waiting(self, pool: int) -> None:
         """The next server that starts keeps so many kernels waiting for sessions."""
@@ -123,22 +127,25 @@ class World:
         session.terminate_sent = True
         self.call("terminate_session", SessionId=session.id)
 
-    def await_(self, what: str, limit: float, look: Callable[[], T | None]) -> T:
-        end = time.monotonic() + limit
-        while True:
-            got = look()
-            if got is not None:
-                return got
-            if time.monotonic() > end:
-                raise Violation("stuck", f"no {what} within {limit} s")
-            time.sleep(0.02)
+    def await_(
+        self,
+        what: str,
+        look: Callable[[], T | None],
+        limit: float = LIMIT,
+        despite: tuple[type[Exception], ...] = (),
+    ) -> T:
+        """wait_for, where what does not come is a broken promise."""
+        try:
+            return wait_for(what, look, limit, PAUSE, despite)
+        except NotInTime as e:
+            raise Violation("stuck", str(e)) from e
 
-    def leave(self, sid: str, *states: str, limit: float = 600) -> dict[str, Any]:
+    def leave(self, sid: str, *states: str, limit: float = LIMIT) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             status = self.status(sid)
             return None if status["State"] in states else status
 
-        return self.await_(f"end of {states} of session {sid}", limit, look)
+        return self.await_(f"end of {states} of session {sid}", look, limit)
 
     def play(self, slot: Slot, work: Work, ids: random.Random) -> None:
         """One client's part of a round."""
@@ -228,7 +235,7 @@ _ = sys.stdout.write(whole[{half}:])
                 time.sleep(plan.between)
             if (stopped := self.inject(fault, slot, plan)) is not None:
                 hung.append(stopped)
-        if self.down():
+        if self.server.down:
             time.sleep(plan.outage)
             for wait in plan.recovery:
                 self.server.launch()
@@ -241,9 +248,6 @@ _ = sys.stdout.write(whole[{half}:])
         for stopped in hung:
             stopped.join()
 
-    def down(self) -> bool:
-        return self.server.process is None or self.server.process.poll() is not None
-
     def start(self) -> None:
         try:
             self.server.start()
@@ -251,22 +255,22 @@ _ = sys.stdout.write(whole[{half}:])
             raise Violation("stuck", f"the server does not start: {e}") from e
 
     def inject(self, fault: str, slot: Slot, plan: Plan) -> Hung | None:
-        store = self.handle(self.server.data_dir / "s3.json", "pid", "start")
+        s3 = self.s3_pid()
         hung, hits = None, True
         match fault:
             case "server":
-                if hits := not self.down():
+                if hits := not self.server.down:
                     self.server.kill()
             case "term":
-                hits = not self.down()
+                hits = not self.server.down
                 if hits and (code := self.server.stop()) != 0:
                     raise Violation("stop", f"the server ended with {code} at SIGTERM")
             case "s3":
-                hits = kill(store)
+                hits = kill(s3)
             case "s3 hangs":
                 hits = False
                 with contextlib.suppress(ProcessLookupError):
-                    hung = Hung(store, plan.hang) if store is not None else None
+                    hung = Hung(s3, plan.hang) if s3 is not None else None
                     hits = hung is not None
             case "shim" | "kernel" | "jvm":
                 sid = self.aim(slot)
@@ -280,7 +284,7 @@ _ = sys.stdout.write(whole[{half}:])
                 hits = bool(waiting) and kill(self.part(waiting[0], fault.removeprefix("waiting ")))
             case "all":
                 first = processes_at(self.server.data_dir)
-                if not self.down():
+                if not self.server.down:
                     self.server.kill()
                 for path in self.folders():  # not before: a session may have been starting
                     self.mark_hit(path.name)
@@ -315,6 +319,9 @@ _ = sys.stdout.write(whole[{half}:])
                 return pid
         return None
 
+    def s3_pid(self) -> int | None:
+        return self.handle(self.server.data_dir / "s3.json", "pid", "start")
+
     def handle(self, path: Path, pid: str, start: str) -> int | None:
         """The process that a handle names, if it is still that one and not another with its number."""
         try:
@@ -333,16 +340,20 @@ _ = sys.stdout.write(whole[{half}:])
         return Counter(self.marks.read_text().split()) if self.marks.exists() else Counter()
 
     def object(self, uri: str) -> bytes:
-        """An object's content, as soon as the store is there."""
-        end = time.monotonic() + 30
-        while True:
+        """An object's content, as soon as S3 is there."""
+
+        def look() -> list[bytes]:
             try:
-                return self.athena.read(uri)
-            except (*NO_ANSWER, ClientError) as e:
-                missing = isinstance(e, ClientError) and e.response["Error"]["Code"] == "NoSuchKey"
-                if missing or time.monotonic() > end:
+                return [self.athena.read(uri)]
+            except ClientError as e:
+                if e.response["Error"]["Code"] == "NoSuchKey":
                     raise Violation("torn", f"{uri} cannot be read: {e}") from e
-                time.sleep(0.05)
+                raise
+
+        try:
+            return wait_for(f"content of {uri}", look, S3_LIMIT, PAUSE, despite=(*NO_ANSWER, ClientError))[0]
+        except NotInTime as e:
+            raise Violation("torn", str(e)) from e
 
     def folders(self) -> Iterator[Path]:
         return (self.server.data_dir / "sessions").glob("*")

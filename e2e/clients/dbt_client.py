@@ -1,5 +1,5 @@
 """dbt-athena's own helper for Python models, called as its adapter calls it: with the parsed model, the credentials of
-a profile, and the compiled code. A whole `dbt run` needs Athena SQL besides, which is not what is tested here.
+a profile, and the compiled code. A whole `dbt run` also needs Athena SQL, which is not what is tested here.
 """
 
 from __future__ import annotations

@@ -21,11 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from conftest import ERGANE, ROOT, Athena, Server, end
-from faults import errors
 from scenario import STEPS
+
+from harness import ERGANE, ROOT, Athena, Server, running
 
 HERE = Path(__file__).resolve().parent
 # A client hangs rather than takes so long.
@@ -60,7 +58,7 @@ class Client:
 def main() -> int:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--only", metavar="NAME,...", help="these clients, in this order")
-    args.add_argument("--list", action="store_true", help="tell the clients, and what they leave out and why")
+    args.add_argument("--list", action="store_true", help="list the clients, and what they leave out and why")
     args.add_argument("--cache", type=Path, default=ROOT / ".build" / "clients", help="folder of the installations")
     args.add_argument("--install", action="store_true", help="install them, and run nothing")
     opts = args.parse_args()
@@ -91,21 +89,18 @@ def tell() -> None:
         for step, why in client.without.items():
             print(f"{'':12}   without {step}: {why}")
         for step, words in client.extra.items():
-            print(f"{'':12}   besides {step}: {words}")
+            print(f"{'':12}   in addition {step}: {words}")
 
 
 def run(clients: list[Client], cache: Path, tmp: Path) -> None:
     took = {c.name: installed(c, cache) for c in clients}
-    server = Server(tmp / "data").start()
-    try:
+    with running(tmp) as server:
         for client in clients:
             begun = time.monotonic()
             version = scenario(client, cache / client.name, server, tmp)
             seconds = time.monotonic() - begun
             how = "installed before" if took[client.name] is None else f"installed in {took[client.name]:.1f} s"
             print(f"{client.name:12} {version:44} {len(client.steps):2} steps {seconds:6.1f} s   {how}", flush=True)
-    finally:
-        end(server)
 
 
 def installed(client: Client, cache: Path) -> float | None:
@@ -134,7 +129,7 @@ def installed(client: Client, cache: Path) -> float | None:
 def scenario(client: Client, home: Path, server: Server, tmp: Path) -> str:
     """Let the client do its steps, and return its version."""
     athena = Athena(server)
-    before = len(errors(server))
+    before = len(server.errors())
     # A shell that was set up for another account, then pointed at the server by nothing but `ergane env`.
     env = {
         "HOME": str(tmp),
@@ -163,13 +158,12 @@ def scenario(client: Client, home: Path, server: Server, tmp: Path) -> str:
     if sorted(steps) != sorted(client.steps):
         odd = sorted(set(steps) ^ set(client.steps))
         raise Failure(f"{done.stdout}\nthe client {client.name} did other steps than it has: {', '.join(odd)}")
-    if errors(server)[before:]:
-        raise Failure("\n".join([*errors(server)[before:], f"the server calls that an error, with {client.name}"]))
+    if server.errors()[before:]:
+        raise Failure("\n".join([*server.errors()[before:], f"the server calls that an error, with {client.name}"]))
     # Some clients leave sessions to their idle timeout; the next client starts without them.
     for group in athena.api.list_work_groups()["WorkGroups"]:
         for s in athena.api.list_sessions(WorkGroup=group["Name"])["Sessions"]:
-            athena.api.terminate_session(SessionId=s["SessionId"])
-            athena.await_session(s["SessionId"], leave="TERMINATING")
+            athena.terminate(s["SessionId"])
     return re.findall(r"^version (.*)$", done.stdout, re.MULTILINE)[0]
 
 

@@ -14,9 +14,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from gate import Gate
-from plan import Work
-from world import Calculation, Session, Violation, World, kill
+
+from chaos.plan import Work
+from chaos.world import Calculation, Session, Violation, World, kill
+from soak.gate import Gate
 
 TERMINAL = ("COMPLETED", "FAILED", "CANCELED")
 ENDED = ("TERMINATED", "FAILED")
@@ -94,7 +95,7 @@ class Client:
             got = self.world.call("get_calculation_execution", CalculationExecutionId=cid)
             return got if got["Status"]["State"] in TERMINAL else None
 
-        return self.world.await_(f"end of calculation {cid}", LIMIT, look)
+        return self.world.await_(f"end of calculation {cid}", look, LIMIT)
 
     def tail(self, cid: str) -> None:
         """Follow its output, as `ergane run` does, for as long as the server is there."""
@@ -193,7 +194,7 @@ class Groups(Client):
                 return True
             return None
 
-        self.world.await_(f"end of workgroup {name}", LIMIT, look)
+        self.world.await_(f"end of workgroup {name}", look, LIMIT)
         self.world.sessions.pop(sid, None)
         self.done["workgroups"] += 1
         self.gate.pause(self.dice.uniform(0, 8))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from world import Violation
+from chaos.world import Violation
 
 
 class Gate:
@@ -18,7 +18,7 @@ class Gate:
 
     @contextmanager
     def work(self, client: str) -> Iterator[bool]:
-        """A piece of work, once the gate is open; False where there is to be none any more."""
+        """A piece of work, once the gate is open; False once the run is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._over or not self._closed)
             go = not self._over
@@ -38,7 +38,7 @@ class Gate:
             if not self._changed.wait_for(lambda: not self._working, limit):
                 now = time.monotonic()
                 late = ", ".join(f"{client} for {now - since:.0f} s" for client, since in self._working.items())
-                raise Violation("stuck", f"after {limit:.0f} s there still work: {late}")
+                raise Violation("stuck", f"after {limit:.0f} s these still work: {late}")
 
     def open(self) -> None:
         with self._changed:
@@ -51,6 +51,6 @@ class Gate:
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
-        """Sleep, but no longer than there is something to do."""
+        """Sleep, or return at once when the run is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._over, seconds)

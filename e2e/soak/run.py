@@ -1,9 +1,9 @@
 """One data dir under mixed traffic for an hour, with kills, and a look every minute at whatever could grow.
 
 Clients start, use and end sessions, list everything, follow outputs, make and delete workgroups. Every minute all of
-them come to rest and a sample is taken. The server dies every few samples (kill -9 or SIGTERM), the store at other
-times, kernels and shims all the time. At the end: what grew within the lives of processes, from life to life, and per
-calculation, against the margins of verdict.py. A broken promise, or a leftover at rest, ends the run at once.
+them come to rest and a sample is taken. The server dies every few samples (kill -9 or SIGTERM), the embedded S3 at
+other times, kernels and shims all the time. At the end: what grew within the lives of processes, from life to life,
+and per calculation, against the margins of verdict.py. A broken promise, or a leftover at rest, ends the run at once.
 
     python e2e/soak/run.py --minutes 60
 """
@@ -21,18 +21,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "chaos"), str(HERE.parent)]
+from chaos.build import build
+from chaos.world import Violation, World, kill
+from harness import NotInTime, wait_for
+from harness.processes import processes_at
+from soak.clients import REAL, Churn, Client, Dashboard, Groups, Spark, Steady
+from soak.gate import Gate
+from soak.samples import take
+from soak.verdict import Sample, broken_bound, growth
 
-import conftest  # noqa: E402
-from build import build  # noqa: E402
-from clients import REAL, Churn, Client, Dashboard, Groups, Spark, Steady  # noqa: E402
-from gate import Gate  # noqa: E402
-from samples import take  # noqa: E402
-from verdict import Sample, broken_bound, growth  # noqa: E402
-from world import Violation, World, kill  # noqa: E402
-
-BUILD = conftest.ROOT / ".build" / "chaos"
 IDLE_MINUTES = 1  # the least that there is
 REST = 2000  # seconds until every client has come to rest
 SETTLE = 30  # and until all that ends by itself has ended
@@ -47,8 +44,6 @@ def main() -> int:
     parser.add_argument("--life", type=int, default=8, help="samples in the life of a server")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with everything that was started
-    build(BUILD)
-    conftest.ERGANE = BUILD / "ergane"
     place = Path(tempfile.mkdtemp(prefix="ergane-soak-"))
     ok = Soak(args, place).all()
     if ok:
@@ -65,13 +60,9 @@ class Soak:
         self.tmp = place / "tmp"
         self.tmp.mkdir()
         self.tmp.chmod(0o1777)
-        env = {
-            "ERGANE_CHAOS_KERNEL": f"{BUILD}/standin stand-in-kernel",
-            "ERGANE_CHAOS_REAL": REAL,
-            "ERGANE_ALLOW_PATH": f"{conftest.COMMON}:rw,{BUILD}",
-            "TMPDIR": str(self.tmp),
-        }
-        self.world = World(place, False, env)
+        binary, env = build()
+        env |= {"ERGANE_CHAOS_REAL": REAL, "TMPDIR": str(self.tmp)}
+        self.world = World(place, binary=binary, env=env)
         self.gate = Gate()
         self.done: Counter[str] = Counter()
         kinds = [Steady, Steady, Churn, Churn, Groups, Dashboard, *[Spark] * args.real]
@@ -82,6 +73,7 @@ class Soak:
         ]
         self.idler = Client(self.world, self.gate, self.done, f"{args.seed}/idle")
         self.errors: list[BaseException] = []
+        self.failed = threading.Event()
         self.samples: list = []
         self.begun = time.monotonic()
 
@@ -100,7 +92,7 @@ class Soak:
             return False
         finally:
             self.gate.end()
-            for pid in conftest.processes_at(self.world.server.data_dir):
+            for pid in processes_at(self.world.server.data_dir):
                 kill(pid)
         return self.judge()
 
@@ -109,6 +101,7 @@ class Soak:
             work()
         except BaseException as e:  # raised again by the main thread
             self.errors.append(e)
+            self.failed.set()
 
     def check(self) -> None:
         if self.errors:
@@ -128,7 +121,7 @@ class Soak:
         if n % self.args.life == 2:
             self.server_dies()
         if n % 7 == 3:
-            self.store_dies()
+            self.s3_dies()
         self.wait(at - time.monotonic())
         if idle:
             self.idler.gone(idle)
@@ -138,10 +131,9 @@ class Soak:
         self.sample()
 
     def wait(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.check()
-            time.sleep(min(0.2, max(0.0, end - time.monotonic())))
+        """Let the clients work for a while, or until one of them has failed."""
+        self.failed.wait(seconds)
+        self.check()
 
     def server_dies(self) -> None:
         if self.dice.random() < 0.7:
@@ -154,26 +146,27 @@ class Soak:
         time.sleep(self.dice.uniform(0, 1))
         self.world.start()
 
-    def store_dies(self) -> None:
-        kill(self.world.handle(self.world.server.data_dir / "s3.json", "pid", "start"))
-        self.done["kills of the store"] += 1
+    def s3_dies(self) -> None:
+        kill(self.world.s3_pid())
+        self.done["kills of S3"] += 1
 
     def sample(self) -> None:
         world = self.world
         lasting = {f"{type(c).__name__} {n}": c.sid for n, c in enumerate(self.clients) if getattr(c, "sid", "")}
-        end = time.monotonic() + SETTLE
-        while True:
+
+        def look() -> Sample:
             figures = take(world, self.tmp, lasting, self.calculations())
-            store = world.handle(world.server.data_dir / "s3.json", "pid", "start") or 0
+            lives = {"server": world.server.pid, "s3": world.s3_pid() or 0}
             deaths = self.done["kills of the server"] + self.done["stops of the server"]
-            assert world.server.process is not None
-            now = Sample(self.minutes(), {"server": world.server.process.pid, "s3": store}, deaths, figures)
-            wrong = broken_bound(now)
-            if wrong is None:
-                break
-            if time.monotonic() > end:
+            now = Sample(self.minutes(), lives, deaths, figures)
+            if wrong := broken_bound(now):
                 raise Violation("orphan", wrong)
-            time.sleep(0.5)
+            return now
+
+        try:
+            now = wait_for("server at rest", look, SETTLE, 0.5, despite=(Violation,))
+        except NotInTime as e:
+            raise Violation("orphan", str(e)) from e
         self.samples.append(now)
         self.say(now.figures)
 
@@ -194,8 +187,7 @@ class Soak:
             self.idler.gone(sid)
         if (status := self.world.server.stop()) != 0:
             raise Violation("stop", f"the server ended with {status} at SIGTERM")
-        gone = lambda: None if conftest.processes_at(self.world.server.data_dir) else True  # noqa: E731
-        self.world.await_("end of all processes", SETTLE, gone)
+        self.world.await_("end of all processes", lambda: not processes_at(self.world.server.data_dir), SETTLE)
 
     def calculations(self) -> int:
         return sum(self.done[state] for state in ("COMPLETED", "FAILED", "CANCELED", "with Spark"))

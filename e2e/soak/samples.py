@@ -6,12 +6,12 @@ import contextlib
 import os
 import re
 import sqlite3
-import urllib.request
 from pathlib import Path
 
-from conftest import processes_at
-from faults import family
-from world import World
+from chaos.world import World
+from harness.metrics import scrape
+from harness.processes import command_line, processes_at
+from harness.sessions import family
 
 Figures = dict[str, float]
 HEAP = "go_memstats_next_gc_bytes"  # follows what lived after the last collection, and does not jump with the next
@@ -22,16 +22,15 @@ SCRATCH = re.compile(r"^\.(keys|s3|sandbox|probe|kernel|tmp)|\.tmp$|\.sgwtmp\.\d
 def take(world: World, tmp: Path, lasting: dict[str, str], made: int) -> Figures:
     """lasting are the sessions that live as long as the run, by what they are called; made counts calculations."""
     server = world.server
-    assert server.process is not None
-    found = processes("server", [server.process.pid])
+    found = processes("server", [server.pid])
     text = metrics(world)
     found["server heap MB"] = text[HEAP] / 1e6
     found["server goroutines"] = text["go_goroutines"]
-    store = world.handle(server.data_dir / "s3.json", "pid", "start")
-    found |= processes("s3", [store] if store else [])
+    s3 = world.s3_pid()
+    found |= processes("s3", [s3] if s3 else [])
     for name, sid in lasting.items():
         found |= session(world, name, sid)
-    found |= leftovers(world, store)
+    found |= leftovers(world, s3)
     found |= files(server.data_dir, tmp, set(lasting.values()))
     found |= rows(server.data_dir)
     # Also of calculations that have gone with their workgroup: their objects stay.
@@ -57,9 +56,7 @@ def processes(name: str, pids: list[int]) -> Figures:
 
 def metrics(world: World) -> Figures:
     """The samples of /metrics that have no labels."""
-    url = world.athena.api.meta.endpoint_url.rstrip("/") + "/metrics"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = scrape(world.server).splitlines()
     return {m[1]: float(m[2]) for line in lines if (m := re.fullmatch(r"(\w+) (\S+)", line))}
 
 
@@ -90,29 +87,22 @@ def tree(top: Path) -> tuple[int, float]:
     return count, blocks * 512 / 1e6
 
 
-def leftovers(world: World, store: int | None) -> Figures:
-    """Processes of the data dir that nobody owns, and mounts of it in the server's sight."""
+def leftovers(world: World, s3: int | None) -> Figures:
+    """Processes of the data dir that nobody owns, and mounts of it that the server sees."""
     server = world.server
-    assert server.process is not None
-    owned = {server.process.pid, store}
+    owned = {server.pid, s3}
     for sid in list(world.sessions):
         owned |= {world.part(sid, "shim"), *family(server, sid)}
     strangers = processes_at(server.data_dir) - owned
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(server.data_dir) in line]
     if strangers:
-        print(f"of nobody: {[(pid, command(pid)) for pid in strangers]}", flush=True)
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        print(f"of nobody: {[(pid, command_line(pid)) for pid in strangers]}", flush=True)
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     return {
         "processes of nobody": len(strangers),
         "zombies of the server": sum(zombie(pid) for pid in children),
         "mounts left": len(mounts),
     }
-
-
-def command(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
 
 
 def zombie(pid: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from samples import Figures
+from soak.samples import Figures
 
 # What may be there at each sample, at most: all of it is cleared up before a server is at rest.
 BOUNDS: dict[str, float] = {
@@ -26,7 +26,7 @@ BOUNDS: dict[str, float] = {
 # By how much the last third of a life may be above its second third: a part of it, and so much more.
 # The first third is not looked at: caches fill, pools grow to the traffic.
 MARGINS: dict[str, tuple[float, float]] = {
-    "goroutines": (0, 40),  # connections from clients and to the store, as many as were once needed at the same time
+    "goroutines": (0, 40),  # connections from clients and to S3, as many as were once needed at the same time
     "fds": (0, 20),  # the same
     "threads": (0, 10),  # Go keeps a thread for each system call that blocked at the same time
     "heap MB": (0.1, 4),  # one collection more or less
@@ -40,7 +40,7 @@ MARGINS: dict[str, tuple[float, float]] = {
     "disk MB": (0.1, 4),
     "files per ended session": (0.05, 0),
     "stored files per calculation": (0.05, 0.1),
-    "WAL MB": (0.5, 8),  # SQLite uses it anew once all of it is in the database
+    "WAL MB": (0.5, 8),  # SQLite uses it again once all of it is in the database
     "database KB per calculation": (0.1, 0.2),
     "passing tokens": (0.25, 500),  # those of a quarter of an hour
 }

@@ -21,7 +21,7 @@ def forget_failed_files(context_class: Any) -> None:
         try:
             add(self, path, recursive)
         except Exception:
-            with suppress(Exception):  # the failure is what the block is to hear of
+            with suppress(Exception):  # the failure is what the block is to see
                 files = self._jsc.sc().addedFiles().apply("default")
                 for name in set(self.listFiles) - before:
                     files.remove(name)

@@ -16,7 +16,7 @@ from .calculation import Calculation
 from .children import interrupt_children
 from .claim import Claim, Waiting
 from .control import Control
-from .desk import Desk
+from .dispatcher import Dispatcher
 from .driver import Driver, log_descriptor
 from .facts import Session
 from .files import write_json
@@ -62,8 +62,8 @@ class Kernel:
         self._session = Session(boot.facts, boot.env)
         self._main = MainThread()
         self._threads = Threads(sys.stderr.fileno())
-        self._desk = Desk(boot.dir, self._on_interrupt)
-        self._service = Service(self._desk, self._main, self._threads, shutdown=lambda: self._end(0))
+        self._dispatcher = Dispatcher(boot.dir, self._on_interrupt)
+        self._service = Service(self._dispatcher, self._main, self._threads, shutdown=lambda: self._end(0))
         self._control = Control(boot.dir, boot.token, self._service.hello, self._service.handlers)
         self._namespace: dict[str, Any] = {}  # of user code
         self._spark: Spark | None = None
@@ -77,9 +77,9 @@ class Kernel:
 
         from .block import BlockRunner
         from .interrupt import Interrupts
-        from .keeper import Keeper
         from .logs import make_kernels
         from .process import SharedState
+        from .recorder import Recorder
         from .shell import make_shell
         from .spool import Spool
 
@@ -96,8 +96,8 @@ class Kernel:
             self._spark = Spark(self._driver, self._boot.spark)
             facts = self._start(self._spark)
         runner = BlockRunner(shell, spool, interrupts, SharedState(self._tmp), self._spark, loggers)
-        keeper = Keeper(self._desk, self._main, runner, spool, self._control.send, self._end)
-        self._threads.start(lambda: keeper.serve(self._boot.idle_seconds, self._on_idle))
+        recorder = Recorder(self._dispatcher, self._main, runner, spool, self._control.send, self._end)
+        self._threads.start(lambda: recorder.serve(self._boot.idle_seconds, self._on_idle))
         os.register_at_fork(after_in_child=self._after_fork)
         self._service.shell = shell
         if self._boot.ahead is None:
@@ -113,7 +113,7 @@ class Kernel:
         """From now on there are calculations."""
         if self._spark is not None:
             self._spark.bind(self._namespace)
-        self._desk.open()
+        self._dispatcher.open()
 
     def _take(self, claim: Claim) -> None:
         """Becomes the kernel of a session, on the main thread."""
@@ -185,7 +185,7 @@ class Kernel:
         self._ending.acquire()
         if status == 0:
             deadline = monotonic() + RECORD_SECONDS
-            while self._desk.recording and monotonic() < deadline:
+            while self._dispatcher.recording and monotonic() < deadline:
                 sleep(POLL_SECONDS)
             self._stop_spark()
         if self._driver is not None:

@@ -86,7 +86,7 @@ class BlockRunner:
             self._handlers.hold()
 
     def _report(self, failure: BaseException | None) -> dict[str, str] | None:
-        """Tells of failure in stderr, and gives its name and text; output that cannot be written is one, too."""
+        """Writes the failure to stderr; returns its name and text. Output that cannot be written is a failure, too."""
         try:
             _flush_user_streams()
             told = self._words(failure) if failure is not None else None

@@ -20,10 +20,12 @@ def valid_id(value: object) -> bool:
 class Calculation:
     id: str
     folder: str
-    interrupted: bool = False  # ordered to stop; guarded by the desk's lock
-    asked: bool = False  # ordered to strike by the socket, and not taken; set by the desk, taken by the main thread
-    closed: bool = False  # user code is through, an order to stop comes too late; guarded by the desk's lock
-    finishing: bool = False  # its outcome is about to appear; guarded by the desk's lock
+    interrupted: bool = False  # ordered to stop; guarded by the dispatcher's lock
+    asked: bool = (
+        False  # ordered to strike by the socket, and not taken; set by the dispatcher, taken by the main thread
+    )
+    closed: bool = False  # user code is through, an order to stop comes too late; guarded by the dispatcher's lock
+    finishing: bool = False  # its outcome is about to appear; guarded by the dispatcher's lock
     struck: bool = False  # KeyboardInterrupt was raised in it
     killed: bool = False  # the sweep hit something of it: a job or a child process
     thread: int = 0  # id of the JVM's thread that serves the main thread's calls; 0: none
@@ -41,7 +43,7 @@ class Calculation:
 
     @property
     def begun(self) -> bool:
-        """Whether it was ever started, as far as its folder tells."""
+        """Whether it was ever started, as far as its folder shows."""
         return exists(f"{self.folder}/started.json") or exists(f"{self.folder}/outcome.json")
 
     @property

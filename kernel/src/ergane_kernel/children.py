@@ -9,7 +9,7 @@ from signal import SIGINT, pidfd_send_signal
 def interrupt_children(spare: int | None) -> int:
     """Sends SIGINT to our descendants in our process group, except spare (the JVM) and below. Returns how many.
 
-    Who left the group (setsid, a daemon) did not want to hear of it.
+    Who left the group (setsid, a daemon) is meant not to get it.
     """
     group = getpgrp()
     count = 0

@@ -54,7 +54,7 @@ class Waiting:
         self._begun = False
 
     def claim(self) -> None:
-        """Begins; the answer is a file, and an event that tells of it. From the control thread."""
+        """Begins; the answer is a file, and an event that says so. From the control thread."""
         with self._lock:
             begun, self._begun = self._begun, True
         if not begun:

@@ -64,7 +64,7 @@ class Compiler:
         try:
             result = self._transform(source)
         except Exception:
-            return None  # its tokenizer stumbled: the plain error is the one to tell
+            return None  # its tokenizer stumbled: the plain error is the one to show
         return "\n" * leading + result
 
     def _tree(self, source: str) -> Module:

@@ -101,7 +101,7 @@ class Control:
             try:
                 self._turn()
             except OSError:
-                # User code closed descriptors of ours (closerange): begin anew.
+                # User code closed descriptors of ours (closerange): begin again.
                 sleep(0.1)
                 self._abandon_all()
                 self._listen()

@@ -25,7 +25,7 @@ class JobsError(Exception):
 
 
 class Jobs:
-    """Every method may be called from any thread, and raises JobsError where Spark is away."""
+    """Every method may be called from any thread, and raises JobsError where Spark does not answer."""
 
     def __init__(self, port: int, secret: str) -> None:
         from py4j.clientserver import ClientServer, JavaParameters, PythonParameters

@@ -22,7 +22,7 @@ STDERR = 2
 
 _of_kernel: logging.Manager | None = None
 
-# What moves a terminal's cursor but for the line's end (carriage returns, escapes) could paint over other records.
+# What moves a terminal's cursor, except the end of a line, could paint over other records: carriage returns, escapes.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 

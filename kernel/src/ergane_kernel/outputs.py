@@ -40,7 +40,7 @@ class Outputs:
             write_all(self._fd, line)
 
     def close(self) -> int:
-        """Makes the file durable and tells its size."""
+        """Makes the file durable and returns its size in bytes."""
         with self._lock:
             self._room = -1
             if not self._is_ours():

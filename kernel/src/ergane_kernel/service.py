@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .calculation import valid_id
 from .claim import Waiting
 from .control import Handler, Message, Reply
-from .desk import Desk
+from .dispatcher import Dispatcher
 from .jobs import Jobs, JobsError
 from .mainthread import MainThread
 from .threads import Threads
@@ -24,11 +24,11 @@ Question = Callable[[Message], Message]
 class Service:
     """Called on the control thread, which must never wait."""
 
-    def __init__(self, desk: Desk, main: MainThread, threads: Threads, shutdown: Callable[[], Any]) -> None:
+    def __init__(self, dispatcher: Dispatcher, main: MainThread, threads: Threads, shutdown: Callable[[], Any]) -> None:
         self.shell: Shell | None = None  # set by the main thread at start-up, as is jobs
         self.jobs: Jobs | None = None
         self.waiting: Waiting | None = None  # likewise, of a kernel that was started ahead
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._main = main
         self._threads = threads
         self._shutdown = shutdown
@@ -50,19 +50,19 @@ class Service:
         }
 
     def hello(self) -> Message:
-        return {"pid": getpid(), "current": self._desk.current, "ready": self._desk.ready}
+        return {"pid": getpid(), "current": self._dispatcher.current, "ready": self._dispatcher.ready}
 
     def _exec(self, message: Message, reply: Reply) -> None:
         calculation = message.get("id")
-        reply(self._desk.execute(str(calculation)) if valid_id(calculation) else {"err": "bad id"})
+        reply(self._dispatcher.execute(str(calculation)) if valid_id(calculation) else {"err": "bad id"})
 
     def _interrupt(self, message: Message, reply: Reply) -> None:
         calculation = str(message.get("id"))
-        begun = self._desk.interrupt(calculation, strike=message.get("strike") is True)
-        reply({"ok": begun, "pending": self._desk.pending(calculation)})
+        begun = self._dispatcher.interrupt(calculation, strike=message.get("strike") is True)
+        reply({"ok": begun, "pending": self._dispatcher.pending(calculation)})
 
     def _ping(self, _: Message, reply: Reply) -> None:
-        reply({"current": self._desk.current})
+        reply({"current": self._dispatcher.current})
 
     def _claim(self, _: Message, reply: Reply) -> None:
         if self.waiting is None:
@@ -109,7 +109,7 @@ class Service:
         shell, code, position = self.shell, message.get("code"), message.get("pos")
         if not isinstance(code, str) or not isinstance(position, int):
             reply({"err": "bad request"})
-        elif shell is None or not self._desk.free:
+        elif shell is None or not self._dispatcher.free:
             reply({"err": "busy"})
         else:
             self._main.post(lambda: reply(_answer_of(getattr(shell, kind), code, position)))

@@ -84,9 +84,9 @@ class Spark:
             self._make()
 
     def prepare(self, calculation: Calculation, namespace: dict[str, Any]) -> None:
-        """Before a block: makes a stopped Spark anew and puts the block's jobs into a group of their own."""
+        """Before a block: starts a stopped Spark again and puts the block's jobs into a group of their own."""
         if not self._driver.alive:
-            return  # the block's own use of Spark will tell
+            return  # the block's own use of Spark will show it
         try:
             calculation.thread = self._thread_id()  # first: what is begun on it must end before the next block
             context = self._context._active_spark_context
@@ -185,7 +185,7 @@ def _set(session: Any, key: str, value: str) -> None:
 
 
 def _silence() -> None:
-    """Keeps two habits of the libraries away from user code."""
+    """Switches off two habits of the libraries that would disturb user code."""
     import py4j.java_gateway
     import pyspark.context
 
@@ -224,5 +224,5 @@ def _sentence(error: BaseException) -> SparkError:
     if java is None:
         return SparkError(type(error).__name__, str(error))
     while (cause := java.getCause()) is not None and cause.getMessage():
-        java = cause  # what is around it tells of Spark's own ways: "Error while instantiating ..."
+        java = cause  # what is around it is about how Spark works inside: "Error while instantiating ..."
     return SparkError(java.getClass().getSimpleName(), str(java.getMessage()))

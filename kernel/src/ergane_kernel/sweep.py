@@ -47,7 +47,7 @@ class Sweep:
         while self._jobs is not None and monotonic() < ended + JOBS_SECONDS:
             found = self._stop_jobs()
             if found is None:
-                return  # Spark is away, and its jobs with it
+                return  # Spark has ended, and its jobs with it
             quiet = 0 if found or (monotonic() < ended + CALL_SECONDS and self._is_abandoned()) else quiet + 1
             if quiet == QUIET_POLLS:
                 return

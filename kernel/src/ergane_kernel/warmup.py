@@ -18,7 +18,7 @@ ROUNDS = 2  # the JVM compiles what it has seen often
 
 
 def warm_up(session: Any, ahead: Ahead, folder: str, log: Callable[[bytes], None]) -> None:
-    """Works in folder and in ahead's; what fails there is told to log and is no reason not to go on."""
+    """Works in folder and in ahead's; what fails there is logged, and the rest is done all the same."""
     files = f"{folder}/.warm-up"
     steps: list[Callable[[], Any]] = [
         lambda: _sql(session),
@@ -41,7 +41,7 @@ def warm_up(session: Any, ahead: Ahead, folder: str, log: Callable[[bytes], None
 
 @contextmanager
 def tell(log: Callable[[bytes], None]) -> Iterator[None]:
-    """What fails here is told to log and is no reason not to go on."""
+    """What fails here is logged, and no reason to stop."""
     try:
         yield
     except Exception as error:

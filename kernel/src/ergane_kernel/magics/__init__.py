@@ -20,7 +20,7 @@ from .table import TableMagics
 if TYPE_CHECKING:
     from ..shell import Shell
 
-# In the order in which %lsmagic tells of them.
+# In the order in which %lsmagic lists them.
 GROUPS: tuple[Any, ...] = (
     SqlMagics,
     TableMagics,

@@ -25,7 +25,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     _NO_EFFECT: ("automagic", "autocall", "autoawait", "colors", "xmode", "doctest_mode", "code_wrap", "rehashx"),
 }
 
-# These tell of errors through the root logger, which would install a handler on the block's stderr for good.
+# These report errors through the root logger, which would install a handler on the block's stderr for good.
 _TELLERS = ("interactiveshell", "alias", "magics.auto", "magics.basic", "magics.code", "magics.config")
 _TELLERS += ("magics.execution",)
 

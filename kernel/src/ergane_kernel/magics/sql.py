@@ -35,7 +35,7 @@ class SqlMagics:
             frame = session.sql(f"{line}\n{cell}" if line.strip() else cell)
             text, html = _shown(session, frame) if frame.columns else ("", "")
         except Exception as error:
-            raise error.with_traceback(None) from None  # Spark's sentence; the way to it is no news
+            raise error.with_traceback(None) from None  # Spark's sentence; the way to it says nothing new
         self._shell.user_ns["_"] = frame
         if text:
             print(text)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class UsageError(IPythonUsageError):
-    """Fails the block. IPython's own would be told with its module's name."""
+    """Fails the block. IPython's own would be shown with its module's name."""
 
 
 UsageError.__module__ = "builtins"

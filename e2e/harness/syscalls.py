@@ -1,4 +1,4 @@
-"""What a power cut would leave, told from a trace of system calls.
+"""What a power cut would leave, read from a trace of system calls.
 
 The rules are those of POSIX and no file system's kindness: what is written is on disk once the file was synced after
 it, and a name is once its folder was.
@@ -88,13 +88,14 @@ AT = re.compile(r'(?:AT_FDCWD|\d+)(?:<([^>]*)>)?, "([^"]*)"')
 QUOTED = re.compile(r'"([^"]*)"')
 
 
-def _file(text: str) -> str:
+def file_of(text: str) -> str:
+    """The file behind the descriptor with which the text begins; empty if it begins with none."""
     match = DESCRIPTOR.match(text)
     return match[2] + (match[3] or "") if match else ""
 
 
 def paths(call: Call) -> list[str]:
-    """The paths that a call names, in order. A relative one stays so where the trace does not tell of what."""
+    """The paths that a call names, in order. A relative one stays so where the trace does not say to what."""
     if call.name.endswith(("at", "at2")):
         return [str(PurePosixPath(folder, name)) for folder, name in AT.findall(call.args)]
     return QUOTED.findall(call.args)
@@ -105,7 +106,7 @@ class Disk:
 
     def __init__(self, top: Path, all_calls: list[Call], moment: int) -> None:
         self.top = str(top)
-        self.store = str(top / "s3" / "data")  # where the store works, which names what is there relatively
+        self.s3 = str(top / "s3" / "data")  # where the embedded S3 works, which names what is there relatively
         self._written: dict[str, int] = {}  # when a file's last change ended
         self._described: dict[str, int] = {}  # when that of its attributes did
         self._named: dict[str, int] = {}  # when a name came to be
@@ -116,7 +117,7 @@ class Disk:
                 self._take(call)
 
     def _take(self, call: Call) -> None:
-        file = _file(call.args)
+        file = file_of(call.args)
         match call.name:
             case "open" | "openat" | "creat":
                 self._opened(call)
@@ -126,7 +127,7 @@ class Disk:
             case "fsync" | "fdatasync":
                 self._synced[file] = max(self._synced.get(file, -1), call.begin)
             case "setxattr" | "lsetxattr":
-                self._described[str(PurePosixPath(self.store, QUOTED.findall(call.args)[0]))] = call.end
+                self._described[str(PurePosixPath(self.s3, QUOTED.findall(call.args)[0]))] = call.end
             case "rename" | "renameat" | "renameat2":
                 old, new = paths(call)
                 self._move(old, new, call.end)
@@ -148,7 +149,7 @@ class Disk:
         match = DESCRIPTOR.match(call.result)
         if match is None:
             return
-        number, file = match[1], _file(call.result)
+        number, file = match[1], file_of(call.result)
         if file.endswith("(deleted)"):
             self._nameless[number] = file
         elif "O_CREAT" in call.args:
@@ -220,7 +221,7 @@ class Trace:
             return [f"no row with {words} was written before"]
         last = before[-1].end
         synced = any(
-            c.name in ("fsync", "fdatasync") and c.done and _file(c.args) == wal and last < c.begin and c.end < moment
+            c.name in ("fsync", "fdatasync") and c.done and file_of(c.args) == wal and last < c.begin and c.end < moment
             for c in self.calls
         )
         return ([] if synced else [f"{wal}: was not synced since the row with {words} was written"]) + self.disk(
@@ -229,4 +230,4 @@ class Trace:
 
     def writes_row(self, call: Call, *words: str) -> bool:
         wal = str(self.top / "ergane.db-wal")
-        return call.name in WRITES and _file(call.args) == wal and all(w in call.args for w in words)
+        return call.name in WRITES and file_of(call.args) == wal and all(w in call.args for w in words)

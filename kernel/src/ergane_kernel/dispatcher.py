@@ -1,4 +1,4 @@
-"""Which calculation runs: takes the server's orders, refuses a second one, remembers what it has seen."""
+"""Which calculation runs: takes the server's orders, refuses a second one while one runs, remembers their ids."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from threading import Lock
 from .calculation import Calculation
 
 
-class Desk:
-    """Called by the control thread (orders) and the keeper (progress of the work)."""
+class Dispatcher:
+    """Called by the control thread (orders) and by the recorder (progress of the work)."""
 
     def __init__(self, directory: str, on_interrupt: Callable[[Calculation], None]) -> None:
         self._directory = directory
@@ -95,17 +95,17 @@ class Desk:
         self._ready = True
 
     def next(self, seconds: float | None = None) -> Calculation | None:
-        """The next order, as soon as there is one; None if there is none for so long."""
+        """The next order, as soon as there is one; None if none comes within seconds."""
         try:
             return self._orders.get(timeout=seconds)
         except Empty:
             return None
 
     def close(self, calculation: Calculation) -> bool:
-        """The block has ended, an order to stop it comes too late from now on. Tells whether one came before.
+        """The block has ended, and an order to stop it is too late from now on. Returns whether one came before.
 
         Code that keeps the interpreter to itself (a regular expression) takes the signal before the control thread
-        gets to hear of the order: it counts all the same.
+        learns of the order: the order counts all the same.
         """
         with self._lock:
             calculation.closed = True
@@ -116,7 +116,7 @@ class Desk:
         return calculation.interrupted
 
     def finish(self, calculation: Calculation) -> None:
-        """Its outcome is about to appear: who reads it may order the next at once."""
+        """Its outcome is about to appear: whoever reads it may order the next calculation at once."""
         with self._lock:
             calculation.finishing = True
 

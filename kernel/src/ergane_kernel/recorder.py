@@ -1,4 +1,4 @@
-"""Takes each calculation through its life, and leaves a durable word on how it ended."""
+"""Takes each calculation from its order to its end, and records durably how it ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from . import PROTOCOL, tracebacks
 from .block import BlockRunner
 from .calculation import Calculation
-from .desk import Desk
+from .dispatcher import Dispatcher
 from .files import Slot, write_json
 from .mainthread import MainThread
 from .outputs import Outputs
@@ -21,19 +21,19 @@ UNRECORDED_STATUS = 4
 WHY_CHARACTERS = 1000
 
 
-class Keeper:
+class Recorder:
     """Its thread does the bookkeeping: user code runs on another one, and cannot raise into this."""
 
     def __init__(
         self,
-        desk: Desk,
+        dispatcher: Dispatcher,
         main: MainThread,
         runner: BlockRunner,
         spool: Spool,
         send: Callable[[dict[str, Any]], None],
         end: Callable[[int], NoReturn],
     ) -> None:
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._main = main
         self._runner = runner
         self._spool = spool
@@ -43,10 +43,10 @@ class Keeper:
     def serve(self, idle_seconds: float, on_idle: Callable[[], None]) -> NoReturn:
         """on_idle is called where no calculation has come for idle_seconds, once between any two."""
         while True:
-            calculation = self._desk.next(idle_seconds)
+            calculation = self._dispatcher.next(idle_seconds)
             if calculation is None:
                 on_idle()
-                calculation = self._desk.next()
+                calculation = self._dispatcher.next()
             assert calculation is not None
             self._keep(calculation)
 
@@ -71,19 +71,19 @@ class Keeper:
         try:
             self._run(calculation, verdict)
         except Exception as error:
-            # Trouble around the block, not in it: a full disk, code that is no text, a spool that cannot be opened.
-            verdict["state"], verdict["error"] = "FAILED", self._tell(error)
+            # An error around the block, not in it: a full disk, code that is not text, a spool that cannot be opened.
+            verdict["state"], verdict["error"] = "FAILED", self._report(error)
             with suppress(OSError):
                 if verdict["stderr"] is not nowhere:
                     verdict["stderr"][1] = max(verdict["stderr"][0], self._spool.stderr.size())
             calculation.ended.set()
-        self._desk.finish(calculation)
+        self._dispatcher.finish(calculation)
         try:
             slot.commit(verdict)
         except OSError as error:
             self._unrecorded(verdict, error)
         slot.release()
-        self._desk.leave(calculation)
+        self._dispatcher.leave(calculation)
         self._send({"ev": "done", "id": calculation.id})
 
     def _run(self, calculation: Calculation, verdict: dict[str, Any]) -> None:
@@ -100,13 +100,13 @@ class Keeper:
         try:
             error = self._main.call(lambda: self._runner.run(calculation, source, outputs))
         except BaseException as escaped:
-            error = self._tell(escaped)
+            error = self._report(escaped)
         calculation.ended.set()
-        if self._desk.close(calculation):
+        if self._dispatcher.close(calculation):
             calculation.swept.wait()
         unwritten = self._spool.flush()  # of a thread, since the block's own end
         if error is None and unwritten is not None:
-            error = self._tell(unwritten)
+            error = self._report(unwritten)
         verdict["state"], verdict["error"] = calculation.state(failed=error is not None), error
         verdict["stdout"][1], verdict["stderr"][1] = max(out, stdout.size()), max(err, stderr.size())
         verdict["outputs"] = outputs.close()
@@ -116,8 +116,8 @@ class Keeper:
                 file.sync()
         _remove(calculation.marker)
 
-    def _tell(self, error: BaseException) -> dict[str, str]:
-        """Tells in stderr of what did not come out of the block itself, where there is room for it."""
+    def _report(self, error: BaseException) -> dict[str, str]:
+        """Writes an error that is not the block's own to stderr, if there is room for it."""
         told, text = tracebacks.words(error)
         try:
             self._spool.stderr.write(text)
@@ -126,7 +126,7 @@ class Keeper:
         return told
 
     def _unrecorded(self, verdict: dict[str, Any], error: OSError) -> NoReturn:
-        """Nobody may wait for an outcome that never comes: the socket takes the verdict, the exit status the news."""
+        """The outcome cannot be written: the server learns the verdict by the socket, and the fact by exit status."""
         self._send({"ev": "done", **verdict, "unrecorded": str(error)[:WHY_CHARACTERS]})
         self._end(UNRECORDED_STATUS)
 

@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass
 class Wire:
-    """Signs with Signature Version 4 by the book, but for what a test asks to be otherwise."""
+    """Signs with Signature Version 4 by the book, except for what a test asks to be otherwise."""
 
     endpoint: str
     key: str
@@ -50,9 +50,8 @@ class Wire:
         method: str = "POST",
         path: str = "/",
     ) -> Answer:
-        """headers are signed, and take one away that is None; unsigned are added behind the signature;
-        instead is the body that is sent where another one was signed, in chunks if it comes so; only the path
-        / can be signed."""
+        """headers are signed; one that is None is left out. unsigned are added after the signature. instead is the
+        body that is sent in place of the signed one, in chunks if it is an iterator. Only the path / can be signed."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         at = urlsplit(self.endpoint)
         sent: dict[str, str | None] = {

@@ -1,4 +1,4 @@
-"""What tests see of the processes behind a server, and do to them."""
+"""What stands behind a server's sessions: their folders, processes and control groups, and the embedded S3."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import contextlib
 import hashlib
 import json
 import os
-import signal
 from pathlib import Path
 
-from conftest import Server, wait_for, waiting_kernels
-
-GONE_LIMIT = 60
+from harness.processes import GONE_LIMIT, alive, all_pids
+from harness.server import Server
+from harness.waiting import wait_for
 
 
 def folder(server: Server, sid: str) -> Path:
@@ -27,41 +26,31 @@ def shim_pid(server: Server, sid: str) -> int:
     return int(json.loads((folder(server, sid) / "handle.json").read_text())["shim_pid"])
 
 
-def store_pid(server: Server) -> int:
+def s3_pid(server: Server) -> int:
     """The embedded S3."""
     return int(json.loads((server.data_dir / "s3.json").read_text())["pid"])
 
 
-def kill(pid: int) -> None:
-    """kill -9, and the process is gone when this returns."""
-    os.kill(pid, signal.SIGKILL)
-    wait_for(f"end of process {pid}", GONE_LIMIT, lambda: None if alive(pid) else True)
+def waiting_kernels(server: Server) -> list[str]:
+    """The ids of the kernels that were started ahead, and that no session has claimed."""
+    work = (path.parent / "work" for path in (server.data_dir / "sessions").glob("*/ahead.json"))
+    return [folder.parent.name for folder in work if folder.exists() and not (folder / "claim.json").exists()]
 
 
-def waiting_of(server: Server) -> list[str]:
-    """The kernels that were started ahead, are ready, and that no session has claimed."""
-    return [sid for sid in waiting_kernels(server) if (folder(server, sid) / "work" / "ready.json").exists()]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+def ready_kernels(server: Server) -> list[str]:
+    """Those of them that are ready for a session."""
+    return [kid for kid in waiting_kernels(server) if (folder(server, kid) / "work" / "ready.json").exists()]
 
 
 def family(server: Server, sid: str) -> list[int]:
     """Every process of a session: those that carry its id, and those that work in its folder."""
     mark, place = f"ERGANE_SESSION={sid}".encode(), str(folder(server, sid))
     found = []
-    for proc in Path("/proc").iterdir():
-        if not proc.name.isdigit() or not alive(int(proc.name)):
-            continue
+    for pid in filter(alive, all_pids()):
+        proc = Path(f"/proc/{pid}")
         with contextlib.suppress(OSError):
             if mark in (proc / "environ").read_bytes().split(b"\0") or os.readlink(proc / "cwd").startswith(place):
-                found.append(int(proc.name))
+                found.append(pid)
     return found
 
 
@@ -69,25 +58,21 @@ def outside(server: Server, sid: str, *pids: int) -> list[int]:
     """The numbers that this machine has for processes of a live session, which knows them by others."""
     space = os.readlink(f"/proc/{kernel_pid(server, sid)}/ns/pid")
     numbers = {}
-    for proc in Path("/proc").iterdir():
+    for pid in all_pids():
+        proc = Path(f"/proc/{pid}")
         with contextlib.suppress(OSError):
-            if proc.name.isdigit() and os.readlink(proc / "ns/pid") == space:
+            if os.readlink(proc / "ns/pid") == space:
                 known = next(s for s in (proc / "status").read_text().splitlines() if s.startswith("NSpid:"))
-                numbers[int(known.split()[-1])] = int(proc.name)
+                numbers[int(known.split()[-1])] = pid
     return [numbers[pid] for pid in pids]
 
 
 def await_nothing_left(server: Server, sid: str) -> None:
     """Nothing runs of an ended session, and only its logs are left of its files."""
-    wait_for(f"end of all processes of session {sid}", GONE_LIMIT, lambda: None if family(server, sid) else True)
+    wait_for(f"end of all processes of session {sid}", lambda: not family(server, sid), GONE_LIMIT)
     work = folder(server, sid) / "work"
-    wait_for(f"removal of {work}", GONE_LIMIT, lambda: None if work.exists() else True)
-    wait_for("end of its group", GONE_LIMIT, lambda: None if any(g.name == sid for g in groups_of(server)) else True)
-
-
-def errors(server: Server) -> list[str]:
-    """What the server itself calls an error in its log."""
-    return [line for line in server.log.read_text().splitlines() if "level=ERROR" in line]
+    wait_for(f"removal of {work}", lambda: not work.exists(), GONE_LIMIT)
+    wait_for("end of its group", lambda: all(g.name != sid for g in groups_of(server)), GONE_LIMIT)
 
 
 def groups_of(server: Server) -> list[Path]:

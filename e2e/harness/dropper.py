@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 class Dropper:
-    """Stands before a server, hands requests on, and drops the connection in place of the first answer."""
+    """A proxy that hands requests on to a server, and drops the connection instead of giving the first answer."""
 
     def __init__(self, endpoint: str) -> None:
         at = urlsplit(endpoint)

@@ -1,4 +1,4 @@
-"""An S3 that can be made sick: a proxy before a healthy one."""
+"""An S3 that can be made faulty: a proxy in front of a healthy one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from dropper import message
+from harness.dropper import message
 
-# What it can have. The answers in S3's words are given to every request.
+# Its faults. Those in S3's words are the answer to every request.
 GONE = "gone"  # nobody listens
 HANGS = "hangs"  # connections are taken, and nothing is read or answered
 CUT = "cut"  # requests take effect, and half of the answer comes
@@ -27,7 +27,9 @@ BUSY = answer("503 Service Unavailable", "SlowDown", "Please reduce your request
 DENIED = answer("403 Forbidden", "AccessDenied", "Access Denied.")
 
 
-class SickS3:
+class FaultyS3:
+    """Hands requests on to the S3 at an endpoint, or does what its fault says instead."""
+
     def __init__(self, endpoint: str) -> None:
         at = urlsplit(endpoint)
         self._behind = (at.hostname or "", at.port or 80)
@@ -41,7 +43,7 @@ class SickS3:
         self._address = self._listener.getsockname()
         self.endpoint = f"http://127.0.0.1:{self._address[1]}"
 
-    def __enter__(self) -> SickS3:
+    def __enter__(self) -> FaultyS3:
         self._listen()
         return self
 
@@ -54,7 +56,7 @@ class SickS3:
 
     @contextlib.contextmanager
     def having(self, fault: str | bytes) -> Iterator[None]:
-        """All that is under way breaks off, and from then on the fault meets everybody, until the end."""
+        """All connections are cut; from then on every one gets the fault, until the end of the block."""
         self._change(fault)
         try:
             yield
