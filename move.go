@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An Edge is one legal state change and what speaks for it.
+// An Edge is one legal state change and the evidence for it.
 type Edge[S ~string] struct {
 	From, To S
 	// Evidence says where the edge comes from: the operation, the service
@@ -59,7 +59,7 @@ var ExecutorEdges = []Edge[ExecutorState]{
 	{ExecutorRegistered, ExecutorTerminating, "its session is terminating"},
 	{ExecutorCreating, ExecutorTerminated, "its session ended"},
 	{ExecutorCreated, ExecutorTerminated, "its session ended"},
-	{ExecutorRegistered, ExecutorTerminated, "the Spark driver sent it away or was stopped, or its session ended"},
+	{ExecutorRegistered, ExecutorTerminated, "the Spark driver removed it or was stopped, or its session ended"},
 	{ExecutorTerminating, ExecutorTerminated, "its process is gone"},
 	{ExecutorCreating, ExecutorFailed, "it did not start, or its session failed"},
 	{ExecutorCreated, ExecutorFailed, "it did not register, or its session failed"},

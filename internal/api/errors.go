@@ -39,7 +39,7 @@ func errorOf(err error) *awsjson.Error {
 		return &awsjson.Error{Type: "ThrottlingException", Status: http.StatusBadRequest, Message: e.Message}
 	case ergane.CodeUnable:
 		w := awsjson.InternalError()
-		w.Message = "The server could not carry out the request: " + e.Message + ". Its operator has to see to it; then the request can be repeated."
+		w.Message = "The server could not carry out the request: " + e.Message + ". Its operator has to fix that; then try again."
 		return w
 	default:
 		return awsjson.InternalError()

@@ -88,7 +88,7 @@ func parse(path string, raw []byte) (*Keyring, error) {
 	}
 	master, err := hex.DecodeString(f.Master)
 	if err != nil || len(master) != sha256.Size || f.AccessKeyID == "" || f.SecretAccessKey == "" {
-		return nil, fmt.Errorf("read keys: %s is damaged; restore it, or delete it to get new keys (sessions that run now are lost then)", path)
+		return nil, fmt.Errorf("read keys: %s is damaged; restore it, or delete it to get new keys (running sessions are lost then)", path)
 	}
 	return &Keyring{root: Key{AccessKeyID: f.AccessKeyID, Secret: f.SecretAccessKey}, master: master}, nil
 }

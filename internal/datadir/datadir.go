@@ -152,13 +152,13 @@ type Danger struct{ Detail, Advice string }
 func (w WideKeys) Dangers() (all []Danger) {
 	if w.Results {
 		all = append(all, Danger{
-			Detail: "session code holds the server's key of the external store and may call the whole API",
-			Advice: "set ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY to another pair of the store"})
+			Detail: "session code holds the server's key of the external S3 and may call the whole API",
+			Advice: "set ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY to another pair of that S3"})
 	}
 	if len(w.Roles) > 0 {
 		all = append(all, Danger{
 			Detail: "session code holds its role's key and may call the whole API: " + strings.Join(w.Roles, ", "),
-			Advice: "set session_access_key_id and session_secret_access_key in the file of --roles to another pair of the store"})
+			Advice: "set session_access_key_id and session_secret_access_key in the file of --roles to another pair of that S3"})
 	}
 	return all
 }

@@ -24,7 +24,7 @@ func CheckProperties(asked map[string]string) (allowed map[string]string, ignore
 			return nil, nil, refused(raw, "its name contains an invalid character")
 		}
 		if strings.ContainsRune(value, 0) {
-			return nil, nil, refused(raw, "its value has a NUL character")
+			return nil, nil, refused(raw, "its value contains a NUL character")
 		}
 		if !strings.HasPrefix(strings.ToLower(key), "spark.") {
 			ignored = append(ignored, raw)
@@ -39,7 +39,7 @@ func CheckProperties(asked map[string]string) (allowed map[string]string, ignore
 		case verdict.why != "":
 			return nil, nil, refused(raw, verdict.why)
 		default:
-			return nil, nil, refused(raw, "it is not among the properties that a session may set")
+			return nil, nil, refused(raw, "it is not in the list of properties that sessions may set")
 		}
 		allowed[key] = value
 	}

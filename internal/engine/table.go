@@ -85,9 +85,9 @@ func ReadTable(fsys fs.FS) (Table, error) {
 	return t, nil
 }
 
-// Resolve finds the engine of an engine version as a client names it.
-// Effective is the name asked for, and for AUTO the default's.
-// An unknown name is an ergane.CodeInvalid error that lists the known ones.
+// Resolve finds the engine of an engine version, as a client names it. effective
+// is the same name, or the default for AUTO. The error of an unknown name has
+// ergane.CodeInvalid and lists the known ones.
 func (t Table) Resolve(name string) (spec Spec, effective string, err error) {
 	effective = name
 	if name == Auto || name == "" {
@@ -99,7 +99,7 @@ func (t Table) Resolve(name string) (spec Spec, effective string, err error) {
 		}
 	}
 	return Spec{}, "", ergane.Errorf(ergane.CodeInvalid,
-		"Engine version %q is not known. Known are: %s.", name, strings.Join(t.Names(), ", "))
+		"Engine version %q is not known. Known versions: %s.", name, strings.Join(t.Names(), ", "))
 }
 
 // Versions are the names that Resolve knows, AUTO first, with what each stands for.
@@ -123,7 +123,7 @@ func (t Table) Names() []string {
 }
 
 // digest is the identity of a folder of lock files: eight hex digits.
-// layoutVersion takes part, so that a new way of installing is a new engine.
+// layoutVersion is part of it, so that a new layout is a new engine.
 func digest(locks fs.FS) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "layout %d\n", layoutVersion)

@@ -50,7 +50,7 @@ func Held(path string) (bool, error) {
 	defer f.Close()
 	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
 	if err := control(f, unix.F_OFD_GETLK, &whole); err != nil {
-		return false, fmt.Errorf("ask for lock %s: %w", path, err)
+		return false, fmt.Errorf("query lock %s: %w", path, err)
 	}
 	return whole.Type != unix.F_UNLCK, nil
 }

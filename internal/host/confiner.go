@@ -23,10 +23,10 @@ import (
 
 // SandboxFlags are how far the code of sessions is kept from this machine.
 type SandboxFlags struct {
-	Sandbox      string        `help:"What keeps sessions apart: auto (all that works here, see ergane doctor, and no less than at the last start), strict (refuse to start without a user or mounts of their own, and Landlock), a list of user, mounts, landlock, pids and group (refuse to start without these; the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
-	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw write, too; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
+	Sandbox      string        `help:"How sessions are isolated: auto (every layer that works here, see ergane doctor, and none less than at the last start), strict (refuse to start without Landlock, and without users or mounts of their own), a list of user, mounts, landlock, pids and group (refuse to start without these; use the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
+	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw also write; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
 	SessionUsers sandbox.Users `help:"UID range reserved for sessions where the server is root: each session gets a user of its own." default:"70000-79999" env:"ERGANE_SESSION_USERS" placeholder:"FIRST-LAST"`
-	MaxProcesses int           `help:"How many processes and threads a session may have, where it has a user or a control group of its own; 0: any number." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
+	MaxProcesses int           `help:"How many processes and threads a session may have, if it has a user or a control group of its own; 0: no limit." default:"4096" env:"ERGANE_MAX_PROCESSES" placeholder:"N"`
 }
 
 const (
@@ -198,7 +198,7 @@ func (c *Confiner) detect(ctx context.Context, e *engine.Engine, expected []stri
 	}
 	l, err := sandbox.Detect(ctx, s)
 	if err == nil && c.shared && l.User.Active {
-		l.User = sandbox.Layer{Why: "the cluster knows the server's user"}
+		l.User = sandbox.Layer{Why: "the cluster knows only the server's user"}
 	}
 	return l, err
 }
@@ -332,7 +332,7 @@ func (c *Confiner) claim(work string, own bool) (number int, claim *flock.Lock, 
 	for {
 		number = c.flags.SessionUsers.Next(c.user, taken)
 		if number == 0 {
-			return 0, nil, fmt.Errorf("all users of --session-users %v are taken", c.flags.SessionUsers)
+			return 0, nil, fmt.Errorf("all users of --session-users %v are in use", c.flags.SessionUsers)
 		}
 		c.user, taken[number] = number, true
 		claim, err = sandbox.Claim(c.claims, number)

@@ -27,7 +27,7 @@ func TestAConfinerPassesOverAUserThatAnotherServerClaims(t *testing.T) {
 		t.Fatalf("user %d, %v; want 79921", number, err)
 	}
 	letGo(claim)
-	if _, _, err := c.claim(filepath.Join(datadir.Sessions(c.dataDir), "two", "work"), true); err == nil || !strings.Contains(err.Error(), "are taken") {
+	if _, _, err := c.claim(filepath.Join(datadir.Sessions(c.dataDir), "two", "work"), true); err == nil || !strings.Contains(err.Error(), "are in use") {
 		t.Errorf("with one claimed and one that owns a folder: %v", err)
 	}
 	letGo(other)

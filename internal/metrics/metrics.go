@@ -38,14 +38,14 @@ var (
 var counters = map[session.Counter]struct{ name, label, help string }{
 	session.CountSessions:     {"ergane_sessions_ended_total", "state", "Sessions that have ended, by their last state."},
 	session.CountCalculations: {"ergane_calculations_ended_total", "state", "Calculations that have ended, by their last state."},
-	session.CountKernels:      {"ergane_kernels_total", "how", "Kernels taken up: started for a session, adopted from an earlier server, started ahead of a session, and claimed by one."},
-	session.CountDeaths:       {"ergane_kernel_deaths_total", "cause", "Kernels that ended without being asked to; driver: the Spark driver alone; not_ready: during the start; killed: by the server, as an interrupt had no effect."},
+	session.CountKernels:      {"ergane_kernels_total", "how", "Kernels by how the server got them: started for a session, adopted from an earlier server, started ahead of a session, or claimed by one after that."},
+	session.CountDeaths:       {"ergane_kernel_deaths_total", "cause", "Kernels that ended without being asked to; driver: the Spark driver alone; not_ready: during the start; killed: by the server, because an interrupt had no effect."},
 	session.CountPuts:         {"ergane_result_puts_total", "outcome", "Attempts to store an object of a calculation: stored, failed and retried, failed and given up for now."},
 	session.CountLimits:       {limitsName, "limit", "Sessions, calculations and requests that a limit has refused or stopped."},
-	session.CountStops:        {"ergane_calculation_stops_total", "how", "Calculations that were interrupted, and kernels that were killed as that had no effect."},
+	session.CountStops:        {"ergane_calculation_stops_total", "how", "Calculations that were interrupted, and kernels that were killed because that had no effect."},
 	session.CountDebts:        {"ergane_debts_total", "outcome", "Calculations whose output could not be delivered when they ended, and what became of it: paid later, or given up as it was too old, too much or damaged."},
 	session.CountExpired:      {"ergane_expired_total", "what", "Sessions that were removed because they ended long ago, and objects of their calculations."},
-	session.CountHolds:        {"ergane_holds_total", "outcome", "Requests held until what they ask about has ended, and those answered at once as too many were held."},
+	session.CountHolds:        {"ergane_holds_total", "outcome", "Requests held while waiting for what they ask about to end, and requests answered at once because too many were held."},
 }
 
 const (
@@ -59,7 +59,7 @@ func New(version string) *Metrics {
 		registry: prometheus.NewRegistry(),
 		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ergane_calculation_step_seconds", Buckets: stepBuckets,
-			Help: "Duration of the steps of a calculation, and of its whole way from its commit to its end.",
+			Help: "Duration of the steps of a calculation, and of all of it from its commit to its end.",
 		}, []string{"step"}),
 		start: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "ergane_session_start_seconds", Buckets: startBuckets,
@@ -68,7 +68,7 @@ func New(version string) *Metrics {
 		counters: map[session.Counter]*prometheus.CounterVec{},
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ergane_api_request_seconds", Buckets: requestBuckets,
-			Help: "Duration of the API's requests, with the time for which they were held.",
+			Help: "Duration of API requests, including the time for which they were held.",
 		}, []string{"operation", "outcome"}),
 	}
 	m.registry.MustRegister(m.steps, m.start, m.requests,

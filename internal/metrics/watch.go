@@ -21,7 +21,7 @@ type Sources struct {
 // Watch adds what the sources tell. It is called once.
 func (m *Metrics) Watch(s Sources) {
 	m.registry.MustRegister(census{s.Census}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ergane_held_requests", Help: "Requests that are held just now.",
+		Name: "ergane_held_requests", Help: "Requests that are held now.",
 	}, func() float64 { return float64(s.Held()) }))
 	for state, count := range map[string]func() int{
 		"waiting": func() int { n, _ := s.Pooled(); return n },
@@ -37,7 +37,7 @@ func (m *Metrics) Watch(s Sources) {
 	}
 	if s.Restarts != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "ergane_s3_restarts_total", Help: "How often the embedded S3 had to be started anew.",
+			Name: "ergane_s3_restarts_total", Help: "How often the embedded S3 was started again.",
 		}, func() float64 { return float64(s.Restarts()) }))
 	}
 }

@@ -48,7 +48,7 @@ func (l Layers) doubtful(expected []string) []string {
 }
 
 // errPasses marks what failed of something that may be over in a moment.
-var errPasses = errors.New("the machine is busy or short of something")
+var errPasses = errors.New("the machine is busy or short of resources")
 
 // passes tells whether what failed may work in a moment.
 func passes(err error) bool {

@@ -59,7 +59,7 @@ func ownFolder(dir string, mode fs.FileMode) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%s %s, so that others could take the users of sessions; remove it, and the server makes it anew", dir, why)
+	return fmt.Errorf("%s %s, so others could take the users of sessions; remove it, and the server makes it again", dir, why)
 }
 
 // Busy tells whether a process on this machine has the user.

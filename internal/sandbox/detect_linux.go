@@ -32,8 +32,8 @@ type Setup struct {
 
 const (
 	notRoot = "the server does not run as root"
-	noProc  = "it takes a file system view of its own, with a /proc of its own"
-	noNames = "it takes a file system view of its own, which gives the user a name and the way to its folder"
+	noProc  = "it needs the layer mounts, for a /proc of its own"
+	noNames = "it needs the layer mounts, for the user's name and a path to its folder"
 )
 
 // probeLimit bounds one try.
@@ -131,11 +131,11 @@ func (t *trial) tryGroup(ctx context.Context, groups Groups) (err error) {
 		}
 	}()
 	if !g.limited(memory) {
-		return errors.New("a control group takes no limit of memory")
+		return errors.New("a control group accepts no memory limit")
 	}
 	found, err := Policy{Stage: t.Stage, Dir: t.dir, Group: g, Probe: &Probe{Secret: t.canary(), Stranger: os.Getpid()}}.run(ctx)
 	if err == nil && g.memberships(found.Groups) != len(g.Dirs) {
-		err = errors.New("the process did not come into its control group")
+		err = errors.New("the process did not enter its control group")
 	}
 	return err
 }
@@ -157,7 +157,7 @@ func (t *trial) try(ctx context.Context, user int, on layersOn) error {
 	if os.Geteuid() == 0 {
 		for _, dir := range []string{t.work(), p.Dir} {
 			if err := os.Lchown(dir, user, user); err != nil {
-				return fmt.Errorf("give a folder to user %d: %w", user, err)
+				return fmt.Errorf("make user %d the owner of a folder: %w", user, err)
 			}
 		}
 	}
@@ -177,7 +177,7 @@ func (t *trial) try(ctx context.Context, user int, on layersOn) error {
 	case on.pids && found.Processes != 2: // the first one and itself
 		return fmt.Errorf("the process could see %d processes", found.Processes)
 	case len(found.Unreadable) > 0:
-		return fmt.Errorf("the process could not read %s; is the engine for everybody to read?", found.Unreadable[0])
+		return fmt.Errorf("the process could not read %s; is the engine readable for all users?", found.Unreadable[0])
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (p Policy) run(ctx context.Context) (report, error) {
 	cmd.ExtraFiles = []*os.File{null, null, read, null} // 3, 4, policyFD, ReportFD
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return report{}, fmt.Errorf("%w: it was not done within %s", errPasses, probeLimit)
+			return report{}, fmt.Errorf("%w: the probe did not end within %s", errPasses, probeLimit)
 		}
 		said := strings.TrimSpace(words.String())
 		if said == "" {

@@ -50,7 +50,7 @@ func (g *Group) Check() error {
 	for _, dir := range g.Dirs {
 		above := filepath.Dir(dir)
 		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || !strings.HasPrefix(filepath.Base(above), groupPrefix) || filepath.Base(above) == serverLeaf {
-			return fmt.Errorf("%q is not a group of ours", dir)
+			return fmt.Errorf("%q is not a control group of Ergane's", dir)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func findGroups() (Groups, error) {
 	base, why := two.base(booted == nil)
 	switch {
 	case !ok:
-		why = errors.New("there are no control groups here")
+		why = errors.New("no control groups were found")
 	case why == nil:
 		why = writable(base)
 	}
@@ -76,7 +76,7 @@ func (h hierarchy) base(systemd bool) (string, error) {
 	case h.own != h.top && filepath.Base(h.own) == serverLeaf:
 		return filepath.Dir(h.own), nil
 	case h.own != h.top && systemd:
-		return h.own, fmt.Errorf("systemd has not given away %s: it takes a unit with Delegate=yes and DelegateSubgroup=%s (systemd 254)", h.own, serverLeaf)
+		return h.own, fmt.Errorf("systemd has not delegated %s: the unit needs Delegate=yes and DelegateSubgroup=%s (systemd 254)", h.own, serverLeaf)
 	}
 	return h.own, nil
 }

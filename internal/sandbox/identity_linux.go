@@ -14,7 +14,7 @@ import (
 func become(user int) error {
 	if user != 0 {
 		if err := syscall.Setgroups(nil); err != nil {
-			return fmt.Errorf("leave the groups: %w", err)
+			return fmt.Errorf("drop the supplementary groups: %w", err)
 		}
 		if err := syscall.Setresgid(user, user, user); err != nil {
 			return fmt.Errorf("become group %d: %w", user, err)
@@ -63,7 +63,7 @@ func limits(processes int) error {
 // dieWith makes this process end with its parent. Becoming another user has undone what the parent asked for.
 func dieWith(parent int) error {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("tie to the parent: %w", err)
+		return fmt.Errorf("set the signal for the parent's death: %w", err)
 	}
 	if os.Getppid() != parent {
 		return errors.New("the parent is gone")

@@ -35,7 +35,7 @@ func (p *Policy) beInit() (int, error) {
 	}
 	// It has what the layers take from the kernel, and the kernel's user may be its own.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return 0, fmt.Errorf("close the first process: %w", err)
+		return 0, fmt.Errorf("make the first process inaccessible: %w", err)
 	}
 	policy, err := p.inner()
 	if err != nil {

@@ -82,9 +82,9 @@ func landlock(v View, mounts bool) error {
 func noLandlock(abi int) string {
 	switch {
 	case abi == 0:
-		return "this Linux has no Landlock, or it is turned off (boot parameter lsm=)"
+		return "Linux has no Landlock here, or it is turned off (boot parameter lsm=)"
 	case abi < abiRefer:
-		return "this Linux' Landlock is of version 1, which lets no file move from folder to folder; it takes Linux 5.19"
+		return "Landlock has version 1 here, which allows no renames between folders; Linux 5.19 or newer is needed"
 	}
 	return ""
 }

@@ -28,7 +28,7 @@ func mounts(p *Policy) error {
 	defer unix.Umask(old)
 	// What happens here stays here; what others unmount goes here, too.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("part from the mounts of the system: %w", err)
+		return fmt.Errorf("detach from the mounts of the system: %w", err)
 	}
 	if p.Pids {
 		if err := ownProc(); err != nil { // before the machine's is out of sight: without root it takes a whole one

@@ -39,7 +39,7 @@ func Main(args []string) int {
 		err = syscall.Exec(args[0], args, os.Environ())
 		err = fmt.Errorf("become %s: %w", args[0], err)
 	}
-	fmt.Fprintln(os.Stderr, "the sandbox could not be made:", err)
+	fmt.Fprintln(os.Stderr, "cannot set up the sandbox:", err)
 	if passes(err) {
 		return stageShort
 	}

@@ -23,7 +23,7 @@ func (u *Users) UnmarshalText(text []byte) error {
 		u.Last, err = strconv.Atoi(last)
 	}
 	if err != nil || u.First < 1000 || u.Last < u.First || u.Last > 1<<31-2 {
-		return fmt.Errorf("%q is not a range of user numbers from 1000 on, for instance %v", text, DefaultUsers)
+		return fmt.Errorf("%q is not a range of UIDs from 1000 on, for instance %v", text, DefaultUsers)
 	}
 	return nil
 }

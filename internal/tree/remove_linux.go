@@ -221,7 +221,7 @@ func (r *removal) move(at int, name string) error {
 func (r *removal) tired() bool {
 	if !r.late && time.Now().After(r.until) {
 		r.late = true
-		r.fail("remove", "", errors.New("there is too much in it, or somebody adds to it; the rest is for the next time"))
+		r.fail("remove", "", errors.New("it holds too much, or something keeps adding to it; the rest is left for the next removal"))
 	}
 	return r.late
 }
