@@ -92,8 +92,8 @@ func sessionMove(id string, to SessionState, at time.Time, reason string) Sessio
 	return SessionMove{ID: id, From: Sources(SessionEdges, to), To: to, At: at, Reason: reason}
 }
 
-// Only restricts the move to a session in the state given, as it was when the
-// move was decided on.
+// Only restricts the move to sessions in the state from: the one that the
+// decision to move was based on.
 func (m SessionMove) Only(from SessionState) SessionMove {
 	m.From = slices.DeleteFunc(slices.Clone(m.From), func(s SessionState) bool { return s != from })
 	return m
@@ -114,12 +114,12 @@ func SessionFreed(id string, at time.Time) SessionMove {
 	return SessionMove{ID: id, From: []SessionState{SessionBusy}, To: SessionIdle, At: at}
 }
 
-// SessionStopping: the session is on its way out, for the reason given.
+// SessionStopping: the session is terminating, for the reason given.
 func SessionStopping(id string, at time.Time, reason string) SessionMove {
 	return sessionMove(id, SessionTerminating, at, reason)
 }
 
-// SessionExpires: nobody used the session for its idle timeout. It never stops a busy one.
+// SessionExpires: the session was not used for its idle timeout. It never stops a BUSY one.
 func SessionExpires(id string, at time.Time, reason string) SessionMove {
 	m := sessionMove(id, SessionTerminating, at, reason)
 	m.From = []SessionState{SessionIdle, SessionDegraded}
@@ -131,7 +131,7 @@ func SessionStopped(id string, at time.Time) SessionMove {
 	return sessionMove(id, SessionTerminated, at, "")
 }
 
-// SessionLost: the kernel is gone, or never came.
+// SessionLost: the kernel has ended, or never started.
 func SessionLost(id string, at time.Time, reason string) SessionMove {
 	return sessionMove(id, SessionFailed, at, reason)
 }
@@ -149,9 +149,9 @@ type CalculationMove struct {
 	To        CalculationState
 	Reason    string
 	At        time.Time
-	StartedAt time.Time // kept unless it is zero
+	StartedAt time.Time // zero keeps the earlier one
 	DpuMillis int64     // of a terminal move; at least 1 for anything that ran
-	Progress  string    // kept unless it is not empty
+	Progress  string    // empty keeps the earlier one
 	Result    *CalculationResult
 	Owed      *Owed // of a terminal move without a result
 }
@@ -167,7 +167,7 @@ func CalculationStarts(id string, at time.Time) CalculationMove {
 	return m
 }
 
-// CalculationStopping: somebody asked for the end of the calculation.
+// CalculationStopping: a client asked to stop the calculation, or its session ends.
 func CalculationStopping(id string, at time.Time, reason string) CalculationMove {
 	return calculationMove(id, CalculationCanceling, at, reason)
 }
@@ -188,7 +188,7 @@ func (e Ending) move(id string, to CalculationState) CalculationMove {
 	return m
 }
 
-// CalculationCompletes: the code ran to its end. A reason is never kept: clients read one as an error.
+// CalculationCompletes: the code ran to its end. It keeps no reason: clients read one as an error.
 func CalculationCompletes(id string, e Ending) CalculationMove {
 	e.Reason = ""
 	return e.move(id, CalculationCompleted)

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup puts the program into a process group of its own, so that an
-// interrupt of the terminal reaches it through us only, and lets a cancelled
-// context kill the group.
+// ownGroup puts the program into a process group of its own, so that an interrupt
+// from the terminal goes only to this process, and a cancelled context kills the
+// group.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -27,7 +27,7 @@ func runTied(cmd *exec.Cmd) error {
 	return cmd.Run()
 }
 
-// freeBytes is what an ordinary user may still write below path.
+// freeBytes is how many bytes an ordinary user can still write below path.
 func freeBytes(path string) (int64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(path, &st); err != nil {

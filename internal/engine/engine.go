@@ -79,7 +79,7 @@ func (e *Engine) Spec() Spec { return e.spec }
 func (e *Engine) PythonVersion() string { return e.made.Python.Version }
 func (e *Engine) JavaVersion() string   { return e.made.Java.Version }
 
-// Python is the engine's interpreter; everything of PySpark can be imported there.
+// Python is the path of the engine's interpreter, in which PySpark can be imported.
 func (e *Engine) Python() string { return e.python() }
 
 func (e *Engine) path(elem ...string) string {

@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 )
 
-// UseKernel is for the moment after Open. It makes the engine start kernels from this source, which it unpacks
-// if it is not there yet: a newer Ergane brings its own kernel to an engine
-// that an older one installed, whose sessions keep theirs.
+// UseKernel makes the engine start kernels from this source, which it unpacks
+// unless it was before. Call it after Open, before the engine is used. So a newer
+// Ergane uses its own kernel with an engine that an older one installed; running
+// sessions keep theirs.
 func (e *Engine) UseKernel(source fs.FS) error {
 	folder, err := extractKernel(source, e.dir)
 	if err != nil {
@@ -22,8 +23,8 @@ func (e *Engine) UseKernel(source fs.FS) error {
 	return nil
 }
 
-// extractKernel copies the source into a folder named by its content, whole or
-// not at all, and returns the folder.
+// extractKernel copies the source into a folder that is named by its content and
+// returns the folder. The folder exists only when it is complete.
 func extractKernel(source fs.FS, dir string) (string, error) {
 	sum := sha256.New()
 	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
@@ -50,7 +51,7 @@ func extractKernel(source fs.FS, dir string) (string, error) {
 	if err := errors.Join(os.Chmod(staging, 0o755), os.CopyFS(staging, source)); err != nil {
 		return "", fmt.Errorf("unpack the kernel's source: %w", err)
 	}
-	// Another process may have been faster: its folder has the same content.
+	// Another process may have made the folder meanwhile: it has the same content.
 	if err := os.Rename(staging, folder); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}

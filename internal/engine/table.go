@@ -24,17 +24,17 @@ var embedded embed.FS
 type Spec struct {
 	// Name is a readable identifier and the folder of the lock files: pyspark-3.5.9.
 	Name string `json:"id"`
-	// Names are the engine versions of Athena that it stands for, as clients write them.
+	// Names are the engine versions of Athena that use this engine, as clients write them.
 	Names []string `json:"names"`
 	// Spark is the version of PySpark, and so of Spark.
 	Spark string `json:"spark"`
 	// Pythons are the minor versions of Python with a lock file, oldest first.
 	Pythons []string `json:"pythons"`
-	// PartlyOn are those of Pythons on which a part of PySpark does not work.
+	// PartlyOn are those of Pythons on which some of PySpark does not work.
 	PartlyOn []string `json:"partly_on"`
 	// Java are the feature versions of Java that it runs on, best first.
 	Java []int `json:"java"`
-	// DiskBytes must be free for an installation from nothing.
+	// DiskBytes is how many bytes must be free for a new installation.
 	DiskBytes int64 `json:"disk_bytes"`
 
 	locks  fs.FS
@@ -45,7 +45,7 @@ type Spec struct {
 // does, so that a newer Ergane never installs into an engine in use.
 func (s Spec) ID() string { return s.Name + "-" + s.digest }
 
-// Table names the engines. It is data: locks/engines.json.
+// Table lists the engines. It is read from locks/engines.json.
 type Table struct {
 	Default string `json:"default"`
 	Engines []Spec `json:"engines"`

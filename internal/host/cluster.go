@@ -16,7 +16,7 @@ type Cluster struct {
 	secret string // of a cluster that has its own
 }
 
-// OpenCluster checks what --master says.
+// OpenCluster checks --master and reads the cluster's secret from the environment.
 func OpenCluster(master string) (Cluster, error) {
 	if master == "" {
 		return Cluster{}, nil // the default
@@ -32,7 +32,7 @@ func OpenCluster(master string) (Cluster, error) {
 	return c, nil
 }
 
-// secretOf is what a session's driver and executors know each other by.
+// secretOf is the secret that a session's driver and executors authenticate with.
 func (c Cluster) secretOf(keys *credentials.Keyring, sessionID string) string {
 	if c.secret != "" && c.Master.NeedsSecret() {
 		return c.secret

@@ -21,7 +21,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// SandboxFlags are how far the code of sessions is kept from this machine.
+// SandboxFlags are the flags of the sandbox.
 type SandboxFlags struct {
 	Sandbox      string        `help:"How sessions are isolated: auto (every layer that works here, see ergane doctor, and none less than at the last start), strict (refuse to start without Landlock, and without users or mounts of their own), a list of user, mounts, landlock, pids and group (refuse to start without these; use the others if they work) or off." default:"auto" placeholder:"auto|strict|off|LAYER,…" env:"ERGANE_SANDBOX"`
 	AllowPath    []string      `help:"Folder or file of this machine that sessions may read, or with :rw also write; may be repeated." env:"ERGANE_ALLOW_PATH" placeholder:"PATH[:rw]"`
@@ -34,11 +34,11 @@ const (
 	sandboxStrict = "strict"
 	// SandboxOff is --sandbox off.
 	SandboxOff = "off"
-	// sessionUser is what a session's own user is called in the session.
+	// sessionUser is the name that a session's own user has inside the session.
 	sessionUser = "ergane"
 )
 
-// Check refuses what cannot be meant.
+// Check refuses invalid values.
 func (f SandboxFlags) Check() error {
 	if f.MaxProcesses < 0 {
 		return errors.New("--max-processes is negative; 0 is no limit")
@@ -86,8 +86,8 @@ func (f SandboxFlags) allowed() (read, write []string, err error) {
 	return read, write, nil
 }
 
-// view is that of all sessions: the system and what --allow-path names,
-// without what is hidden and where servers claim users.
+// view is the View of all sessions: the system and what --allow-path names, without
+// hidden and without the folder of claims.
 func (f SandboxFlags) view(hidden []string) (sandbox.View, error) {
 	read, write, err := f.allowed()
 	if err != nil {
@@ -97,7 +97,7 @@ func (f SandboxFlags) view(hidden []string) (sandbox.View, error) {
 	return sandbox.System(hidden...).AndRead(read...).AndWrite(write...), nil
 }
 
-// Args are the flags as another `ergane` takes them.
+// Args are the flags as arguments for another `ergane` process.
 func (f SandboxFlags) Args() []string {
 	args := []string{"--sandbox", f.Sandbox, "--session-users", f.SessionUsers.String(), "--max-processes", fmt.Sprint(f.MaxProcesses)}
 	for _, path := range f.AllowPath {
@@ -110,25 +110,25 @@ func (f SandboxFlags) Args() []string {
 type Confiner struct {
 	flags   SandboxFlags
 	dataDir string
-	claims  string       // where the servers of this machine claim users
+	claims  string       // the folder in which the servers of this machine claim users
 	view    sandbox.View // of all sessions
-	memory  int64        // that all sessions may have together; 0 is any
-	shared  bool         // the executors are elsewhere, and know the server's user
-	named   []string     // layers without which nothing starts
+	memory  int64        // bytes that all sessions may use together; 0 is no limit
+	shared  bool         // executors run on a cluster that knows only the server's user
+	named   []string     // layers that --sandbox requires
 	log     *slog.Logger
 
-	trying sync.Mutex // held while the layers are tried, which may take its time
-	before proven     // what has worked; guarded by trying
+	trying sync.Mutex // held while the layers are tried, which may take long
+	before proven     // what worked before; guarded by trying
 
 	mu     sync.Mutex
-	user   int            // the last one given out; guarded by mu
-	tried  *engine.Engine // for which layers holds; guarded by mu
+	user   int            // the last one that a session got; guarded by mu
+	tried  *engine.Engine // the one that layers were tried with; guarded by mu
 	layers sandbox.Layers // guarded by mu
 }
 
-// NewConfiner makes one that has tried nothing yet. hidden are files of the
-// server's beside its data dir; memory is what sessions may have together. It
-// is nil with --sandbox off.
+// NewConfiner makes a Confiner that has tried no layers yet; nil with --sandbox
+// off. hidden are files of the server outside of its data dir; memory is how many
+// bytes sessions may use together.
 func NewConfiner(f SandboxFlags, dataDir string, memory int64, master engine.Master, hidden []string, log *slog.Logger) (*Confiner, error) {
 	if f.Sandbox == SandboxOff {
 		return nil, nil
@@ -148,7 +148,7 @@ func NewConfiner(f SandboxFlags, dataDir string, memory int64, master engine.Mas
 	return c, err
 }
 
-// Open finds out what works here, and refuses less than before.
+// Open tries the layers. It fails if one does not work that must.
 func (c *Confiner) Open(ctx context.Context) error {
 	l, err := c.detect(ctx, nil, c.expected(c.before.Server))
 	if err != nil {
@@ -164,10 +164,10 @@ func (c *Confiner) Open(ctx context.Context) error {
 	return c.remember(proven{Server: l.Active(), Sessions: c.before.Sessions.and(l.Active())})
 }
 
-// LayerActive is the word of a layer that works; else there is the reason.
+// LayerActive describes a layer that works.
 const LayerActive = "active"
 
-// DescribeLayer is that word, or the reason for which the layer does not work.
+// DescribeLayer is LayerActive, or the reason why the layer does not work.
 func DescribeLayer(l sandbox.Layer) string {
 	if l.Active {
 		return LayerActive
@@ -175,7 +175,7 @@ func DescribeLayer(l sandbox.Layer) string {
 	return l.Why
 }
 
-// clusterFiles are what Spark reads to find clusters.
+// clusterFiles are the folders that Spark reads to find clusters.
 func clusterFiles() (files []string) {
 	for _, name := range []string{"HADOOP_CONF_DIR", "YARN_CONF_DIR"} {
 		if dir := os.Getenv(name); dir != "" {
@@ -185,7 +185,8 @@ func clusterFiles() (files []string) {
 	return append(files, "/var/run/secrets/kubernetes.io")
 }
 
-// detect tries the layers, those that should work more than once; e may be nil.
+// detect tries the layers, with the engine's files if e is not nil. Those that are
+// expected to work are tried several times.
 func (c *Confiner) detect(ctx context.Context, e *engine.Engine, expected []string) (sandbox.Layers, error) {
 	s := sandbox.Setup{
 		Stage: []string{datadir.Self, "confine"}, DataDir: c.dataDir, View: c.view, Users: c.flags.SessionUsers, Expected: expected,
@@ -203,7 +204,7 @@ func (c *Confiner) detect(ctx context.Context, e *engine.Engine, expected []stri
 	return l, err
 }
 
-// strict is the error of what --sandbox strict misses.
+// strict is the error if the layers are less than --sandbox strict requires.
 func (c *Confiner) strict(l sandbox.Layers) error {
 	if c.flags.Sandbox != sandboxStrict || (l.User.Active || l.Mounts.Active) && l.Landlock.Active {
 		return nil
@@ -214,14 +215,15 @@ func (c *Confiner) strict(l sandbox.Layers) error {
 	return fmt.Errorf("--sandbox strict: sessions can have neither a user of their own (%s) nor mounts of their own (%s)", l.User.Why, l.Mounts.Why)
 }
 
-// Known are the layers as far as they have been tried.
+// Known are the layers that were found so far.
 func (c *Confiner) Known() sandbox.Layers {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.layers
 }
 
-// with are the layers that work with an engine: a session's own user may not be able to read it.
+// with returns the layers that work with an engine, whose files a session's own
+// user may be unable to read.
 func (c *Confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
 	c.trying.Lock()
 	defer c.trying.Unlock()
@@ -250,7 +252,8 @@ func (c *Confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, 
 	return l, nil
 }
 
-// group is the control group of the session with a folder, which may have so many bytes.
+// group is the control group of the session with the folder dir, which may use
+// memory bytes; nil if there are no control groups.
 func (c *Confiner) group(l sandbox.Layers, dir string, memory int64) *sandbox.Group {
 	server := sha256.Sum256([]byte(c.dataDir))
 	g := l.NewGroup(hex.EncodeToString(server[:4]), filepath.Base(dir))
@@ -264,9 +267,9 @@ func (c *Confiner) group(l sandbox.Layers, dir string, memory int64) *sandbox.Gr
 	return g
 }
 
-// policy makes the folder of a session, which may have so many bytes of
-// memory, and the sandbox around it. claim is for the session's shim, and to be
-// let go of here when that has it, or will not; it is nil where there is no user.
+// policy makes the folder of a session, which may use memory bytes, and its
+// sandbox. The session's shim inherits claim; then, or if the shim is not started,
+// the caller must close its copy. claim is nil if the session has no own user.
 func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, memory int64) (_ *sandbox.Policy, claim *flock.Lock, err error) {
 	l, err := c.with(ctx, e)
 	if err != nil {
@@ -284,7 +287,7 @@ func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, mem
 	tmp := filepath.Join(work, "systmp")
 	for _, sub := range []string{p.Home, tmp} {
 		if err := os.Mkdir(sub, 0o700); err != nil {
-			letGo(claim)
+			releaseClaim(claim)
 			return nil, nil, fmt.Errorf("make the session's folder: %w", err)
 		}
 	}
@@ -298,17 +301,17 @@ func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, mem
 	return p, claim, nil
 }
 
-// letGo frees a claim; nil is none.
-func letGo(claim *flock.Lock) {
+// releaseClaim releases a claim, which may be nil.
+func releaseClaim(claim *flock.Lock) {
 	if claim != nil {
 		_ = claim.Release()
 	}
 }
 
-// claim makes a session's work folder and finds it a user. Whose a folder is
-// says which numbers are taken, also by sessions of earlier servers; folders
-// go after everything that ran in them. The claim holds against other servers
-// of this machine, as long as somebody has it.
+// claim makes a session's work folder and gives it a user that no other session
+// has. Users of this server are in use while they own a session's folder, which is
+// removed after everything that ran in it; those of other servers on this machine
+// while their claim is held.
 func (c *Confiner) claim(work string, own bool) (number int, claim *flock.Lock, err error) {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return 0, nil, fmt.Errorf("make the session's folder: %w", err)
@@ -337,25 +340,25 @@ func (c *Confiner) claim(work string, own bool) (number int, claim *flock.Lock, 
 		c.user, taken[number] = number, true
 		claim, err = sandbox.Claim(c.claims, number)
 		if errors.Is(err, flock.ErrHeld) {
-			continue // another server uses it, or is about to
+			continue // another server uses it, or will
 		}
 		if err != nil {
 			return 0, nil, err
 		}
-		if !sandbox.Busy(number) { // asked only now, when nobody else begins to use it
+		if !sandbox.Busy(number) { // checked under the claim, so that no other server begins to use it
 			break
 		}
-		letGo(claim)
+		releaseClaim(claim)
 	}
 	if err := os.Lchown(work, number, number); err != nil {
-		letGo(claim)
+		releaseClaim(claim)
 		return 0, nil, fmt.Errorf("give the session's folder to its user: %w", err)
 	}
 	return number, claim, nil
 }
 
-// TryLayers tries the layers as a server would that is started here, and
-// records nothing; e may be nil. lacking is why such a server would refuse.
+// TryLayers tries the layers as a server would at its start, and records nothing;
+// e may be nil. lacking is the error with which such a server would not start.
 func TryLayers(ctx context.Context, f SandboxFlags, dataDir string, memory int64, e *engine.Engine) (l sandbox.Layers, lacking, err error) {
 	c, err := NewConfiner(f, dataDir, memory, engine.Master{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {

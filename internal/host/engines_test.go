@@ -105,7 +105,7 @@ func TestAnEngineThatCannotBeInstalledKeepsNoOtherBack(t *testing.T) {
 		if _, err := e.wait(ctx, four); err == nil {
 			t.Error("it was tried again at once")
 		}
-		time.Sleep(installAgain)
+		time.Sleep(retryPause)
 		if _, err := e.wait(ctx, four); err != nil {
 			t.Errorf("later: %v", err)
 		}

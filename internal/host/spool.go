@@ -12,7 +12,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// sessionSpool is a spool as the session manager wants it.
+// sessionSpool adapts a spool to session.Spool.
 type sessionSpool struct{ *kernel.Spool }
 
 func (s sessionSpool) Outcome(id string) (ergane.Outcome, bool, error) {
@@ -30,8 +30,8 @@ func (s sessionSpool) Size(stream string) (int64, error) {
 	return n, damaged(err)
 }
 
-// unread is an error that may pass, or nil: a document that is there and
-// cannot be believed is like none.
+// unread keeps errors of documents that cannot be read now, and drops others: an
+// invalid document counts as a missing one.
 func unread(err error) error {
 	if kernel.Unread(err) {
 		return err
@@ -39,7 +39,7 @@ func unread(err error) error {
 	return nil
 }
 
-// damaged tells an error that stays, by session.ErrSpool, from one that may pass.
+// damaged marks an error that will not pass with session.ErrSpool.
 func damaged(err error) error {
 	if err == nil || kernel.Unread(err) {
 		return err
@@ -72,12 +72,12 @@ func (s sessionSpool) Outputs(id string, n int64) (session.Section, error) {
 	return whole(s.Spool.Outputs(id, n))
 }
 
-// section is a section as the session manager wants it.
+// section adapts a section to session.Section.
 type section struct{ *kernel.Section }
 
 func (s section) Len() int64 { return s.Size() }
 
-// whole refuses a section of which a part is missing.
+// whole refuses an incomplete section.
 func whole(s *kernel.Section, err error) (session.Section, error) {
 	if err != nil {
 		return nil, damaged(err)
