@@ -1,6 +1,5 @@
-// Package metrics shows what a server does in Prometheus' text format. The
-// labels of every metric are a bounded set of the server's own words: no ids,
-// no names that a user chose.
+// Package metrics exposes a server's metrics in Prometheus' text format. The values
+// of every label are a fixed set: no ids, no names that a user chose.
 package metrics
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// Metrics are those of one server. They are a session.Meter.
+// Metrics are the metrics of one server. It implements session.Meter.
 type Metrics struct {
 	registry *prometheus.Registry
 	steps    *prometheus.HistogramVec
@@ -34,7 +33,7 @@ var (
 	requestBuckets = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
 )
 
-// counters are the session package's in Prometheus' words.
+// counters are the names and labels of the session package's counters.
 var counters = map[session.Counter]struct{ name, label, help string }{
 	session.CountSessions:     {"ergane_sessions_ended_total", "state", "Sessions that have ended, by their last state."},
 	session.CountCalculations: {"ergane_calculations_ended_total", "state", "Calculations that have ended, by their last state."},
@@ -50,7 +49,7 @@ var counters = map[session.Counter]struct{ name, label, help string }{
 
 const (
 	limitsName = "ergane_limits_hit_total"
-	limitRate  = "api_rate" // the one that the session package does not know
+	limitRate  = "api_rate" // the only limit that is not of the session package
 )
 
 // New makes the metrics of a server of the version given.
@@ -79,7 +78,7 @@ func New(version string) *Metrics {
 	for c, d := range counters {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.name, Help: d.help}, []string{d.label})
 		for _, kind := range session.Kinds[c] {
-			v.WithLabelValues(kind) // what has not happened yet is 0, and not absent
+			v.WithLabelValues(kind) // a counter starts with 0 instead of being absent
 		}
 		m.counters[c] = v
 		m.registry.MustRegister(v)
@@ -114,7 +113,7 @@ func (m *Metrics) Answered(a awsjson.Answer) {
 
 const throttled = "throttled"
 
-// outcomeOf is the class of an answer.
+// outcomeOf is the label outcome of an answer.
 func outcomeOf(a awsjson.Answer) string {
 	switch {
 	case a.ErrorType == "ThrottlingException":
@@ -129,10 +128,10 @@ func outcomeOf(a awsjson.Answer) string {
 	return "ok"
 }
 
-// maxScrapes is how many scrapes are answered at once: they need no signature.
+// maxScrapes bounds how many scrapes are answered at once, because they need no signature.
 const maxScrapes = 4
 
-// Handler serves the metrics. Where a part of them cannot be had, the others are.
+// Handler serves the metrics. If some of them cannot be read, it serves the others.
 func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),
