@@ -40,7 +40,7 @@ func TestWhatAnARNNames(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsUnknownIsAnAbsentResource(t *testing.T) {
+func TestOnlyUnknownNamesBecomeResourceNotFound(t *testing.T) {
 	t.Parallel()
 	if e, ok := asResourceNotFound("arn", ergane.ErrWorkGroupNotFound()).(*awsjson.Error); !ok || e.Type != "ResourceNotFoundException" || e.Members["ResourceName"] != "arn" {
 		t.Errorf("an unknown workgroup: %v", e)

@@ -105,10 +105,6 @@ type JavaLaunch struct {
 // scratchDir is the folder of Spark's and Java's scratch files below WorkDir.
 const scratchDir = "java"
 
-// systemPath is the PATH of sessions. The server's own PATH is not used, so that
-// sessions do not depend on the shell that started the server.
-const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // Launch computes the command lines, environments and configuration of a session.
 // Its errors have ergane.CodeInvalid: a property that is refused, or a driver
 // memory that cannot be parsed (in Spark's words).
@@ -122,59 +118,9 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
-	tmp, scratch := filepath.Join(spec.WorkDir, "tmp"), filepath.Join(spec.WorkDir, scratchDir)
-	home := spec.Home
-	if home == "" {
-		if home, err = os.UserHomeDir(); err != nil {
-			home = tmp
-		}
-	}
-	common := map[string]string{
-		"PATH":   e.path("venv", "bin") + ":" + systemPath,
-		"HOME":   home,
-		"LANG":   "C.UTF-8",
-		"TZ":     "UTC", // as on Athena, and the same on every machine
-		"TMPDIR": tmp,
-		// Spark's own scripts set it: without it rdd.lookup of a string key
-		// looks into the wrong partition. It is why the kernel is not
-		// started with -I, which would ignore it; there is no other variable
-		// for Python in here, and -s keeps the user's packages out.
-		"PYTHONHASHSEED":        "0",
-		"SPARK_HOME":            e.sparkHome(),
-		"SPARK_LOCAL_IP":        "127.0.0.1",
-		"PYSPARK_PYTHON":        e.python(),
-		"PYSPARK_DRIVER_PYTHON": e.python(),
-	}
-	if spec.User != "" {
-		common["USER"], common["LOGNAME"] = spec.User, spec.User
-	}
-	java := maps.Clone(common)
-	// Without it SparkSubmit would look for shell scripts to read.
-	java["SPARK_ENV_LOADED"] = "1"
-	// Set as a property of the context, Spark would warn in the log of every
-	// session that the environment may override it.
-	java["SPARK_LOCAL_DIRS"] = scratch
-	var links map[string]string
-	if spec.Master.localCluster() {
-		// Its workers keep the executors' folders in SPARK_HOME/work.
-		home := filepath.Join(scratch, "spark")
-		java["SPARK_HOME"], links = home, map[string]string{}
-		java["SPARK_SCALA_VERSION"] = e.scalaVersion() // else Spark would look for a build of itself
-		for _, part := range []string{"bin", "jars", "python"} {
-			links[filepath.Join(home, part)] = filepath.Join(e.sparkHome(), part)
-		}
-	}
-	if !spec.Master.Here() {
-		for _, vars := range []map[string]string{common, java} {
-			delete(vars, "SPARK_LOCAL_IP")
-		}
-		for _, name := range []string{"HADOOP_CONF_DIR", "YARN_CONF_DIR"} {
-			if dir := os.Getenv(name); dir != "" {
-				java[name] = dir
-			}
-		}
-	}
-	maps.Copy(java, spec.Environment)
+	scratch := filepath.Join(spec.WorkDir, scratchDir)
+	env := e.kernelEnvironment(spec)
+	java, links := e.javaEnvironment(spec, env)
 
 	withoutGlue(asked)
 	formats := e.formatJars(asked)
@@ -206,21 +152,13 @@ func (e *Engine) Launch(spec LaunchSpec) (Launch, error) {
 	argv = append(append(argv, submit...), pysparkShell)
 	return Launch{
 		Argv:      []string{e.python(), "-s", "-X", "utf8", e.path(e.made.Kernel)},
-		Env:       environment(common),
+		Env:       environment(env),
 		Java:      JavaLaunch{Argv: argv, Env: java},
 		Spark:     conf,
 		HeapBytes: heap,
 		Ignored:   ignored,
 		Links:     links,
 	}, nil
-}
-
-func environment(vars map[string]string) []string {
-	var env []string
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		env = append(env, name+"="+vars[name])
-	}
-	return env
 }
 
 // submitArgs are the arguments for what SparkSubmit does before there is a

@@ -11,7 +11,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-func TestAConfinerPassesOverAUserThatAnotherServerClaims(t *testing.T) {
+func TestAConfinerSkipsAUserThatAnotherServerClaims(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can give a session another user; run the tests of this package as root, too")

@@ -73,7 +73,7 @@ func TestASessionRunsOnTheEngineThatItNames(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatCannotBeInstalledKeepsNoOtherBack(t *testing.T) {
+func TestAnEngineThatCannotBeInstalledDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := true

@@ -9,46 +9,46 @@ import (
 	"testing"
 )
 
-// The table of docs/architecture.md names every room of the house, and each
-// says itself what it is for.
-func TestEveryPackageIsInTheTableAndSaysWhatItIsFor(t *testing.T) {
+// The table of docs/architecture.md has every package of internal/, and each
+// package has a comment.
+func TestEveryPackageIsInTheTableAndHasAComment(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
 	table, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rooms, err := os.ReadDir(filepath.Join(root, "internal"))
-	if err != nil || len(rooms) == 0 {
-		t.Fatalf("%d packages, %v", len(rooms), err)
+	packages, err := os.ReadDir(filepath.Join(root, "internal"))
+	if err != nil || len(packages) == 0 {
+		t.Fatalf("%d packages, %v", len(packages), err)
 	}
-	for _, room := range rooms {
-		if !room.IsDir() {
+	for _, pkg := range packages {
+		if !pkg.IsDir() {
 			continue
 		}
-		if !strings.Contains(string(table), "\n| `internal/"+room.Name()+"` |") {
-			t.Errorf("internal/%s is not in the table of docs/architecture.md", room.Name())
+		if !strings.Contains(string(table), "\n| `internal/"+pkg.Name()+"` |") {
+			t.Errorf("internal/%s is not in the table of docs/architecture.md", pkg.Name())
 		}
-		files, err := filepath.Glob(filepath.Join(root, "internal", room.Name(), "*.go"))
+		files, err := filepath.Glob(filepath.Join(root, "internal", pkg.Name(), "*.go"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		said := false
+		documented := false
 		for _, file := range files {
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly|parser.ParseComments)
 			if err != nil {
 				t.Fatal(err)
 			}
-			said = said || parsed.Doc != nil && !strings.HasSuffix(file, "_test.go")
+			documented = documented || parsed.Doc != nil && !strings.HasSuffix(file, "_test.go")
 		}
-		if !said && len(files) > 0 {
-			t.Errorf("package %s has no comment that says what it is for", room.Name())
+		if !documented && len(files) > 0 {
+			t.Errorf("package %s has no comment that says what it is for", pkg.Name())
 		}
 	}
 }
 
-// Who may know of whom: the domain of nobody, the command line of the server,
-// and no adapter of the session manager of another one above it.
+// Which packages must not import which: the domain imports none, and adapters
+// import neither each other nor the packages above them.
 func TestPackagesImportDownwardsOnly(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/ergane-dev/ergane"
@@ -68,10 +68,10 @@ func TestPackagesImportDownwardsOnly(t *testing.T) {
 		"internal/metastore":   {"/internal/session", "/internal/api", "/internal/host", "/internal/server", "/internal/kernel", "/internal/engine", "/internal/store"},
 		"internal/credentials": {"/internal/session", "/internal/api", "/internal/host", "/internal/server"},
 	}
-	for room, refused := range never {
-		files, err := filepath.Glob(filepath.Join("..", "..", room, "*.go"))
+	for pkg, refused := range never {
+		files, err := filepath.Glob(filepath.Join("..", "..", pkg, "*.go"))
 		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %d files, %v", room, len(files), err)
+			t.Fatalf("%s: %d files, %v", pkg, len(files), err)
 		}
 		for _, file := range files {
 			if strings.HasSuffix(file, "_test.go") {
@@ -85,7 +85,7 @@ func TestPackagesImportDownwardsOnly(t *testing.T) {
 				path := strings.Trim(imported.Path.Value, `"`)
 				for _, r := range refused {
 					if strings.HasPrefix(path, module+r) {
-						t.Errorf("%s imports %s", filepath.Join(room, filepath.Base(file)), path)
+						t.Errorf("%s imports %s", filepath.Join(pkg, filepath.Base(file)), path)
 					}
 				}
 			}
