@@ -13,7 +13,7 @@ import (
 
 // away makes the result store refuse everything; the function that it returns brings it back.
 func (h *house) away() (back func()) {
-	h.bucket.Fail(func(string) error { return fakehost.ErrUnreachable })
+	h.bucket.Fail(func(string) error { return fakehost.ErrAway })
 	return func() { h.bucket.Fail(func(string) error { return nil }) }
 }
 
@@ -234,7 +234,7 @@ func TestWhatIsDeliveredMeanwhileLeavesWhatIsOwedAlone(t *testing.T) {
 		owed := h.owing(sid)
 		h.bucket.Fail(func(uri string) error {
 			if strings.Contains(uri, owed) {
-				return fakehost.ErrUnreachable
+				return fakehost.ErrAway
 			}
 			return nil
 		})

@@ -25,7 +25,7 @@ func always(suffix string, err error) func(string) error {
 func TestDeliveryIsRepeatedUntilTheStoreIsBack(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		h.bucket.Fail(always("", fakehost.ErrUnreachable))
+		h.bucket.Fail(always("", fakehost.ErrAway))
 		cid := h.submit(sid, "print kept")
 		time.Sleep(14 * time.Minute)
 		if c := h.calculation(cid); c.Status.State != ergane.CalculationRunning || c.Result != nil {
@@ -44,7 +44,7 @@ func TestDeliveryGivesUpAndSaysWhy(t *testing.T) {
 		err   error
 		after time.Duration
 	}{
-		"away":   {fakehost.ErrUnreachable, 15 * time.Minute},
+		"away":   {fakehost.ErrAway, 15 * time.Minute},
 		"denied": {fakehost.ErrDenied, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestDeliveryGivesUpAndSaysWhy(t *testing.T) {
 func TestCompletedCalculationThatCannotBeStoredHasFailed(t *testing.T) {
 	inHouse(t, session.Config{DeliverFor: 10 * time.Second}, func(h *house) {
 		sid := h.idle()
-		h.bucket.Fail(always("/results", fakehost.ErrUnreachable))
+		h.bucket.Fail(always("/results", fakehost.ErrAway))
 		cid := h.submit(sid, "print kept")
 		c := h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.calculationIs(cid, ergane.CalculationFailed, "the output could not be stored: put "+c.WorkingDirectory+"/results: connection refused")
@@ -140,7 +140,7 @@ func TestSpoolThatCannotBeOpenedFails(t *testing.T) {
 func TestTerminateShortensTheRetries(t *testing.T) {
 	inHouse(t, session.Config{}, func(h *house) {
 		sid := h.idle()
-		h.bucket.Fail(always("", fakehost.ErrUnreachable))
+		h.bucket.Fail(always("", fakehost.ErrAway))
 		cid := h.submit(sid, "print x")
 		time.Sleep(30 * time.Second)
 		h.must(terminate(h, sid))
@@ -182,7 +182,7 @@ func TestTheFilesOfADeliveredCalculationGoWhenTheNextOneHasEnded(t *testing.T) {
 func TestUndeliveredOutputKeepsItsDiskSpace(t *testing.T) {
 	inHouse(t, session.Config{DeliverFor: time.Second}, func(h *house) {
 		sid := h.idle()
-		h.bucket.Fail(always("/stdout", fakehost.ErrUnreachable))
+		h.bucket.Fail(always("/stdout", fakehost.ErrAway))
 		cid := h.submit(sid, "fill 5000")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.settled()

@@ -152,7 +152,7 @@ func TestASessionIsKeptUntilItsLogIsStored(t *testing.T) {
 
 // Rows tell what objects there may be: they stay until those are gone.
 func TestSessionsWhoseObjectsCannotBeRemovedAreKept(t *testing.T) {
-	for name, fault := range map[string]error{"away": fakehost.ErrUnreachable, "denied": fakehost.ErrDenied} {
+	for name, fault := range map[string]error{"away": fakehost.ErrAway, "denied": fakehost.ErrDenied} {
 		inHouseNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour, Objects: true}}, func(h *house) {
 			c := h.over()
 			h.bucket.Fail(always("stderr", fault))

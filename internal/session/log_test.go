@@ -122,7 +122,7 @@ func TestALogIsDueNoLongerThanItIsKept(t *testing.T) {
 	inHouse(t, session.Config{LogsFor: 3 * time.Hour}, func(h *house) {
 		sid := h.logged()
 		puts := 0
-		h.bucket.Fail(func(string) error { puts++; return fakehost.ErrUnreachable })
+		h.bucket.Fail(func(string) error { puts++; return fakehost.ErrAway })
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		time.Sleep(5 * time.Hour)

@@ -71,7 +71,7 @@ func TestEveryStepOfACalculationIsTimed(t *testing.T) {
 		h.machine.Set(faults{StartTakes: time.Second, ReadyTakes: 3 * time.Second})
 		sid := h.idle()
 		h.machine.Set(faults{})
-		h.bucket.FailTimes(1, fakehost.ErrUnreachable) // 50 ms until the next attempt
+		h.bucket.FailTimes(1, fakehost.ErrAway) // 50 ms until the next attempt
 		c, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{
 			SessionID: sid, Code: "print x\nsleep 7s", ReceivedAt: time.Now().Add(-2 * time.Millisecond),
 		})
@@ -203,7 +203,7 @@ func TestAStartThatFailsIsADeathIfThereWasAKernel(t *testing.T) {
 		faults faults
 		want   map[string]int
 	}{
-		"none":    {faults{Start: fakehost.ErrUnreachable}, map[string]int{"sessions FAILED": 1}},
+		"none":    {faults{Start: fakehost.ErrAway}, map[string]int{"sessions FAILED": 1}},
 		"died":    {faults{Unready: &ergane.Exit{Known: true, Signal: 6}}, map[string]int{"sessions FAILED": 1, "kernels started": 1, "deaths not_ready": 1}},
 		"refused": {faults{Refusal: "no"}, map[string]int{"sessions FAILED": 1, "kernels started": 1, "deaths not_ready": 1}},
 	} {
