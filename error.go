@@ -10,7 +10,7 @@ import (
 type Code string
 
 const (
-	// CodeInvalid: the request cannot be carried out as it stands, whoever repeats it.
+	// CodeInvalid: the request is wrong; repeating it does not help.
 	CodeInvalid Code = "invalid"
 	// CodeNotFound: there is nothing of that name or id.
 	CodeNotFound Code = "not_found"
@@ -22,10 +22,10 @@ const (
 	CodeQuota Code = "quota"
 	// CodeThrottled: too many requests in too short a time.
 	CodeThrottled Code = "throttled"
-	// CodeUnable: the server cannot do what it has to, for a reason that its
-	// operator can remove; the message is half a sentence that names it.
+	// CodeUnable: the server cannot carry out the request for a reason that its
+	// operator can fix; the message is half a sentence that names it.
 	CodeUnable Code = "unable"
-	// CodeInternal: our fault. Its message is never shown to a client.
+	// CodeInternal: a failure inside the server. Its message is never shown to a client.
 	CodeInternal Code = "internal"
 )
 
@@ -63,8 +63,8 @@ func CodeOf(err error) Code {
 	return CodeInternal
 }
 
-// Errors that several parts raise, with the words that Athena's clients match
-// (docs/compatibility.md gives the evidence for each).
+// Errors that several packages return, with the sentences that Athena's clients
+// match (docs/compatibility.md gives the evidence for each).
 
 // ErrWorkGroupNotFound is the answer to an unknown workgroup.
 func ErrWorkGroupNotFound() error { return Errorf(CodeNotFound, "WorkGroup is not found.") }
@@ -94,7 +94,7 @@ func ErrSessionState(s SessionState) error {
 	return Errorf(CodeState, "Session is in the %s state; needs to be IDLE to accept Calculations.", s)
 }
 
-// ErrTokenMismatch refuses an idempotency token that came with other parameters before.
+// ErrTokenMismatch refuses an idempotency token that was used before with other parameters.
 func ErrTokenMismatch() error {
 	return Errorf(CodeMismatch, "Idempotent parameters do not match")
 }

@@ -43,7 +43,7 @@ type SparkExecutor struct {
 	App       string // which of the session's Spark applications: code may stop one and start another
 	Name      string // "driver", "1", …
 	Active    bool
-	AddedAt   time.Time // zero where Spark never said
+	AddedAt   time.Time // zero if Spark never said
 	RemovedAt time.Time
 	Reason    string // why it was removed
 }

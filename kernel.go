@@ -54,20 +54,20 @@ type Range struct{ Start, End int64 }
 // Len is the number of bytes in the range.
 func (r Range) Len() int64 { return r.End - r.Start }
 
-// OutOfMemory is how the Detail of an Exit begins where Linux killed the kernel for want of memory.
+// OutOfMemory is how the Detail of an Exit begins if Linux killed the kernel because memory ran out.
 const OutOfMemory = "out of memory"
 
 // An Exit is how a kernel's process ended, as its shim recorded it.
 type Exit struct {
 	Code   int
 	Signal int
-	// Known is false where not even the shim lived to record it.
+	// Known is false if the shim did not record it, because it ended first.
 	Known bool
-	// Detail is what else is known: out of memory, the last words of the process.
+	// Detail is what else is known: out of memory, or the last line that the process printed.
 	Detail string
 }
 
-// String says it in a sentence's second half: "killed by signal 9 (killed)".
+// String is the second half of a sentence: "was killed by signal 9 (killed)".
 func (e Exit) String() string {
 	s := "ended without leaving a record"
 	switch {

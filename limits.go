@@ -2,12 +2,12 @@ package ergane
 
 import "fmt"
 
-// DefaultDpus is how large a session may become that does not say: the default
-// of Athena's console.
+// DefaultDpus is the size limit of a session that names none: the default of
+// Athena's console.
 const DefaultDpus = 20
 
-// Limits bound what may be live at once; 0 is no limit. A session on its way
-// out counts only toward memory, until it has ended.
+// Limits bound what may be live at once; 0 is no limit. TERMINATING sessions
+// count only toward memory.
 type Limits struct {
 	Sessions          int   // of the server
 	WorkGroupSessions int   // of each workgroup
@@ -16,7 +16,7 @@ type Limits struct {
 	Memory            int64 // bytes that all sessions may need, by Session.Memory
 }
 
-// A Limit is one of Limits. It is in the chain of the error that it makes.
+// A Limit names one of Limits. It is in the chain of the error of Admit.
 type Limit string
 
 // The limits by name.
@@ -37,8 +37,8 @@ type Load struct {
 	Memory                      int64
 }
 
-// Admit refuses a session that would break a limit, with CodeQuota, whose
-// sentence dbt-athena takes as a word to wait; one that never fits, with CodeInvalid.
+// Admit refuses a session that would exceed a limit now with CodeQuota, whose
+// sentence makes dbt-athena wait, and one that exceeds it alone with CodeInvalid.
 func (l Limits) Admit(s Session, now Load) error {
 	for _, c := range []struct {
 		kind              Limit

@@ -8,7 +8,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-func TestWhatNeverFitsIsInvalidAndNotAQuestionOfTime(t *testing.T) {
+func TestASessionThatCanNeverFitIsInvalid(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		limits ergane.Limits

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An Edge is one legal state change and what speaks for it.
+// An Edge is one legal state change and the evidence for it.
 type Edge[S ~string] struct {
 	From, To S
 	// Evidence says where the edge comes from: the operation, the service
@@ -59,7 +59,7 @@ var ExecutorEdges = []Edge[ExecutorState]{
 	{ExecutorRegistered, ExecutorTerminating, "its session is terminating"},
 	{ExecutorCreating, ExecutorTerminated, "its session ended"},
 	{ExecutorCreated, ExecutorTerminated, "its session ended"},
-	{ExecutorRegistered, ExecutorTerminated, "the Spark driver sent it away or was stopped, or its session ended"},
+	{ExecutorRegistered, ExecutorTerminated, "the Spark driver removed it or was stopped, or its session ended"},
 	{ExecutorTerminating, ExecutorTerminated, "its process is gone"},
 	{ExecutorCreating, ExecutorFailed, "it did not start, or its session failed"},
 	{ExecutorCreated, ExecutorFailed, "it did not register, or its session failed"},
@@ -92,8 +92,8 @@ func sessionMove(id string, to SessionState, at time.Time, reason string) Sessio
 	return SessionMove{ID: id, From: Sources(SessionEdges, to), To: to, At: at, Reason: reason}
 }
 
-// Only restricts the move to a session in the state given, as it was when the
-// move was decided on.
+// Only restricts the move to sessions in the state from: the one that the
+// decision to move was based on.
 func (m SessionMove) Only(from SessionState) SessionMove {
 	m.From = slices.DeleteFunc(slices.Clone(m.From), func(s SessionState) bool { return s != from })
 	return m
@@ -114,12 +114,12 @@ func SessionFreed(id string, at time.Time) SessionMove {
 	return SessionMove{ID: id, From: []SessionState{SessionBusy}, To: SessionIdle, At: at}
 }
 
-// SessionStopping: the session is on its way out, for the reason given.
+// SessionStopping: the session is terminating, for the reason given.
 func SessionStopping(id string, at time.Time, reason string) SessionMove {
 	return sessionMove(id, SessionTerminating, at, reason)
 }
 
-// SessionExpires: nobody used the session for its idle timeout. It never stops a busy one.
+// SessionExpires: the session was not used for its idle timeout. It never stops a BUSY one.
 func SessionExpires(id string, at time.Time, reason string) SessionMove {
 	m := sessionMove(id, SessionTerminating, at, reason)
 	m.From = []SessionState{SessionIdle, SessionDegraded}
@@ -131,7 +131,7 @@ func SessionStopped(id string, at time.Time) SessionMove {
 	return sessionMove(id, SessionTerminated, at, "")
 }
 
-// SessionLost: the kernel is gone, or never came.
+// SessionLost: the kernel has ended, or never started.
 func SessionLost(id string, at time.Time, reason string) SessionMove {
 	return sessionMove(id, SessionFailed, at, reason)
 }
@@ -149,7 +149,7 @@ type CalculationMove struct {
 	To        CalculationState
 	Reason    string
 	At        time.Time
-	StartedAt time.Time // kept unless it is zero
+	StartedAt time.Time // zero keeps the earlier one
 	DpuMillis int64     // of a terminal move; at least 1 for anything that ran
 	Progress  string    // kept unless it is not empty
 	// Result, of a terminal move, names objects that are durable before the move is made.
@@ -169,7 +169,7 @@ func CalculationStarts(id string, at time.Time) CalculationMove {
 	return m
 }
 
-// CalculationStopping: somebody asked for the end of the calculation.
+// CalculationStopping: a client asked to stop the calculation, or its session ends.
 func CalculationStopping(id string, at time.Time, reason string) CalculationMove {
 	return calculationMove(id, CalculationCanceling, at, reason)
 }

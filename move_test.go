@@ -10,8 +10,8 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// sessionMoves are one of each constructor's, with the sources it is to have:
-// all that lead to its target, unless it stands for one of several causes.
+// sessionMoves has one move of each constructor, with its expected sources: all
+// that lead to its target, unless the constructor is for one of several causes.
 var sessionMoves = map[string]struct {
 	move ergane.SessionMove
 	from []ergane.SessionState
@@ -112,7 +112,7 @@ func TestAnEndIsTerminalAndComplete(t *testing.T) {
 	}
 }
 
-// machine is what holds for every table of edges.
+// machine checks the rules for every table of edges.
 func machine[S ~string](t *testing.T, name string, edges []ergane.Edge[S], first S, ended func(S) bool, never ...S) {
 	t.Helper()
 	seen := map[[2]S]bool{}
@@ -125,9 +125,9 @@ func machine[S ~string](t *testing.T, name string, edges []ergane.Edge[S], first
 	for _, e := range edges {
 		switch {
 		case e.Evidence == "":
-			t.Errorf("%s: nothing speaks for %s → %s", name, e.From, e.To)
+			t.Errorf("%s: no evidence for %s → %s", name, e.From, e.To)
 		case seen[[2]S{e.From, e.To}]:
-			t.Errorf("%s: %s → %s stands twice", name, e.From, e.To)
+			t.Errorf("%s: %s → %s is listed twice", name, e.From, e.To)
 		case ended(e.From):
 			t.Errorf("%s: %s → %s leads out of an end", name, e.From, e.To)
 		case !reached[e.From]:

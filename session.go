@@ -39,12 +39,12 @@ type Session struct {
 	// WorkingDirectory is where the results go: <OutputLocation>/session/<id>.
 	WorkingDirectory string
 	Encryption       *Encryption
-	BucketOwner      string // the account that must own the bucket of WorkingDirectory; empty: any
+	BucketOwner      string // the account that must own the bucket of WorkingDirectory; empty means any
 	NotebookVersion  string
 	Tags             []Tag
 	Monitoring       json.RawMessage // see WorkGroupConfiguration.Monitoring
-	Dpus             int             // how large it may become; counts for the limits
-	Memory           int64           // bytes that it may need on this machine; likewise
+	Dpus             int             // the most that it may use; Limits count it
+	Memory           int64           // bytes that it may need on this machine; Limits count them
 	Status           SessionStatus
 	DpuMillis        int64 // DPU milliseconds of the session's calculations
 }
@@ -57,14 +57,14 @@ func (s Session) Delivery() Delivery {
 // SessionStatus is the wire shape SessionStatus; zero times are absent ones.
 type SessionStatus struct {
 	State      SessionState
-	Reason     string // why the state is what it is; empty while all is well
+	Reason     string // why it has this state; empty if nothing went wrong
 	StartedAt  time.Time
 	ModifiedAt time.Time
 	EndedAt    time.Time
 	IdleSince  time.Time
 }
 
-// EngineConfiguration is what StartSession asks of the engine. A size of 0 means that none was given.
+// EngineConfiguration is the wire shape EngineConfiguration. A size of 0 means that none was given.
 type EngineConfiguration struct {
 	CoordinatorDpuSize     int               `json:",omitzero"`
 	DefaultExecutorDpuSize int               `json:",omitzero"`
@@ -83,10 +83,10 @@ type Classification struct {
 // SparkDefaults is the classification whose properties are Spark properties.
 const SparkDefaults = "spark-defaults"
 
-// Properties returns every Spark property the configuration asks for. Where a
-// key stands in several places, the later of AdditionalConfigs (which carries
-// the notebook's id, too), SparkProperties and the spark-defaults
-// classifications, in their order, wins.
+// Properties returns every Spark property that the configuration asks for. If
+// several places have the same key, SparkProperties win over AdditionalConfigs
+// (which also carry the notebook's id), and the spark-defaults classifications
+// over both, the last one first.
 func (c EngineConfiguration) Properties() map[string]string {
 	all := map[string]string{}
 	for k, v := range c.AdditionalConfigs {

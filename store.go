@@ -13,8 +13,8 @@ import (
 // source states; the thing as it is now comes back in either case, because a
 // lost race is newer information and not an error.
 //
-// Times never run backwards, whatever a move says: a time before the one that
-// it must follow becomes that one. They are kept to the millisecond.
+// Times never run backwards, whatever a move says: a time before the one that it
+// must follow becomes equal to it. They are kept to the millisecond.
 //
 // Unknown names and ids give the ErrXxxNotFound errors of this package.
 type Store interface {
@@ -38,20 +38,20 @@ type WorkGroups interface {
 	WorkGroup(ctx context.Context, name string) (WorkGroup, error)
 	// WorkGroups lists by name, ascending.
 	WorkGroups(ctx context.Context, p Page) ([]WorkGroup, error)
-	// UpdateWorkGroup lets change work on the workgroup as it is, alone, and
-	// keeps what it makes of it; an error of change comes back and changes
-	// nothing. Name, CreatedAt and the effect on sessions that exist stay.
+	// UpdateWorkGroup calls change with the workgroup, in one transaction, and
+	// stores the result; if change returns an error, it is returned and nothing is
+	// stored. Name and CreatedAt cannot change. Existing sessions are not affected.
 	UpdateWorkGroup(ctx context.Context, name string, change func(*WorkGroup) error) (WorkGroup, error)
-	// CondemnWorkGroup makes a workgroup not found any more and moves its live
-	// sessions to TERMINATING; they come back. One that has or had sessions is
-	// refused with CodeState unless recursive. What belonged to it goes with
-	// PurgeWorkGroup, and until then its name cannot be used again.
+	// CondemnWorkGroup makes a workgroup not found from now on, and moves its live
+	// sessions to TERMINATING and returns them. A workgroup that has or had sessions
+	// is refused with CodeState unless recursive. PurgeWorkGroup removes what
+	// belonged to it; until then its name cannot be used again.
 	CondemnWorkGroup(ctx context.Context, name string, recursive bool, at time.Time, reason string) ([]Session, error)
 	// PurgeWorkGroup removes a bounded part of what belongs to a condemned
-	// workgroup, once none of its sessions is live, and last the workgroup
-	// itself. Live sessions make it wait: it does nothing then.
+	// workgroup, and last the workgroup itself. While one of its sessions is live
+	// it does nothing.
 	PurgeWorkGroup(ctx context.Context, name string) (Purge, error)
-	// CondemnedWorkGroups are the names of those that are not purged yet.
+	// CondemnedWorkGroups returns the names of those that are not purged yet.
 	CondemnedWorkGroups(ctx context.Context) ([]string, error)
 }
 
@@ -65,8 +65,8 @@ type Sessions interface {
 	// rest of its Status is not looked at.
 	CreateSession(ctx context.Context, s Session, tokens []Token, l Limits) (_ Session, created bool, err error)
 	Session(ctx context.Context, id string) (Session, error)
-	// SessionOf finds the session that one of the tokens made, as CreateSession
-	// would at the time given; ErrTokenMismatch likewise.
+	// SessionOf finds the session that one of the tokens created, as CreateSession
+	// would at that time, also with ErrTokenMismatch.
 	SessionOf(ctx context.Context, tokens []Token, at time.Time) (_ Session, found bool, err error)
 	// UpdateSessionTags is UpdateWorkGroup for the tags of a session.
 	UpdateSessionTags(ctx context.Context, id string, change func([]Tag) ([]Tag, error)) error
@@ -87,19 +87,19 @@ type Sessions interface {
 	// have no pending delivery, with all that belongs to them: calculations, their
 	// code, executors and tokens. It removes a bounded part of that: gone are the
 	// sessions of which nothing is there any more, left is what to call it with
-	// again. Of one that is partly gone, the calculations that are left are listed.
-	// Tokens that were forgotten by that time go, too, a bounded part of them.
+	// again. Of one that is partly gone, the remaining calculations are listed.
+	// It also removes a bounded part of the tokens that expired before that time.
 	Expire(ctx context.Context, ids []string, before time.Time) (gone, left []string, err error)
 }
 
 // Calculations is the part of a Store that keeps calculations.
 type Calculations interface {
 	// Submit inserts c and moves its session IDLE→BUSY in one transaction, or
-	// returns the calculation that one of the tokens made before; tokens are
-	// looked up before anything else. ErrWorkGroupDisabled, and ErrSessionState
-	// when the session is not IDLE.
+	// returns the calculation that one of the tokens created before; tokens are
+	// looked up before anything else. It fails with ErrWorkGroupDisabled, and with
+	// ErrSessionState if the session is not IDLE.
 	// A calculation begins CREATING at its Status.SubmittedAt, and not before
-	// the session's last move. It comes back with its code if it was created.
+	// the session's last move. If it was created, it is returned with its code.
 	Submit(ctx context.Context, c Calculation, tokens []Token) (_ Calculation, created bool, err error)
 	// Calculation returns it without its code.
 	Calculation(ctx context.Context, id string) (Calculation, error)
@@ -112,15 +112,14 @@ type Calculations interface {
 	// MoveCalculation adds the DpuMillis of a calculation that ends to the
 	// session's. A CANCELED one without a reason keeps that of CANCELING.
 	MoveCalculation(ctx context.Context, m CalculationMove) (_ Calculation, moved bool, err error)
-	// Settle ends a calculation and moves its session, in one transaction. The
-	// calculation's move is mandatory: when it is lost nothing happens and
-	// moved is false. The session's move is made if the session is in one of
-	// its source states (a racing Terminate wins otherwise).
+	// Settle ends a calculation and moves its session, in one transaction. If the
+	// calculation cannot move, nothing happens and moved is false. If only the
+	// session cannot, because it is terminating, the calculation still ends.
 	// The calculation's DpuMillis are added to the session's.
 	Settle(ctx context.Context, c CalculationMove, s SessionMove) (_ Calculation, _ Session, moved bool, err error)
 	// SetProgress updates the statistics of calculations, by their ids, in one
-	// write. What is terminal or unknown stays as it is. After a power failure
-	// the statistics may be older ones; nothing else may.
+	// write. Terminal and unknown ones are skipped. Unlike all else, what it wrote
+	// may be lost in a power failure.
 	SetProgress(ctx context.Context, s map[string]CalculationStatistics) error
 }
 
@@ -169,7 +168,7 @@ type Servers interface {
 	TakeOver(ctx context.Context, server string, at time.Time) ([]Session, error)
 }
 
-// A Census is how many there are of what has not come to its end.
+// A Census counts the sessions and calculations that have not ended, by state.
 type Census struct {
 	Sessions     map[SessionState]int
 	Calculations map[CalculationState]int
@@ -177,34 +176,34 @@ type Census struct {
 	PendingDeliveries int
 }
 
-// A Page bounds a list: at most Limit things, those after the key After.
-// The zero After starts at the beginning.
+// A Page is a part of a list: at most Limit items after the key After. The zero
+// After starts at the beginning.
 type Page struct {
 	Limit int
 	After Key
 }
 
-// A Key is a thing's place in its list: its time and id, or its name as ID alone.
+// A Key is the place of an item in its list: its time and id, or only its name, as ID.
 type Key struct {
 	At time.Time // to the millisecond
 	ID string
 }
 
-// Purge is how far the removal of a workgroup has come.
+// Purge is the progress of removing a workgroup.
 type Purge string
 
 const (
-	PurgeWaits Purge = "waits" // for sessions that are live
-	PurgeGoes  Purge = "goes"  // a part is gone
-	PurgeDone  Purge = "done"  // all is
+	PurgeWaits Purge = "waits" // for live sessions to end
+	PurgeGoes  Purge = "goes"  // a part was removed
+	PurgeDone  Purge = "done"  // nothing is left
 )
 
-// A Token makes a creating call idempotent: the first call with a given Scope
-// and Value creates, a later one with the same Hash gets the same thing.
+// A Token makes a call that creates something idempotent: the first call with a
+// Scope and Value creates it, a later one with the same Hash gets the same.
 type Token struct {
 	Scope string // who and which operation
 	Value string
 	Hash  string // of the call's parameters
-	// Until is when the token is forgotten; the zero time is never.
+	// Until is when the token expires; the zero time means never.
 	Until time.Time
 }

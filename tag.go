@@ -15,12 +15,12 @@ type Tag struct {
 // MaxTags is how many tags a resource may have.
 const MaxTags = 50
 
-// reservedTags is the prefix of the keys that are AWS's own.
+// reservedTags is the prefix of keys that AWS reserves for itself.
 const reservedTags = "aws:"
 
-// WithTags returns tags with those of set added, or put in place of the ones
-// with the same keys, by key. CodeInvalid where a tag is none, a key stands in
-// set twice, or there would be too many.
+// WithTags returns tags with those of set added, or replaced if the key exists,
+// sorted by key. It fails with CodeInvalid if set has a key that is empty,
+// reserved or repeated, or if there would be more than MaxTags.
 func WithTags(tags, set []Tag) ([]Tag, error) {
 	given := map[string]bool{}
 	for _, t := range set {
@@ -43,7 +43,7 @@ func WithTags(tags, set []Tag) ([]Tag, error) {
 	return all, nil
 }
 
-// WithoutTags returns tags without those of the keys; a key that is not there is not missed.
+// WithoutTags returns tags without those of the keys; unknown keys are ignored.
 func WithoutTags(tags []Tag, keys []string) []Tag {
 	return slices.DeleteFunc(slices.Clone(tags), func(t Tag) bool { return slices.Contains(keys, t.Key) })
 }

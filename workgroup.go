@@ -11,15 +11,15 @@ type WorkGroupState string
 const (
 	WorkGroupEnabled  WorkGroupState = "ENABLED"
 	WorkGroupDisabled WorkGroupState = "DISABLED"
-	// WorkGroupDeleting is not of the enum and never shown: the workgroup is
-	// not found any more, but what belonged to it is still being removed.
+	// WorkGroupDeleting is not in the wire enum and never shown: to clients the
+	// workgroup does not exist, but what belonged to it is still being removed.
 	WorkGroupDeleting WorkGroupState = "DELETING"
 )
 
 // Account is the AWS account that everything of a server belongs to.
 const Account = "000000000000"
 
-// PrimaryWorkGroup exists from the first start on.
+// PrimaryWorkGroup is the workgroup that the first start creates.
 const PrimaryWorkGroup = "primary"
 
 // A WorkGroup holds the settings that its sessions share. Its name is unique.
@@ -38,7 +38,7 @@ type WorkGroupConfiguration struct {
 	// OutputLocation is an s3:// address without a trailing slash;
 	// empty means s3://ergane-results/<workgroup>.
 	OutputLocation string `json:",omitzero"`
-	// BucketOwner is the account that must own the output location's bucket; empty: any.
+	// BucketOwner is the account that must own the output location's bucket; empty means any.
 	BucketOwner string `json:",omitzero"`
 	// ExecutionRole is the role ARN that sessions get unless they name one.
 	ExecutionRole string `json:",omitzero"`
@@ -50,12 +50,12 @@ type WorkGroupConfiguration struct {
 	Enforce bool `json:",omitzero"`
 	// Encryption of the result objects, as asked for.
 	Encryption *Encryption `json:",omitzero"`
-	// Echo keeps the members of the wire shape that mean nothing to Ergane,
-	// as JSON, so that they are shown as they were given.
+	// Echo has the members of the wire shape that Ergane does not use, as JSON, so
+	// that they are returned as they were given.
 	Echo json.RawMessage `json:",omitzero"`
 }
 
-// EngineVersion names a version as it was selected and as it is in effect.
+// EngineVersion names a version as it was selected, which may be AUTO, and the one in effect.
 type EngineVersion struct {
 	Selected  string
 	Effective string
@@ -63,7 +63,7 @@ type EngineVersion struct {
 
 // Delivery says how result objects are stored.
 type Delivery struct {
-	BucketOwner string // the account that must own the bucket; empty: any
+	BucketOwner string // the account that must own the bucket; empty means any
 	Encryption  *Encryption
 }
 

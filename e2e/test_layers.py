@@ -45,7 +45,7 @@ def test_protection_that_is_lost_is_refused_until_less_is_accepted(tmp_path: Pat
     assert server.process is not None
     assert server.process.wait(600) == 1
     said = server.log.read_text().splitlines()[-1]
-    lost = r"sessions had layers of the sandbox that they cannot have now: user \(.+\), mounts \(.+\); mend that"
+    lost = r"do not work now: user \(.+\), mounts \(.+\); fix that"
     assert re.search(lost, said), said
     less = re.fullmatch(r".* accept less protection with --sandbox ([a-z,]+)", said)
     assert less, said
@@ -73,4 +73,6 @@ def test_a_layer_that_is_named_has_to_work(tmp_path: Path) -> None:
     server.launch("--sandbox", "landlock,mounts")
     assert server.process is not None
     assert server.process.wait(600) == 1
-    assert "--sandbox landlock,mounts: here sessions cannot have mounts (" in server.log.read_text().splitlines()[-1]
+    assert (
+        "--sandbox landlock,mounts: these layers do not work here: mounts (" in server.log.read_text().splitlines()[-1]
+    )

@@ -62,7 +62,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	cfg.Descriptors = raiseDescriptors()
 	to := io.Writer(os.Stderr)
 	if c.LogFile != "" {
-		file, err := logfile.Open(c.LogFile, logfile.Most)
+		file, err := logfile.Open(c.LogFile, logfile.DefaultSize)
 		if err != nil {
 			return fmt.Errorf("--log-file: %w", err)
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/athena"
 )
 
-// about names the session or the calculation that a request is about, so that
-// the log tells all that befell one; the workgroup where it is about neither.
+// about is the log attribute that names the calculation, the session or the
+// workgroup that a request is about, the first of these that it names.
 func about(in any) slog.Attr {
 	switch of := athena.SubjectOf(in); {
 	case of.Calculation != nil:

@@ -8,13 +8,13 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// parseARN finds out what an ARN names:
+// parseARN returns the resource that an ARN names:
 //
 //	arn:aws:athena:<region>:<account>:workgroup/<name>
 //	arn:aws:athena:<region>:<account>:workgroup/<name>/session/<id>
 //
-// Any partition, region and account will do: clients put in what they know of
-// AWS, and there is one server behind this address.
+// Partition, region and account are not checked: clients use those that they
+// know from AWS, and all of them mean this server.
 func parseARN(arn string) (session.Resource, error) {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) < 6 || parts[0] != "arn" || parts[2] != "athena" || parts[5] == "" {
@@ -31,8 +31,8 @@ func parseARN(arn string) (session.Resource, error) {
 	return session.Resource{}, resourceNotFound(arn)
 }
 
-// resourceNotFound is the one error of the API that is not the domain's: tags
-// are the only operations that answer it.
+// resourceNotFound is the only modelled error that is not made from a domain
+// error: only the operations on tags answer it.
 func resourceNotFound(arn string) error {
 	return athena.ResourceNotFoundException{Message: new("Resource " + arn + " was not found"), ResourceName: &arn}.Wire()
 }

@@ -40,16 +40,16 @@ func TestWhatAnARNNames(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsUnknownIsAnAbsentResource(t *testing.T) {
+func TestOnlyUnknownNamesBecomeResourceNotFound(t *testing.T) {
 	t.Parallel()
-	if e, ok := absent("arn", ergane.ErrWorkGroupNotFound()).(*awsjson.Error); !ok || e.Type != "ResourceNotFoundException" || e.Members["ResourceName"] != "arn" {
+	if e, ok := asResourceNotFound("arn", ergane.ErrWorkGroupNotFound()).(*awsjson.Error); !ok || e.Type != "ResourceNotFoundException" || e.Members["ResourceName"] != "arn" {
 		t.Errorf("an unknown workgroup: %v", e)
 	}
 	no := ergane.Errorf(ergane.CodeInvalid, "no")
-	if err := absent("arn", no); err != error(no) {
+	if err := asResourceNotFound("arn", no); err != error(no) {
 		t.Errorf("another refusal became %v", err)
 	}
-	if err := absent("arn", nil); err != nil {
+	if err := asResourceNotFound("arn", nil); err != nil {
 		t.Errorf("success became %v", err)
 	}
 }

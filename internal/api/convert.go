@@ -9,7 +9,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-// value is what p points to, or the zero value of an absent member.
+// value is what p points to, or the zero value if the member is absent.
 func value[T any](p *T) T {
 	if p == nil {
 		var zero T
@@ -18,7 +18,7 @@ func value[T any](p *T) T {
 	return *p
 }
 
-// present points to v, or is nil for a zero value: an absent member.
+// present returns a pointer to v, or nil for the zero value, which leaves the member out.
 func present[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -27,7 +27,7 @@ func present[T comparable](v T) *T {
 	return &v
 }
 
-// echo packs members that are only shown again.
+// echo packs the members that Ergane does not use and only returns.
 func echo(v any) (json.RawMessage, error) {
 	raw, err := json.Marshal(v)
 	if err != nil || string(raw) == "{}" {
@@ -119,7 +119,7 @@ func encryptionTo(e *ergane.Encryption) *athena.EncryptionConfiguration {
 	return &athena.EncryptionConfiguration{EncryptionOption: new(athena.EncryptionOption(e.Option)), KmsKey: present(e.KmsKey)}
 }
 
-// monitoringFrom keeps a member in the form in which it is shown again; nil for an absent one.
+// monitoringFrom packs the member so that it can be returned as it was given; nil if it is absent.
 func monitoringFrom(c *athena.MonitoringConfiguration) (json.RawMessage, error) {
 	if c == nil {
 		return nil, nil
@@ -143,7 +143,7 @@ func tagsFrom(tags []athena.Tag) []ergane.Tag {
 	return out
 }
 
-// epochMillis is how the executors' times look; absent for the zero time.
+// epochMillis is the wire form of the executors' times; nil for the zero time.
 func epochMillis(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil

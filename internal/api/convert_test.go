@@ -48,7 +48,7 @@ func TestStatisticsAreNeverEmpty(t *testing.T) {
 	}
 }
 
-func TestEitherSpellingOfTheCodeBlockButNotBoth(t *testing.T) {
+func TestTheCodeBlockIsReadFromEitherMemberButNotBoth(t *testing.T) {
 	t.Parallel()
 	code := "pass"
 	nested := &athena.CalculationConfiguration{CodeBlock: &code}

@@ -24,8 +24,8 @@ func (s *Service) createWorkGroup(ctx context.Context, in *athena.CreateWorkGrou
 	return &athena.CreateWorkGroupOutput{}, nil
 }
 
-// configurationFrom takes what means something to Ergane out of the wire
-// shape, and keeps the rest to be shown again.
+// configurationFrom reads the members that Ergane uses from the wire shape, and
+// keeps the rest in Echo.
 func configurationFrom(c *athena.WorkGroupConfiguration) (ergane.WorkGroupConfiguration, error) {
 	var out ergane.WorkGroupConfiguration
 	if c == nil {

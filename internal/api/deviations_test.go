@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// A deviation is one request that differs in one place from a valid one, and
-// what the model and Athena's measured words say of it.
+// A deviation is one request that differs in one place from a valid one, with the
+// answer according to the model and to Athena's measured sentences.
 type deviation struct {
 	path, name string
 	body       string
 	want       verdict
 }
 
-// A verdict is what becomes of a body before the operation sees it. The zero
-// verdict is that the operation does see it.
+// A verdict is the answer to a body before the operation gets it. The zero verdict
+// means that the operation gets it.
 type verdict struct {
 	unreadable bool     // SerializationException, with
 	message    string   // this message, or none
@@ -37,9 +37,9 @@ func (v verdict) text() string {
 	}
 }
 
-// deviations makes every request that this file can think of for an operation.
-// valid are the members of a valid one, as JSON; values are valid strings by
-// the name of their shape. What is not in either is made up from the model.
+// deviations makes all deviations of an operation's request. valid are the members
+// of a valid one, as JSON; values are valid strings by the name of their shape. All
+// else is generated from the model.
 func deviations(operation string, valid, values map[string]string) []deviation {
 	g := &generator{values: values}
 	input := theModel.Operations[operation].Input.Shape
@@ -261,7 +261,7 @@ func (s *modelShape) scalar() bool {
 	return !slices.Contains([]string{"structure", "list", "map"}, s.Type)
 }
 
-// A wrong is a value of another JSON type, and the words for it.
+// A wrong is a value of another JSON type, with AWS's name for the type.
 type wrong struct{ name, text, message string }
 
 func wrongTypes(s *modelShape) []wrong {
@@ -303,7 +303,7 @@ func wrongTypes(s *modelShape) []wrong {
 }
 
 // A scalarCase is a value of the right JSON type and the sentences of the
-// constraints that it breaks, in AWS's order.
+// constraints that it violates, in AWS's order.
 type scalarCase struct {
 	name, text string
 	broken     []string

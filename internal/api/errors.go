@@ -9,7 +9,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-// athenaErrorCodes are the AthenaErrorCode members of the InvalidRequestExceptions.
+// athenaErrorCodes are the AthenaErrorCode members of InvalidRequestException.
 var athenaErrorCodes = map[ergane.Code]string{
 	ergane.CodeInvalid:  "INVALID_INPUT",
 	ergane.CodeNotFound: "INVALID_INPUT", // not ResourceNotFoundException: PyAthena takes exactly this as "not found"
@@ -17,8 +17,8 @@ var athenaErrorCodes = map[ergane.Code]string{
 	ergane.CodeMismatch: "IDEMPOTENT_PARAMETER_MISMATCH",
 }
 
-// errorOf maps the errors of the domain to the modelled exceptions. Errors of
-// no known type are ours; their text stays in the log.
+// errorOf maps the errors of the domain to the modelled exceptions. Every other
+// error is internal: its text is only logged.
 func errorOf(err error) *awsjson.Error {
 	if v, ok := errors.AsType[*awsjson.ValidationError](err); ok {
 		err = ergane.Errorf(ergane.CodeInvalid, "%s", v.Message)
@@ -39,7 +39,7 @@ func errorOf(err error) *awsjson.Error {
 		return &awsjson.Error{Type: "ThrottlingException", Status: http.StatusBadRequest, Message: e.Message}
 	case ergane.CodeUnable:
 		w := awsjson.InternalError()
-		w.Message = "The server could not carry out the request: " + e.Message + ". Its operator has to see to it; then the request can be repeated."
+		w.Message = "The server could not carry out the request: " + e.Message + ". Its operator has to fix that; then try again."
 		return w
 	default:
 		return awsjson.InternalError()

@@ -34,7 +34,7 @@ func TestErrorsGoOutAsTheModelHasThem(t *testing.T) {
 		{&ergane.Error{Code: ergane.CodeInternal, Message: "the disk with the secret is full"}, awsjson.InternalError()},
 		{fmt.Errorf("wrapped: %w", &ergane.Error{Code: ergane.CodeUnable, Message: "the disk that holds the database is full", Cause: errors.New("a secret")}),
 			&awsjson.Error{Type: "InternalServerException", Status: 500,
-				Message: "The server could not carry out the request: the disk that holds the database is full. Its operator has to see to it; then the request can be repeated."}},
+				Message: "The server could not carry out the request: the disk that holds the database is full. Its operator has to fix that; then try again."}},
 		{errors.New("a secret"), awsjson.InternalError()},
 	} {
 		if diff := cmp.Diff(c.want, errorOf(c.err)); diff != "" {

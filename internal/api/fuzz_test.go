@@ -13,10 +13,10 @@ import (
 )
 
 // FuzzHandler sends the whole server correctly signed requests of any target,
-// body and one header. None may be answered with our own failure, and every
-// answer has to be one of the protocol.
+// body and one header. None may be answered with an internal error, and every
+// answer must be one of the protocol.
 func FuzzHandler(f *testing.F) {
-	h := newHouse(f, filepath.Join(f.TempDir(), "ergane.db"))
+	h := newHarness(f, filepath.Join(f.TempDir(), "ergane.db"))
 	f.Cleanup(h.close)
 	for _, sc := range scenarios {
 		for _, s := range sc.steps {
@@ -66,7 +66,7 @@ func FuzzHandler(f *testing.F) {
 // FuzzPageKey gives lists pages that begin after any key at all, in tokens
 // that this server might have made.
 func FuzzPageKey(f *testing.F) {
-	h := newHouse(f, filepath.Join(f.TempDir(), "ergane.db"))
+	h := newHarness(f, filepath.Join(f.TempDir(), "ergane.db"))
 	f.Cleanup(h.close)
 	var started struct{ SessionId string }
 	h.read(h.expect("StartSession", `{"WorkGroup":"primary","EngineConfiguration":{}}`), &started)

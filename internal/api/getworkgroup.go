@@ -28,7 +28,7 @@ func (s *Service) getWorkGroup(ctx context.Context, in *athena.GetWorkGroupInput
 	}}, nil
 }
 
-// configurationTo is configurationFrom the other way round.
+// configurationTo is the inverse of configurationFrom.
 func configurationTo(c ergane.WorkGroupConfiguration) (*athena.WorkGroupConfiguration, error) {
 	out := &athena.WorkGroupConfiguration{}
 	if c.Echo != nil {

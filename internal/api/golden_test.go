@@ -24,7 +24,7 @@ import (
 )
 
 // Golden wire files: testdata/golden/<operation>/<case>.http is a request and
-// its answer as they go over the wire, but for the signature and with JSON
+// its answer as they go over the wire, without the signature and with JSON
 // spread out. They show what the API looks like, and are reviewed like code.
 //
 // To add a case, add a step to a scenario in scenarios_test.go, or a scenario,
@@ -34,13 +34,12 @@ import (
 //
 // and read the file that it writes. The steps of a scenario happen one after
 // the other, a second apart, on a server of their own whose first second is
-// 2000-01-01T00:00:01Z (946684801). Before each step everything that takes no
-// time has happened.
+// 2000-01-01T00:00:01Z (946684801). Before each step, all goroutines of the server
+// wait for something.
 //
-// What is random has names, numbered as they appear in the scenario's answers:
-// <session-1>, <calculation-1>, <executor-1>, <token-1> (a page's). In a
-// request they stand for what has got the name before, and <5 characters> for
-// xxxxx.
+// Random values have names, numbered as they appear in the scenario's answers:
+// <session-1>, <calculation-1>, <executor-1>, <token-1> (a page's). In a request
+// they stand for the value that got the name before, and <5 characters> for xxxxx.
 
 var rewrite = flag.Bool("update", false, "rewrite the golden files")
 
@@ -57,20 +56,20 @@ type step struct {
 	name string // of the file: operation/case
 	body string
 	// What is unusual about the request.
-	target      string        // "-" is none; default: the operation
+	target      string        // "-" means none; default: the operation
 	contentType string        // default: that of the protocol
 	unsigned    bool          //
 	secret      string        // signed with, in place of the right one
 	late        time.Duration // how long ago it was signed
-	// happens is in place of a request.
-	happens func(*house)
+	// happens is called instead of sending a request.
+	happens func(*harness)
 }
 
 func TestGoldenFiles(t *testing.T) {
 	written := map[string]bool{}
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
-			inHouse(t, func(h *house) {
+			withHarness(t, func(h *harness) {
 				n := names{byValue: map[string]string{}, last: map[string]int{}}
 				for _, s := range sc.steps {
 					time.Sleep(time.Second)
@@ -129,11 +128,11 @@ func compare(t *testing.T, path, got string) {
 }
 
 // exchange sends a step's request and returns the text of the step's file.
-func (h *house) exchange(s step, n names) string {
+func (h *harness) exchange(s step, n names) string {
 	h.Helper()
 	operation, _, ok := strings.Cut(s.name, "/")
 	if !ok {
-		h.Fatalf("%q is no operation/case", s.name)
+		h.Fatalf("%q is not of the form operation/case", s.name)
 	}
 	target := map[string]string{"": "AmazonAthena." + operation, "-": ""}[s.target]
 	if s.target != "" && s.target != "-" {
@@ -206,7 +205,7 @@ func (n names) name(body string) string {
 }
 
 // resolve puts the values in place of the names in a request.
-func (n names) resolve(h *house, body string) string {
+func (n names) resolve(h *harness, body string) string {
 	for value, name := range n.byValue {
 		body = strings.ReplaceAll(body, name, value)
 	}
@@ -215,7 +214,7 @@ func (n names) resolve(h *house, body string) string {
 		return strings.Repeat("x", count)
 	})
 	if unknown := regexp.MustCompile(`<[a-z]+-\d+>`).FindString(body); unknown != "" {
-		h.Fatalf("nothing has got the name %s yet", unknown)
+		h.Fatalf("no value has the name %s yet", unknown)
 	}
 	return body
 }
@@ -242,5 +241,5 @@ func raws(all []json.RawMessage) (out [][]byte) {
 
 // machine changes what goes wrong on the server's machine.
 func machine(f fakehost.Faults) step {
-	return step{happens: func(h *house) { h.machine.Set(f) }}
+	return step{happens: func(h *harness) { h.machine.Set(f) }}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/athena"
 )
 
-// applicationDPUSizes are the sizes that StartSession takes, by runtime: one
-// DPU, which is all that the service model allows.
+// applicationDPUSizes are the executor sizes that StartSession accepts, by
+// runtime: one DPU, the only size that the service model allows.
 var applicationDPUSizes = []athena.ApplicationDPUSizes{
 	{ApplicationRuntimeId: new("Athena notebook version 1"), SupportedDPUSizes: []int{1}},
 }

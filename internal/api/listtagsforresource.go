@@ -19,7 +19,7 @@ func (s *Service) listTagsForResource(ctx context.Context, in *athena.ListTagsFo
 	}
 	tags, err := s.manager.Tags(ctx, of)
 	if err != nil {
-		return nil, absent(arn, err)
+		return nil, asResourceNotFound(arn, err)
 	}
 	key := func(t ergane.Tag) ergane.Key { return ergane.Key{ID: t.Key} }
 	tags, next := cut(s, pageOf(tags, p, key), p, key, "tags", arn)

@@ -15,10 +15,10 @@ import (
 )
 
 // The tests here send, for every member of every operation at any depth, all
-// deviations that deviations_test.go makes out of the service model. An
-// operation that is newly offered is among them by itself. Where its valid
-// request needs more than an existing session, calculation and workgroup, add
-// it to valid; where it has a refusal of its own, add that to refusals.
+// deviations that deviations_test.go derives from the service model. They include
+// newly offered operations automatically. If the valid request of one needs more
+// than an existing session, calculation and workgroup, add it to valid; if it has
+// refusals of its own, add them to refusals.
 
 // valid are members that make requests valid, as JSON, beyond those that the
 // model requires. FRESH is another name in each request.
@@ -37,8 +37,8 @@ const primaryARN = `"arn:aws:athena:us-east-1:000000000000:workgroup/primary"`
 // needsWorkGroup are the operations before which the workgroup FRESH is made.
 var needsWorkGroup = map[string]bool{"UpdateWorkGroup": true, "DeleteWorkGroup": true}
 
-// refusals are the answers that requests which the model allows may get for
-// what they mean.
+// refusals are the errors with which requests that the model allows may be
+// answered because of their meaning.
 var refusals = regexp.MustCompile(`(?s)^(` + strings.Join([]string{
 	`Session .* was not found`,
 	`Calculation .* was not found`,
@@ -66,8 +66,8 @@ func TestEveryDeviationInEveryMemberOfWhatIsOffered(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inHouse(t, func(h *house) {
-				values := h.furnish()
+			withHarness(t, func(h *harness) {
+				values := h.fill()
 				for i, d := range deviations(name, valid[name], values) {
 					fresh := fmt.Sprintf("w%d", i)
 					if needsWorkGroup[name] {
@@ -84,7 +84,7 @@ func TestEveryDeviationInEveryMemberOfWhatIsOffered(t *testing.T) {
 	}
 }
 
-// What is not offered yet can be decoded as well.
+// Operations that are not offered yet are decoded as well.
 func TestEveryDeviationInEveryMemberOfTheModelDecodesAsItShould(t *testing.T) {
 	t.Parallel()
 	for _, op := range athena.Operations {
@@ -108,9 +108,9 @@ func TestEveryDeviationInEveryMemberOfTheModelDecodesAsItShould(t *testing.T) {
 	}
 }
 
-// furnish makes a session and a calculation, and returns valid strings, as
+// fill makes a session and a calculation, and returns valid strings, as
 // JSON, by the name of their shape.
-func (h *house) furnish() map[string]string {
+func (h *harness) fill() map[string]string {
 	h.Helper()
 	var s struct{ SessionId string }
 	var c struct{ CalculationExecutionId string }
@@ -129,7 +129,7 @@ func (h *house) furnish() map[string]string {
 }
 
 // expect sends a request that has to succeed.
-func (h *house) expect(operation, body string) *httptest.ResponseRecorder {
+func (h *harness) expect(operation, body string) *httptest.ResponseRecorder {
 	h.Helper()
 	w := h.call(operation, body)
 	if w.Code != 200 {
@@ -138,7 +138,7 @@ func (h *house) expect(operation, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-func (h *house) read(w *httptest.ResponseRecorder, v any) {
+func (h *harness) read(w *httptest.ResponseRecorder, v any) {
 	h.Helper()
 	if err := json.Unmarshal(w.Body.Bytes(), v); err != nil {
 		h.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// This file reads the service model for the tests on its own, so that an error
-// of the generator or of the shapes it made cannot hide itself.
+// This file reads the service model for the tests independently, so that they find
+// errors of the generator and of the shapes that it made.
 
 type model struct {
 	Operations map[string]struct {
@@ -120,7 +120,7 @@ func (m *model) violations(at, name string, v any) (all []error) {
 		}
 		length = int64(utf8.RuneCountInString(got))
 		if s.Enum != nil && !slices.Contains(s.Enum, got) {
-			wrong("%q is none of %v", got, s.Enum)
+			wrong("%q is not one of %v", got, s.Enum)
 		}
 		// What RE2 does not take are the classes of all XML characters.
 		if re, err := regexp.Compile("^(?:" + s.Pattern + ")$"); err == nil && s.Pattern != "" && !re.MatchString(got) {

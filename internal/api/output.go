@@ -10,14 +10,14 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-// Trailers with which a calculation's output ends.
+// Trailers at the end of a calculation's output.
 const (
 	trailerState  = "Ergane-State"
 	trailerReason = "Ergane-Reason"
 )
 
-// maxStreams and maxKeyStreams are how many outputs are followed at once, by all
-// and with one key: each has a connection for as long as its calculation runs.
+// maxStreams and maxKeyStreams bound how many outputs are streamed at once, to
+// all clients and to one key: each keeps a connection while its calculation runs.
 const (
 	maxStreams    = 1024
 	maxKeyStreams = 64
@@ -25,9 +25,9 @@ const (
 
 // output streams what a calculation prints: GET /calculations/{id}/output with
 // the parameters stream (stdout or stderr) and from (a byte offset), signed
-// like the API. The answer is the raw bytes as they come; when the calculation
-// has ended it ends, with the state and its reason as trailers. It is the one
-// thing beyond Athena's API that `ergane run` needs.
+// like the API. The answer is the raw bytes as they are printed; it ends when the
+// calculation has ended, with the state and its reason as trailers. It is the only
+// addition to Athena's API that `ergane run` needs.
 func (s *Service) output() awsjson.Stream {
 	return awsjson.Stream{
 		Name:   "CalculationOutput",
@@ -60,7 +60,7 @@ func (s *Service) streamOutput(w http.ResponseWriter, r *http.Request, caller aw
 		return flush.Flush()
 	})
 	if err != nil {
-		w.Header().Del("Trailer") // for an error in its place; if the answer has begun, this does nothing
+		w.Header().Del("Trailer") // an error response has none; if the answer has begun, this does nothing
 		return err
 	}
 	w.Header().Set(trailerState, string(c.Status.State))
@@ -68,7 +68,7 @@ func (s *Service) streamOutput(w http.ResponseWriter, r *http.Request, caller aw
 	return nil
 }
 
-// streams counts the outputs that are followed.
+// streams counts the outputs that are being streamed.
 type streams struct {
 	mu    sync.Mutex
 	all   int            // guarded by mu

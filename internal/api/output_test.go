@@ -12,9 +12,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-func TestLiveOutputObeysWhatCallsObey(t *testing.T) {
+func TestLiveOutputHasTheRateLogAndMetricsOfCalls(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	withHarness(t, func(h *harness) {
 		var log bytes.Buffer
 		var seen []awsjson.Answer
 		s := New(h.service.manager, Config{
@@ -49,7 +49,7 @@ func TestLiveOutputObeysWhatCallsObey(t *testing.T) {
 		time.Sleep(time.Second) // the bubble's, for the rate
 		for range maxKeyStreams {
 			if !s.streams.enter(testKey) {
-				t.Fatal("there is no room for a stream")
+				t.Fatal("a stream below the limit is refused")
 			}
 		}
 		if got := get(); !strings.Contains(got, "ThrottlingException") {

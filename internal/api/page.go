@@ -14,12 +14,12 @@ import (
 
 // A page token is base64url of the key after which the next page begins (8
 // bytes of epoch ms, then the id) and 16 bytes of an HMAC over that and the
-// list it belongs to, so that a token of one list is none of another.
+// list, so that a token is only valid for the list that it was made for.
 
 const pageMAC = 16
 
-// page bounds a list by MaxResults, for which def is the default, and NextToken.
-// list names the list and everything that selects its members.
+// page is the part of a list that MaxResults (or def) and NextToken ask for. list
+// names the list and all that selects its items.
 func (s *Service) page(maxResults *int, def int, token *string, list ...string) (ergane.Page, error) {
 	// One more than asked for tells whether there is a next page.
 	p := ergane.Page{Limit: def + 1}
@@ -40,8 +40,8 @@ func (s *Service) page(maxResults *int, def int, token *string, list ...string) 
 	return p, nil
 }
 
-// cut takes the page out of what was read with one more than asked for, and
-// makes the token of the next one.
+// cut drops the one item more that page asked for, and makes the token of the
+// next page if there was one.
 func cut[T any](s *Service, all []T, p ergane.Page, key func(T) ergane.Key, list ...string) ([]T, *string) {
 	if len(all) < p.Limit {
 		return all, nil
@@ -54,13 +54,13 @@ func cut[T any](s *Service, all []T, p ergane.Page, key func(T) ergane.Key, list
 	return all, new(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// pageOf is a page of a list that is in memory, as long as a store's would be:
-// what comes after the thing of the page's key.
+// pageOf returns the page of a list that is in memory, as a store would: the
+// items after the one with the page's key.
 func pageOf[T any](all []T, p ergane.Page, key func(T) ergane.Key) []T {
 	if p.After.ID != "" {
 		i := slices.IndexFunc(all, func(v T) bool { return key(v).ID == p.After.ID })
 		if i < 0 {
-			return nil // it is gone, and what comes after it cannot be told
+			return nil // that item is gone, so its place in the list is unknown
 		}
 		all = all[i+1:]
 	}
@@ -77,7 +77,7 @@ func (s *Service) pageMAC(key []byte, list []string) []byte {
 	return mac.Sum(nil)[:pageMAC]
 }
 
-// clipped is s, or what is whole of its characters in the first n bytes.
+// clipped is s, shortened to at most n bytes without splitting a character.
 func clipped(s string, n int) string {
 	if len(s) <= n {
 		return s

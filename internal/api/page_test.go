@@ -19,7 +19,7 @@ func things(n int) []ergane.Key {
 
 func itself(k ergane.Key) ergane.Key { return k }
 
-func TestATokenLeadsToTheNextPage(t *testing.T) {
+func TestAPageTokenLeadsToTheNextPage(t *testing.T) {
 	t.Parallel()
 	s := &Service{pageKey: []byte("secret")}
 	p, err := s.page(new(2), 100, nil, "list")
@@ -45,7 +45,7 @@ func TestTheLastPageHasNoToken(t *testing.T) {
 	}
 }
 
-func TestATokenIsGoodForItsOwnListAlone(t *testing.T) {
+func TestAPageTokenIsValidOnlyForItsList(t *testing.T) {
 	t.Parallel()
 	s := &Service{pageKey: []byte("secret")}
 	p, _ := s.page(new(1), 100, nil, "sessions", "primary", "")

@@ -5,7 +5,7 @@ import "strings"
 // A pattern is known to the tests by examples alone, not by a second reading of
 // its text as a regular expression.
 type pattern struct {
-	// of returns a string of n characters that matches, and false if there is none.
+	// of returns a string of n characters that matches, and false if none exists.
 	of        func(n int) (string, bool)
 	any       bool // of has characters of four bytes, too
 	good, bad []string

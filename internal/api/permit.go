@@ -7,12 +7,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-// errNotYours refuses the code of a session what is not about that session.
+// errNotYours refuses a call that is signed with a session's key and is not about that session.
 var errNotYours = &awsjson.Error{Type: "AccessDeniedException", Status: http.StatusBadRequest,
-	Message: "The key of a session is for calls that name this session, and for S3. Sign other calls with the server's key (ergane env), or one of a role."}
+	Message: "The key of a session can only be used for calls about this session and for S3. Sign other calls with the server's key (ergane env) or a role's key."}
 
-// permit keeps the code of a session, which has a key of its own, from the
-// sessions of others: what they print, and whether they live.
+// permit keeps the code of a session, which has a key of its own, from reading
+// or ending other sessions.
 func permit(c awsjson.Caller, in any) error {
 	if c.Principal.Kind != awsjson.PrincipalSession {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-// The code of a session may call what names its own session and nothing else;
-// whoever else has a key may call everything.
-func TestTheCodeOfASessionMayOnlyAskAboutItself(t *testing.T) {
+// A session's key may only sign calls about its own session; other keys may sign
+// all calls.
+func TestASessionsKeyMayOnlyCallAboutItsSession(t *testing.T) {
 	t.Parallel()
 	const own, other = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"
 	inside := awsjson.Caller{Principal: awsjson.Principal{Kind: awsjson.PrincipalSession, Name: own}}

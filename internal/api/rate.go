@@ -10,7 +10,7 @@ import (
 )
 
 // rates bounds how often each key may call: perSecond calls on average, and as
-// many at once after a pause of a second.
+// many at once after one second without calls.
 type rates struct {
 	perSecond int
 
@@ -18,11 +18,11 @@ type rates struct {
 	byKey map[string]*rate.Limiter // guarded by mu
 }
 
-// maxRates is how many keys are remembered. Only keys that are good get here,
-// and those of sessions end: after so many all begin anew.
+// maxRates is how many keys are remembered; beyond it all are forgotten. Only
+// valid keys are counted, but every session has another one.
 const maxRates = 10_000
 
-// admit refuses a call that comes too soon, as AWS does; SDKs wait and try again.
+// admit refuses a call above the rate as AWS does; SDKs wait and try again.
 func (r *rates) admit(c awsjson.Caller) error {
 	r.mu.Lock()
 	l := r.byKey[c.AccessKeyID]

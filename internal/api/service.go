@@ -1,6 +1,6 @@
-// Package api carries out the operations of Athena's API: one file per
-// operation, each from wire shapes to the domain, one call of the session
-// manager, and back.
+// Package api implements the operations of Athena's API, one file per operation:
+// each converts the wire shape to the domain, calls the session manager once, and
+// converts the result back.
 package api
 
 import (
@@ -31,16 +31,16 @@ type Service struct {
 	log      *slog.Logger
 }
 
-// Config is what a Service works by.
+// Config configures a Service.
 type Config struct {
 	Verifier *awsjson.Verifier
-	// PageKey is the secret that page tokens are signed with: tokens live as long as it does.
+	// PageKey is the secret that page tokens are signed with; tokens are valid as long as it is the same.
 	PageKey []byte
-	// Rate is how many calls a second each key may make; 0: any number.
+	// Rate is how many calls a second each key may make; 0 is no limit.
 	Rate int
-	// Begin is told of every request that is carried out, before it is; nil: nobody is.
+	// Begin is called before every request that is carried out. It may be nil.
 	Begin func(context.Context, awsjson.Caller)
-	// Observe is told of every request; nil: nobody is.
+	// Observe is called after every request. It may be nil.
 	Observe func(awsjson.Answer)
 	Log     *slog.Logger
 }
@@ -106,7 +106,7 @@ func (s *Service) operations() map[string]awsjson.Operation {
 	return ops
 }
 
-// notOffered refuses an operation of the model that Ergane does not have.
+// notOffered refuses an operation of the service model that Ergane does not implement.
 func notOffered(op *athena.Operation) awsjson.Operation {
 	refusal := ergane.Errorf(ergane.CodeInvalid, "%s is not offered by Ergane; docs/compatibility.md lists the operations that are.", op.Name)
 	return awsjson.Operation{Handle: func(context.Context, any) (any, error) { return nil, refusal }}
@@ -115,5 +115,5 @@ func notOffered(op *athena.Operation) awsjson.Operation {
 // caller is the access key id that a request was signed with.
 func caller(ctx context.Context) string { return awsjson.CallerFrom(ctx).AccessKeyID }
 
-// implicitFor is how long a resend of a call is recognised by its invocation id.
+// implicitFor is how long a repeated call is recognised by its invocation id.
 const implicitFor = 15 * 60 // seconds

@@ -38,8 +38,8 @@ func (s *Service) startCalculationExecution(ctx context.Context, in *athena.Star
 	}, nil
 }
 
-// codeBlock takes the code from either of its two spellings; the nested one is
-// deprecated, but the aws CLI reads it from a file.
+// codeBlock reads the code from either of its two members; the nested one is
+// deprecated, but the aws CLI can read it from a file.
 func codeBlock(in *athena.StartCalculationExecutionRequest) (string, error) {
 	var nested *string
 	if in.CalculationConfiguration != nil {

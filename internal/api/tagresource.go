@@ -22,5 +22,5 @@ func (s *Service) retag(ctx context.Context, arn string, change func([]ergane.Ta
 	if err != nil {
 		return err
 	}
-	return absent(arn, s.manager.Retag(ctx, of, change))
+	return asResourceNotFound(arn, s.manager.Retag(ctx, of, change))
 }

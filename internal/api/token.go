@@ -11,9 +11,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-// tokens are what makes a creating call idempotent: the client's own token,
-// and the invocation id that every attempt of an SDK at one call carries.
-// params is the call's input without its token.
+// tokens make a call idempotent: the client's own token, and the invocation id
+// that an SDK sends with every attempt of one call. params is the call's input
+// without its token.
 func tokens(ctx context.Context, operation string, token *string, params any) ([]ergane.Token, error) {
 	raw, err := json.Marshal(params)
 	if err != nil {
@@ -28,8 +28,8 @@ func tokens(ctx context.Context, operation string, token *string, params any) ([
 		all = append(all, ergane.Token{Scope: scope, Value: *token, Hash: hash})
 	}
 	if who.InvocationID != "" {
-		// The hash is part of the scope: a client that reuses an id for
-		// another call means another call.
+		// The hash is part of the scope: if a client uses an id with other
+		// parameters, it is another call.
 		all = append(all, ergane.Token{
 			Scope: scope + "/attempt/" + hash, Value: who.InvocationID, Hash: hash,
 			Until: time.Now().Add(implicitFor * time.Second),

@@ -32,8 +32,8 @@ func (s *Service) updateWorkGroup(ctx context.Context, in *athena.UpdateWorkGrou
 	return &athena.UpdateWorkGroupOutput{}, nil
 }
 
-// update changes what u names, structures as a whole, and leaves the rest of c
-// as it is. What is removed and given in one call is given.
+// update changes the members of c that u has, structures as a whole. If a call
+// both removes and sets a member, it is set.
 func update(c *athena.WorkGroupConfiguration, u *athena.WorkGroupConfigurationUpdates) {
 	set(&c.AdditionalConfiguration, u.AdditionalConfiguration, nil)
 	set(&c.BytesScannedCutoffPerQuery, u.BytesScannedCutoffPerQuery, u.RemoveBytesScannedCutoffPerQuery)
@@ -65,7 +65,7 @@ func update(c *athena.WorkGroupConfiguration, u *athena.WorkGroupConfigurationUp
 	}
 }
 
-// set changes a member to what is given, or takes it away.
+// set sets a member to what is given, or removes it.
 func set[T any](member **T, given *T, remove *bool) {
 	switch {
 	case given != nil:

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// MaxBody is how large a body may be, sent and decompressed. The longest
-	// valid one is a code block of 68,000 characters, each of which JSON may
-	// spell in 12 bytes: under 1 MiB. The room above lets a block that is too
-	// long be refused by its length, in words that help.
+	// MaxBody is the maximum size of a body, as sent and decompressed. The largest
+	// valid one is a code block of 68,000 characters, each of which takes up to 12
+	// bytes in JSON: under 1 MiB. It is more than that so that a code block that is
+	// too long is refused by its length, with a sentence that says so.
 	MaxBody = 4 << 20
-	// maxDiscard is how much of a refused body is read before it is answered.
+	// maxDiscard is how much of a refused body is read before the answer is sent.
 	// A client that is still sending would otherwise see a broken connection
-	// in place of the answer. From those that name no key which there is, or
-	// whose signature is seen to be wrong, no more is read than a valid body has.
-	maxDiscard  = 64 << 20
-	maxStranger = 1 << 20
+	// instead of the answer. If the key is unknown or the signature is wrong,
+	// maxDiscardUnknown is read: no less than a valid body.
+	maxDiscard        = 64 << 20
+	maxDiscardUnknown = 1 << 20
 	// bodyTimeout is how long a client may take to send its body.
 	bodyTimeout = 30 * time.Second
 )
@@ -77,8 +77,8 @@ func decompress(encoding string, body []byte, h *hold) ([]byte, error) {
 }
 
 // limitBodyTime gives the client bodyTimeout to send its body; the returned
-// function lifts the limit. It has to be lifted before the operation runs: to
-// net/http a deadline that passes then looks as if the client had gone.
+// function removes the limit. It must be called before the operation runs: later,
+// net/http would take the deadline for the client closing the connection.
 func limitBodyTime(w http.ResponseWriter) (lift func()) {
 	rc := http.NewResponseController(w)
 	if rc.SetReadDeadline(time.Now().Add(bodyTimeout)) != nil {
@@ -87,11 +87,10 @@ func limitBodyTime(w http.ResponseWriter) (lift func()) {
 	return func() { _ = rc.SetReadDeadline(time.Time{}) }
 }
 
-// discard reads what is left of a refused body, up to a limit. A client that
-// waits to be told whether to send a body that readBody has not begun is told by
-// the answer; to read would be to ask for it. Where something is left, the
-// connection is closed after the answer, and net/http, which reads some more,
-// keeps the limit of time.
+// discard reads the rest of a refused body, up to a limit. It does not read from
+// a client that expects "100 Continue", because reading would ask it to send the
+// body; the answer tells it not to. If something is left, the connection is
+// closed after the answer; net/http reads some more of it within bodyTimeout.
 func discard(w http.ResponseWriter, r *http.Request, limit int64) {
 	waits := strings.EqualFold(r.Header.Get("Expect"), "100-continue") && r.ContentLength >= 0
 	if r.Body == nil || r.Body == http.NoBody || waits {

@@ -11,15 +11,15 @@ import (
 // requestIDHeader is spelt as AWS spells it; net/http would change its case.
 const requestIDHeader = "x-amzn-RequestId"
 
-// A Caller is who made a request that has been verified, and which one.
+// A Caller says who made a verified request, and which request it is.
 type Caller struct {
 	AccessKeyID string
 	Principal   Principal // whom the key speaks for
 	Region      string    // of the signature's scope; any is accepted
 	RequestID   string    // a UUID, ours; the answer carries it
 	// InvocationID is the same for every attempt that an SDK makes at one
-	// call (header amz-sdk-invocation-id). Empty if there was none, or none of
-	// at most 128 characters out of A-Z a-z 0-9 - _ . :
+	// call (header amz-sdk-invocation-id): at most 128 characters out of
+	// A-Z a-z 0-9 - _ . : Empty if there was none, or another one.
 	InvocationID string
 	ReceivedAt   time.Time
 }
@@ -54,7 +54,7 @@ func invocationID(h http.Header) string {
 	return id
 }
 
-// wordOf reports whether s is 1 to limit ASCII letters, digits and bytes of more.
+// wordOf reports whether s has 1 to limit bytes: ASCII letters, digits and those of more.
 func wordOf(s string, limit int, more string) bool {
 	if s == "" || len(s) > limit {
 		return false

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Decode reads body as an input of the shape and returns what shape.New made,
-// filled in. Names are case-sensitive, unknown members are ignored, the last
-// of several equal names counts, null is absent (also in lists and maps), and a
-// fraction is cut off where an integer is wanted.
+// Decode reads body as an input of the shape and returns the value that shape.New
+// makes. Names are case-sensitive, unknown members are ignored, of several equal
+// names the last one counts, null means absent (also in lists and maps), and
+// integers drop a fraction.
 //
-// It fails with an *Error (SerializationException) if the body is not of the
-// shape's JSON types, and otherwise with a *ValidationError if it breaks
+// It fails with an *Error (SerializationException) if the body does not have the
+// shape's JSON types, and otherwise with a *ValidationError if it violates
 // constraints. The texts are those measured on Athena.
 func Decode(shape *Shape, body []byte) (any, error) {
 	if !wellFormed(body) {
@@ -134,7 +134,7 @@ func (d *decoder) mapping(shape *Shape, v reflect.Value) error {
 			return err
 		}
 		if !set {
-			e = reflect.Value{} // takes an earlier entry of the name away
+			e = reflect.Value{} // removes an earlier entry with this name
 		}
 		v.SetMapIndex(key, e)
 		return nil
@@ -196,8 +196,8 @@ func truncate(number string, kind Kind) int64 {
 	return min(max(n, low), high)
 }
 
-// mismatch is the answer to a value that starts with the byte first where the
-// kind was wanted.
+// mismatch is the error for a value that starts with the byte first and should be
+// of the kind.
 func mismatch(kind Kind, first byte) error {
 	switch {
 	case first == '[':

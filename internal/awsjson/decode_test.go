@@ -49,7 +49,7 @@ func TestDecodeIsLenientWhereAWSIs(t *testing.T) {
 		{"names are case-sensitive", `{"Name":"a","count":"x","FLAG":3}`, input{}},
 		{"the last of equal names counts", `{"Name":"z","Count":1,"Names":["a","b"],"Name":"a","Count":2,"Names":["c"]}`,
 			input{Count: new(2), Names: []string{"c"}}},
-		{"a null takes an earlier value away", `{"Name":"a","Count":1,"Props":{"a":"b","a":null},"Count":null}`, input{Props: map[string]string{}}},
+		{"a null removes an earlier value", `{"Name":"a","Count":1,"Props":{"a":"b","a":null},"Count":null}`, input{Props: map[string]string{}}},
 		{"names may be escaped", `{"\u004eame":"a"}`, input{}},
 		{"fractions are cut off", `{"Name":"a","Count":1.9,"Size":-0.9}`, input{Count: new(1), Size: new(int64(0))}},
 		{"exponents are understood", `{"Name":"a","Count":1.2e1,"Size":1e-400}`, input{Count: new(12), Size: new(int64(0))}},
@@ -102,7 +102,7 @@ func TestDecodeRefusesWrongTypesInAthenasWords(t *testing.T) {
 		`{"Flag":1}`:            "NUMBER_VALUE can not be converted to a Boolean",
 		`{"Flag":"maybe"}`:      "STRING_VALUE can not be converted to an Boolean",
 		`[]`:                    list,
-		// A type error comes before missing and broken constraints.
+		// A type error comes before missing members and violated constraints.
 		`{"Count":"1","Names":["!"]}`: "STRING_VALUE can not be converted to an Integer",
 		// Malformed bodies have no message.
 		`{`: "", ``: "", `null`: "", `"x"`: "", `1`: "", `true`: "", `{"Name":"a",}`: "", `{"Name":"a"} {}`: "", `{'Name':1}`: "",

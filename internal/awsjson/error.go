@@ -12,9 +12,9 @@ import (
 
 // An Error is an error as it goes over the wire.
 type Error struct {
-	Type    string // for __type: the bare name, without a namespace
-	Status  int    // of HTTP
-	Message string // left out when empty
+	Type    string // __type: the name without a namespace
+	Status  int    // the HTTP status
+	Message string // left out if empty
 	// Members are the further members of the modelled error.
 	Members map[string]string
 }
@@ -42,8 +42,8 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// InternalError is the answer to every failure of our own. It never says more
-// than this; the log does, under the same request id.
+// InternalError is the answer to every failure inside the server. Details are
+// only logged, with the request id.
 func InternalError() *Error {
 	return &Error{
 		Type:    "InternalServerException",
@@ -52,8 +52,8 @@ func InternalError() *Error {
 	}
 }
 
-// WriteError answers with err, as every error of an AWS JSON service looks: an
-// *Error as it is, any other as InternalError.
+// WriteError answers with err in the form of AWS JSON: an *Error as it is, any
+// other error as InternalError.
 func WriteError(w http.ResponseWriter, requestID string, err error) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -71,10 +71,10 @@ func writeBody(w http.ResponseWriter, requestID string, status int, body []byte)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h[requestIDHeader] = []string{requestID}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // if the client has gone there is nobody to tell
+	_, _ = w.Write(body) // fails only if the client has gone
 }
 
-// writeNotFound is AWS's answer to what is not a call of this protocol at all.
+// writeNotFound is AWS's answer to a request that is not of this protocol.
 func writeNotFound(w http.ResponseWriter, requestID string) {
 	const body = "<UnknownOperationException/>\n"
 	h := w.Header()
@@ -85,7 +85,7 @@ func writeNotFound(w http.ResponseWriter, requestID string) {
 	_, _ = w.Write([]byte(body))
 }
 
-// marshal is json.Marshal without the escapes that are for HTML only.
+// marshal is json.Marshal without its escapes for HTML.
 func marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

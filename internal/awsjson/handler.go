@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Keys of the line that each request logs.
+// Keys of the log line of each request.
 const (
 	logOperation   = "operation"
 	logAccessKeyID = "access_key_id"
@@ -24,50 +24,48 @@ const (
 	logStack       = "stack"
 )
 
-// Config is what a Handler is made of.
+// Config configures a Handler.
 type Config struct {
-	// TargetPrefix stands before the dot of X-Amz-Target.
+	// TargetPrefix is what X-Amz-Target has before the dot.
 	TargetPrefix string
-	// Operations by name. The map must not change any more.
+	// Operations by name. The map must not be changed later.
 	Operations map[string]Operation
 	Verifier   *Verifier
-	// ErrorOf says what goes over the wire for an error that an operation
-	// returned (but an *Error goes as it is), for a *ValidationError of its
-	// input and for a panic, which comes as an error of no known type. It
-	// never returns nil.
+	// ErrorOf makes the answer for an error that an operation returned (except an
+	// *Error, which is sent as it is), for a *ValidationError of its input and for a
+	// panic, which is an error of no known type. It never returns nil.
 	ErrorOf func(error) *Error
-	// Admit may refuse a request that has been verified, by its caller. It
-	// may be nil.
+	// Admit may refuse a verified request of a caller. It may be nil.
 	Admit func(Caller) error
-	// Begin is told of every request that has been admitted, before it is
-	// carried out. It may be nil.
+	// Begin is called for every admitted request, before it is carried out. It
+	// may be nil.
 	Begin func(context.Context, Caller)
 	// Permit may refuse a caller this input. It may be nil.
 	Permit func(c Caller, in any) error
-	// About names what an input is about, for the request's line in the log.
-	// It may be nil.
+	// About is the attribute of the request's log line that says what an input is
+	// about. It may be nil.
 	About func(in any) slog.Attr
-	// Observe is told of every request that was answered. It may be nil.
+	// Observe is called after every answered request. It may be nil.
 	Observe func(Answer)
 	Log     *slog.Logger
 }
 
-// An Answer is what became of a request.
+// An Answer is how a request was answered.
 type Answer struct {
-	Operation string // empty where the request is to none
+	Operation string // empty if the request names no known one
 	Status    int
-	ErrorType string // empty if it was carried out
+	ErrorType string // empty if there was no error
 	Took      time.Duration
 }
 
 // An Operation is one call of the service.
 type Operation struct {
-	// Input describes the input, a Structure. If it is nil, the body is not
-	// looked at and in is nil.
+	// Input describes the input, a Structure. If it is nil, the body is ignored
+	// and in is nil.
 	Input *Shape
-	// Handle carries the call out. in is what Input.New makes; out is written
-	// with encoding/json. The context carries the Caller and ends when the
-	// client has gone.
+	// Handle carries out the call. in is what Input.New makes; out is written with
+	// encoding/json. The context carries the Caller and ends when the client closes
+	// the connection.
 	Handle func(ctx context.Context, in any) (out any, err error)
 }
 
@@ -82,23 +80,23 @@ func NewHandler(cfg Config) *Handler {
 	return &Handler{cfg: cfg, room: room{holders: map[holder]int64{}}}
 }
 
-// A request is what becomes of one request; every part adds what it knows, for
-// the log line.
+// A request is what is known of one request; each step adds to it, for the answer
+// and the log line.
 type request struct {
 	id, operation, accessKeyID string
 	received                   time.Time
 	about                      slog.Attr
 	status                     int
-	known                      bool // the key is one, and nothing speaks against the signature yet
+	known                      bool // the key exists, and its signature is right as far as it was checked
 	bodyRead                   bool
-	err                        *Error // as answered
-	cause                      error  // of a failure of ours
+	err                        *Error // the answer
+	cause                      error  // of an internal error
 	stack                      []byte // of a panic
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{id: NewRequestID(), received: time.Now()}
-	defer func() { h.tell(q, r, time.Since(q.received)) }()
+	defer func() { h.finish(q, r, time.Since(q.received)) }()
 
 	op, ok := h.route(q, r)
 	var answer []byte
@@ -106,7 +104,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = h.serve(q, op, w, r)
 	}
 	if !q.bodyRead {
-		limit := int64(maxStranger)
+		limit := int64(maxDiscardUnknown)
 		if q.known {
 			limit = maxDiscard
 		}
@@ -125,8 +123,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// route finds the operation. Where it finds none, and sets no error either,
-// the request is none of this protocol.
+// route finds the operation. If it finds none and sets no error, the request is
+// not of this protocol.
 func (h *Handler) route(q *request, r *http.Request) (Operation, bool) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || r.URL.Path != "/" || err != nil || media != contentType {
@@ -168,7 +166,7 @@ func (h *Handler) serve(q *request, op Operation, w http.ResponseWriter, r *http
 	out, err := op.Handle(WithCaller(r.Context(), caller), in)
 	if err != nil {
 		if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-			q.err = brokenOff()
+			q.err = interrupted()
 		} else {
 			h.fail(q, err)
 		}
@@ -181,8 +179,8 @@ func (h *Handler) serve(q *request, op Operation, w http.ResponseWriter, r *http
 	return answer
 }
 
-// receive verifies the request and returns who sent it and its input. Whatever
-// can be checked without the body is checked before it is read.
+// receive verifies the request and returns its caller and input. All that can be
+// checked without the body is checked before the body is read.
 func (h *Handler) receive(q *request, op Operation, w http.ResponseWriter, r *http.Request) (c Caller, in any, err error) {
 	v := h.cfg.Verifier
 	claim, secret, err := v.claim(r)
@@ -222,7 +220,7 @@ func (h *Handler) receive(q *request, op Operation, w http.ResponseWriter, r *ht
 	return c, in, err
 }
 
-// admit lets a request that has been verified in, or refuses it.
+// admit admits a verified request, or refuses it.
 func (h *Handler) admit(q *request, c *Caller, r *http.Request) error {
 	c.ReceivedAt = q.received
 	if h.cfg.Admit != nil {
@@ -236,8 +234,8 @@ func (h *Handler) admit(q *request, c *Caller, r *http.Request) error {
 	return nil
 }
 
-// fail settles how the request is answered: an *Error as it is, every other
-// error as the service says.
+// fail sets the answer of a failed request: an *Error as it is, every other error
+// as Config.ErrorOf says.
 func (h *Handler) fail(q *request, err error) {
 	if own, ok := errors.AsType[*Error](err); ok {
 		q.err = own
@@ -249,15 +247,15 @@ func (h *Handler) fail(q *request, err error) {
 	}
 }
 
-// brokenOff ends a request whose context has ended, because its client has gone
-// or the server stops. If there still is a client, its SDK tries again.
-func brokenOff() *Error {
+// interrupted is the answer to a request whose context has ended, because its
+// client has gone or the server stops. In the latter case the SDK tries again.
+func interrupted() *Error {
 	return &Error{Type: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
 		Message: "The request was interrupted. Try again."}
 }
 
-// tell lets a request be observed and logs it; one that we failed at is an error.
-func (h *Handler) tell(q *request, r *http.Request, took time.Duration) {
+// finish calls Observe and logs the request, at ERROR if an internal error ended it.
+func (h *Handler) finish(q *request, r *http.Request, took time.Duration) {
 	if h.cfg.Observe != nil {
 		a := Answer{Operation: q.operation, Status: q.status, Took: took}
 		if q.err != nil {

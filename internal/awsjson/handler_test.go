@@ -24,8 +24,8 @@ type service struct {
 	do  func(context.Context, *input) (any, error)
 }
 
-// logLines passes on what is logged, line by line. A request's line comes
-// after its answer.
+// logLines passes on the log line by line. A request's line is written after its
+// answer.
 type logLines chan string
 
 func (l logLines) Write(p []byte) (int, error) {
@@ -164,7 +164,7 @@ func TestHandlerRefuses(t *testing.T) {
 			`{"__type":"InvalidRequestException","Message":"Shapeless is not offered."}`},
 		{"chunk-signed bodies", resigned(func(r *http.Request) { r.Header.Set("Content-Encoding", "aws-chunked") }), 400,
 			`{"__type":"MalformedHttpRequestException","Message":"Content-Encoding must be gzip, identity or absent."}`},
-		{"gzip that is none", resigned(func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }), 400,
+		{"a body that is not gzip", resigned(func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }), 400,
 			`{"__type":"MalformedHttpRequestException","Message":"The body is not gzip, as its Content-Encoding says."}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestHandlerAnswersToBodiesThatAreTooLarge(t *testing.T) {
 	}
 }
 
-func TestHandlerTellsWhoCalls(t *testing.T) {
+func TestHandlerPassesTheCaller(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	var got awsjson.Caller

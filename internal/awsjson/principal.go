@@ -6,7 +6,7 @@ type PrincipalKind string
 const (
 	// PrincipalRoot may do everything.
 	PrincipalRoot PrincipalKind = "root"
-	// PrincipalRole is an execution role of the operator's; Name is its ARN.
+	// PrincipalRole is an execution role that the operator configured; Name is its ARN.
 	PrincipalRole PrincipalKind = "role"
 	// PrincipalSession is the code of a session; Name is the session's id.
 	PrincipalSession PrincipalKind = "session"
@@ -15,10 +15,10 @@ const (
 // A Principal is whom an access key speaks for.
 type Principal struct {
 	Kind PrincipalKind
-	Name string // empty of root
+	Name string // empty for root
 }
 
-// String is how a log line names it.
+// String is the principal's name in log lines.
 func (p Principal) String() string {
 	if p.Name == "" {
 		return string(p.Kind)

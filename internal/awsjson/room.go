@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	// maxKeyBodies and maxBodies are how many bytes of bodies are held at once,
-	// sent and decompressed, for one key and for all of them. The last
-	// maxKeyBodies of all are kept for requests that are verified.
+	// maxKeyBodies and maxBodies bound the bytes of bodies in memory, as sent and
+	// decompressed, for one key and for all of them. Of maxBodies, maxKeyBodies are
+	// reserved for verified requests.
 	maxKeyBodies = 16 << 20
 	maxBodies    = 64 << 20
-	// freeBody is what every request may hold besides, so that short calls,
-	// nearly all there are, pass while long ones fill the room.
+	// freeBody bytes of each request are not counted, so that short calls, which are
+	// nearly all, are accepted while long ones use all the memory.
 	freeBody = 4 << 10
 )
 
-// A room is what the bodies of all requests have in memory, from the first byte
-// that is read until they are decoded. It keeps apart what was verified before
-// its body was read and what only names a key: whoever knows no more than a
-// key's id can fill what its unverified requests share, and no other key's.
+// A room counts the bytes of all requests' bodies in memory, from the first byte
+// that is read until they are decoded. Requests that were verified before their
+// body was read are counted apart: who knows only the id of a key can use up only
+// the share of that key's unverified requests.
 type room struct {
 	mu      sync.Mutex
 	all     int64            // guarded by mu
@@ -32,7 +32,7 @@ type holder struct {
 	verified bool // before the body is read
 }
 
-// A hold is what one request has of the room. It is one goroutine's.
+// A hold is one request's part of the room. One goroutine uses it.
 type hold struct {
 	room   *room
 	holder holder
@@ -45,7 +45,7 @@ func (r *room) enter(key string, verified bool) *hold {
 	return &hold{room: r, holder: holder{key, verified}, free: freeBody}
 }
 
-// grow takes n bytes more, or reports that there is no room for them.
+// grow takes n more bytes; false if they would exceed the bounds.
 func (h *hold) grow(n int64) bool {
 	free := min(n, h.free)
 	h.free -= free
@@ -68,7 +68,7 @@ func (h *hold) grow(n int64) bool {
 	return true
 }
 
-// leave gives back all that the request has taken.
+// leave returns all bytes that the request has taken.
 func (h *hold) leave() {
 	r := h.room
 	r.mu.Lock()
@@ -80,8 +80,8 @@ func (h *hold) leave() {
 	h.size = 0
 }
 
-// reader passes on what from gives while there is room for it; beyond that its
-// error is errNoRoom.
+// reader reads from from and counts its bytes; beyond the bounds it fails with
+// errNoRoom.
 func (h *hold) reader(from io.Reader) io.Reader { return holdingReader{from, h} }
 
 type holdingReader struct {
@@ -97,6 +97,6 @@ func (r holdingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errNoRoom refuses a body that there is no room for as AWS refuses calls that
-// come too fast; SDKs wait and try again.
+// errNoRoom refuses a body that would exceed the bounds, as AWS refuses calls
+// above the rate; SDKs wait and try again.
 var errNoRoom = &Error{Type: "ThrottlingException", Status: http.StatusBadRequest, Message: "Rate exceeded"}

@@ -14,7 +14,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/awsjson"
 )
 
-// newCrowd returns a service to which every key but "NOBODY" is known.
+// newCrowd returns a service that knows every key except "NOBODY".
 func newCrowd(t *testing.T) *service {
 	t.Helper()
 	return newService(t, func(c *awsjson.Config) {
@@ -86,8 +86,8 @@ func (s *stall) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// stall starts four calls by each key, whose bodies are as large as any may be,
-// and waits until they have all stalled; end breaks them off and waits.
+// stall starts four calls by each key, with bodies of the maximum size, and waits
+// until all have stalled; end interrupts them and waits.
 func (s *service) stall(t *testing.T, ahead bool, keys ...string) (end func()) {
 	t.Helper()
 	broken := make(chan struct{})
@@ -109,12 +109,12 @@ func (s *service) stall(t *testing.T, ahead bool, keys ...string) (end func()) {
 	return end
 }
 
-// long is more than what is left beside stalled bodies.
+// long is more than the memory that stalled bodies leave.
 const long = 100 << 10
 
 const throttled = `{"__type":"ThrottlingException","Message":"Rate exceeded"}`
 
-func TestStalledBodiesFillTheRoomOfTheirKeyAlone(t *testing.T) {
+func TestStalledBodiesUseOnlyTheMemoryOfTheirKey(t *testing.T) {
 	t.Parallel()
 	s := newCrowd(t)
 	end := s.stall(t, false, "A")
@@ -145,7 +145,7 @@ func TestAllBodiesTogetherAreBounded(t *testing.T) {
 	s.expect(t, "a long call afterwards", "E", false, long, 200, "")
 }
 
-func TestARequestGivesItsRoomBackHoweverItEnds(t *testing.T) {
+func TestARequestReleasesItsMemoryHoweverItEnds(t *testing.T) {
 	t.Parallel()
 	s := newCrowd(t)
 	most := sized(awsjson.MaxBody)
@@ -176,7 +176,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestLittleIsReadFromStrangers(t *testing.T) {
+func TestLittleIsReadFromUnknownKeys(t *testing.T) {
 	t.Parallel()
 	s := newCrowd(t)
 	const size = 8 << 20
@@ -187,7 +187,7 @@ func TestLittleIsReadFromStrangers(t *testing.T) {
 			t.Errorf("length %d: %d bytes were read, Connection is %q", length, from.n, w.Header().Get("Connection"))
 		}
 	}
-	// A client that sends no more than anyone may need gets its answer and keeps its connection.
+	// A client whose body is not longer than a valid one gets its answer and keeps its connection.
 	from := &counted{Reader: strings.NewReader(strings.Repeat("a", 1<<20))}
 	w := s.answers(t, "an unknown key", crowd("NOBODY", false, "", 1<<20, from), 400, "UnrecognizedClientException")
 	if from.n != 1<<20 || w.Header().Get("Connection") != "" {

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// A scanner walks over one JSON text that wellFormed has accepted, which is
-// what frees its methods from looking for syntax errors. Each method starts at
-// the next value and ends behind it.
+// A scanner reads one JSON text that wellFormed has accepted, so its methods need
+// not look for syntax errors. Each method starts at the next value and ends
+// behind it.
 type scanner struct {
 	text []byte
 	at   int
@@ -32,8 +32,8 @@ func (s *scanner) peek() byte {
 	}
 }
 
-// string returns the next value, which is a string. ok is false if it holds
-// half of a surrogate pair: no Go string can stand for that.
+// string returns the next value, which is a string. ok is false if it contains
+// half of a surrogate pair, which a Go string cannot represent.
 func (s *scanner) string() (_ string, ok bool) {
 	s.peek()
 	start := s.at + 1

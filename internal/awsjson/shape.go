@@ -14,17 +14,16 @@ const (
 	Map
 	String
 	Integer // 32 bits; a number out of range counts as the nearest one in range
-	Long    // 64 bits; likewise
+	Long    // the same with 64 bits
 	Boolean
 )
 
-// A Shape describes one input type: how it decodes and what it must satisfy.
-// Shapes are tables made by a generator; they must not be changed or contain
-// themselves.
+// A Shape describes one input type: how to decode it and its constraints. Shapes
+// are generated; they must not be changed or contain themselves.
 //
-// The Go types that belong to the kinds: a struct with one field per member in
-// the order of Members (pointers for scalars and structures), a slice, a map,
-// string, int, int64 and bool, or types of one of these kinds.
+// The Go types of the kinds are: a struct with one field per member in the order
+// of Members (pointers for scalars and structures), a slice, a map, string, int,
+// int64 and bool, or named types of these.
 type Shape struct {
 	Kind    Kind
 	Members []Member   // of a Structure
@@ -44,9 +43,9 @@ type Member struct {
 	Required bool
 }
 
-// A Bound is an inclusive limit; the zero Bound is none. A string's length is
-// counted in Unicode code points (as the Smithy specification defines the
-// length trait), a list's and a map's in elements.
+// A Bound is an inclusive limit; the zero Bound is no limit. The length of a
+// string is counted in Unicode code points (as the Smithy specification defines
+// the length trait), that of a list or map in elements.
 type Bound struct {
 	Set   bool
 	Value int64
@@ -57,7 +56,7 @@ type Pattern struct {
 	Text string // as the service model writes it; shown to clients
 	// Expr is the same in RE2's syntax. It is compiled when first used.
 	Expr string
-	// Match does Expr's work where RE2 cannot express Text.
+	// Match is used instead of Expr if RE2 cannot express Text.
 	Match func(string) bool
 
 	once sync.Once

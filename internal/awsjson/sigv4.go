@@ -16,19 +16,19 @@ const (
 	terminator = "aws4_request"
 	timeLayout = "20060102T150405Z"
 
-	// maxSkew is how far a client's clock may be off.
+	// maxSkew is how far a client's clock may differ.
 	maxSkew = 5 * time.Minute
-	// maxExpires is the longest that a presigned request may live.
+	// maxExpires is how long a presigned request may be valid.
 	maxExpires = 7 * 24 * time.Hour
-	// maxDerivedKeys bounds the cache of signing keys; it is emptied when full.
+	// maxDerivedKeys bounds the cache of signing keys; a full cache is emptied.
 	maxDerivedKeys = 1024
 )
 
-// KeyLookup returns what is known of an access key; ErrUnknownKey where there is
-// none, another *Error where there is one that must not be used here.
+// KeyLookup returns an access key. The error is ErrUnknownKey if it does not
+// exist, and another *Error if it must not be used here.
 type KeyLookup func(accessKeyID string) (Key, error)
 
-// ErrUnknownKey refuses a request that names a key that is none.
+// ErrUnknownKey refuses a request that is signed with a key that does not exist.
 var ErrUnknownKey = &Error{Type: "UnrecognizedClientException", Status: http.StatusBadRequest,
 	Message: "The security token included in the request is invalid."}
 
@@ -56,9 +56,9 @@ func NewVerifier(service string, keys KeyLookup, now func() time.Time) *Verifier
 }
 
 // Verify checks the request's signature over body, which is the body exactly
-// as it was sent. r must be as net/http received it. A session token is taken
-// for what it is to us: one more signed value. The error is an *Error, to be
-// written with WriteError.
+// as it was sent. r must be as net/http received it. A session token has no
+// meaning except that it must be signed. The error is an *Error, to be written
+// with WriteError.
 func (v *Verifier) Verify(r *http.Request, body []byte) (Caller, error) {
 	c, secret, err := v.claim(r)
 	if err != nil {
@@ -70,8 +70,8 @@ func (v *Verifier) Verify(r *http.Request, body []byte) (Caller, error) {
 	return c.caller(r, NewRequestID()), nil
 }
 
-// claim reads what the request says about its signature and judges all of it
-// that can be judged without the body. The secret is that of the claimed key.
+// claim reads what the request says about its signature and checks all of it that
+// can be checked without the body. The secret is that of the claimed key.
 func (v *Verifier) claim(r *http.Request) (*claim, string, error) {
 	c, err := parseClaim(r)
 	if err != nil {
@@ -94,9 +94,9 @@ func (v *Verifier) claim(r *http.Request) (*claim, string, error) {
 	return c, key.Secret, nil
 }
 
-// checkAhead checks the signature before the body is there, if the client says
-// what the body's hash is; the claim has seen to it that this is signed. If the
-// client does not say, there is no error, and verified is false.
+// checkAhead checks the signature before the body is read, if the client sent the
+// body's hash, which claim has found to be signed. If it did not, verified is
+// false, without an error.
 func (v *Verifier) checkAhead(r *http.Request, c *claim, secret string) (verified bool, err error) {
 	claimed := r.Header.Get(contentHash)
 	if claimed == "" {
@@ -111,8 +111,8 @@ func (v *Verifier) checkAhead(r *http.Request, c *claim, secret string) (verifie
 	return true, nil
 }
 
-// check is the other half of claim: the signature itself, over the body. The
-// payload's hash is always our own, whatever the client claims it to be.
+// check checks the signature itself, over the body. The payload's hash is always
+// computed from the body, whatever the client says that it is.
 func (v *Verifier) check(r *http.Request, c *claim, secret string, body []byte) error {
 	hash := sha256.Sum256(body)
 	payload := hex.EncodeToString(hash[:])

@@ -11,7 +11,7 @@ import (
 type parameter struct{ name, value string }
 
 // parseQuery decodes a query string as net/url does, so that what is signed is
-// what a handler reads, but refuses what net/url would drop in silence.
+// what a handler reads. It refuses what net/url would silently drop.
 func parseQuery(raw string) ([]parameter, error) {
 	var out []parameter
 	for part := range strings.SplitSeq(raw, "&") {
@@ -30,8 +30,8 @@ func parseQuery(raw string) ([]parameter, error) {
 	return out, nil
 }
 
-// canonicalRequest is what the client has hashed and signed; payload is the
-// hash of its body.
+// canonicalRequest is the text that the client has hashed and signed; payload is
+// the hash of its body.
 func canonicalRequest(r *http.Request, c *claim, payload string) []byte {
 	out := make([]byte, 0, 1024)
 	out = append(append(out, r.Method...), '\n')
@@ -39,7 +39,7 @@ func canonicalRequest(r *http.Request, c *claim, payload string) []byte {
 	if path == "" {
 		path = "/"
 	}
-	// The path was encoded once to be sent; every service but S3 signs it encoded twice.
+	// The path is sent encoded once; every service except S3 signs it encoded twice.
 	out = append(appendEncoded(out, path, true), '\n')
 	out = append(appendQuery(out, c.query), '\n')
 	for _, name := range c.signedHeaders {
@@ -102,7 +102,7 @@ func appendEncoded(out []byte, s string, keepSlash bool) []byte {
 }
 
 // appendTrimmed appends a header's value without the spaces around it, and with
-// one in place of several in a row.
+// one space instead of several in a row.
 func appendTrimmed(out []byte, value string) []byte {
 	value = strings.Trim(value, " \t")
 	for i := range len(value) {

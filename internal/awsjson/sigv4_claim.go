@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxSignedHeaders bounds the work that one request can ask for.
+// maxSignedHeaders bounds the work that one request can cause.
 const maxSignedHeaders = 100
 
 // A claim is what a request says about its own signature.
@@ -30,12 +30,12 @@ func (c *claim) scope() string {
 	return c.date + "/" + c.region + "/" + c.service + "/" + c.terminator
 }
 
-// caller is who the claim, once verified, says has made the request.
+// caller is the caller of the request, once the claim has been verified.
 func (c *claim) caller(r *http.Request, requestID string) Caller {
 	return Caller{AccessKeyID: c.accessKeyID, Principal: c.principal, Region: c.region, RequestID: requestID, InvocationID: invocationID(r.Header)}
 }
 
-// single are the headers that would leave room for doubt if they came twice.
+// single are the headers that would be ambiguous if they were sent twice.
 var single = []string{
 	"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256",
 	"X-Amz-Target", "Content-Type", "Content-Encoding",
@@ -160,8 +160,8 @@ func (c *claim) set(alg, credential, date, signedHeaders, signature string) (err
 	return nil
 }
 
-// checkSignedHeaders sees to it that the host and every x-amz-* header of the
-// request are signed, and that what is signed is there.
+// checkSignedHeaders checks that the host and every x-amz-* header of the request
+// are signed, and that every signed header was sent.
 func checkSignedHeaders(r *http.Request, c *claim) error {
 	signed := func(name string) bool {
 		_, found := slices.BinarySearch(c.signedHeaders, name)

@@ -19,7 +19,7 @@ import (
 )
 
 // draw makes any request, signed by the AWS SDK for Go, which is a signer that
-// owes nothing to our verifier.
+// shares no code with our verifier.
 func draw(t *rapid.T) (r *http.Request, body string) {
 	odd := rapid.StringMatching(`[a-zA-Z0-9 ~_.&=+%;/?#:@é😀"'*(),-]{0,12}`)
 	query := url.Values{}

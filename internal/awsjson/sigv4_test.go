@@ -192,13 +192,13 @@ func TestVerifyRefuses(t *testing.T) {
 		{name: "two authorizations", spoil: func(r *http.Request) { r.Header.Add("Authorization", "AWS4-HMAC-SHA256 x") }, want: "IncompleteSignatureException"},
 		{name: "two targets", spoil: func(r *http.Request) { r.Header.Add("X-Amz-Target", "Test.Op") }, want: "IncompleteSignatureException"},
 		{name: "an unknown key", how: with(func(s *signing) { s.id = "AKIDOTHER" }), want: "UnrecognizedClientException"},
-		{name: "a key id that is none", how: with(func(s *signing) { s.id = "AKID EX" }), want: "IncompleteSignatureException"},
+		{name: "an invalid key id", how: with(func(s *signing) { s.id = "AKID EX" }), want: "IncompleteSignatureException"},
 		{name: "a wrong secret", how: with(func(s *signing) { s.secret = "guess" }), want: "InvalidSignatureException", says: `"127.0.0.1:7480"`},
 		{name: "an hour ago", how: with(func(s *signing) { s.at = now.Add(-time.Hour) }), want: "InvalidSignatureException",
 			says: "Signature expired: 20261122T093000Z is now earlier than 20261122T102500Z (20261122T103000Z - 5 min.)"},
 		{name: "an hour ahead", how: with(func(s *signing) { s.at = now.Add(time.Hour) }), want: "InvalidSignatureException", says: "Signature not yet current"},
 		{name: "another service", how: with(func(s *signing) { s.service = "s3" }), want: "InvalidSignatureException", says: "correct service: 'athena'"},
-		{name: "a region that is none", how: with(func(s *signing) { s.region = "a.b" }), want: "InvalidSignatureException", says: "valid region"},
+		{name: "an invalid region", how: with(func(s *signing) { s.region = "a.b" }), want: "InvalidSignatureException", says: "valid region"},
 		{name: "another day in the scope", spoil: replaceAuth("/20261122/", "/20261121/"), want: "InvalidSignatureException", says: "Date in Credential scope"},
 		{name: "another terminator", spoil: replaceAuth("aws4_request", "aws5_request"), want: "InvalidSignatureException", says: "terminator"},
 		{name: "a changed body", body: `{"Name":"b"}`, want: "InvalidSignatureException"},
@@ -258,7 +258,7 @@ func TestVerifyRefusesPresigned(t *testing.T) {
 		{name: "from the future", seconds: "60", at: now.Add(6 * time.Minute), want: "InvalidSignatureException"},
 		{name: "valid for more than seven days", seconds: "604801", want: "IncompleteSignatureException"},
 		{name: "valid for no time", seconds: "0", want: "IncompleteSignatureException"},
-		{name: "valid for less than none", seconds: "-1", want: "IncompleteSignatureException"},
+		{name: "valid for a negative time", seconds: "-1", want: "IncompleteSignatureException"},
 		{name: "with a longer life", seconds: "60", spoil: func(_ *http.Request, q query) { q["X-Amz-Expires"] = []string{"61"} }, want: "InvalidSignatureException"},
 		{name: "without a signature", seconds: "60", spoil: func(_ *http.Request, q query) { delete(q, "X-Amz-Signature") }, want: "IncompleteSignatureException"},
 		{name: "with a parameter twice", seconds: "60", spoil: func(_ *http.Request, q query) { q["X-Amz-Expires"] = []string{"60", "60"} }, want: "IncompleteSignatureException"},
@@ -283,7 +283,7 @@ func TestVerifyRefusesPresigned(t *testing.T) {
 	}
 }
 
-func TestVerifyDoesNotTakeOneKeysSignatureForAnothers(t *testing.T) {
+func TestVerifyRefusesTheSignatureOfAnotherKey(t *testing.T) {
 	t.Parallel()
 	v := awsjson.NewVerifier("athena", func(id string) (awsjson.Key, error) { return awsjson.Key{Secret: "secret of " + id}, nil }, func() time.Time { return now })
 	for range 2 { // the second time the signing key comes from the cache

@@ -8,37 +8,37 @@ import (
 	"time"
 )
 
-// A Stream is a call beside the protocol: a request without a body, signed like
-// the others, whose answer is bytes as they come.
+// A Stream is a call outside of the protocol: a request without a body, signed
+// like the others, whose answer is a stream of bytes.
 type Stream struct {
-	// Name stands for the operation in the log and to Observe.
+	// Name is the operation's name in the log and for Observe.
 	Name string
-	// About names what a request is about, for its line in the log.
+	// About is the attribute of the log line that says what a request is about.
 	About func(*http.Request) slog.Attr
-	// Handle writes the answer. An error before the first byte is answered as
-	// one of an operation is; after it the connection is broken, so that the
-	// client sees that this is not the end.
+	// Handle writes the answer. An error before the first byte is answered like
+	// that of an operation; after it the connection is closed, so that the client
+	// sees that the answer is incomplete.
 	Handle func(w http.ResponseWriter, r *http.Request, c Caller) error
 }
 
-// Stream serves s as the operations are: verified, admitted, permitted a nil
-// input, logged and observed.
+// Stream serves s like an operation: a request is verified, admitted, permitted
+// (with a nil input), logged and observed.
 func (h *Handler) Stream(s Stream) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := &request{id: NewRequestID(), received: time.Now(), operation: s.Name, about: s.About(r)}
-		defer func() { h.tell(q, r, time.Since(q.received)) }()
-		answer := &begun{ResponseWriter: w}
+		defer func() { h.finish(q, r, time.Since(q.received)) }()
+		answer := &tracked{ResponseWriter: w}
 		err := h.stream(q, s, answer, r)
 		if q.status = http.StatusOK; err == nil {
 			return
 		}
 		if r.Context().Err() != nil {
-			q.err = brokenOff()
+			q.err = interrupted()
 		} else {
 			h.fail(q, err)
 		}
 		q.status = q.err.Status
-		if answer.yes {
+		if answer.sent {
 			panic(http.ErrAbortHandler)
 		}
 		WriteError(w, q.id, q.err)
@@ -68,21 +68,21 @@ func (h *Handler) stream(q *request, s Stream, w http.ResponseWriter, r *http.Re
 	return s.Handle(w, r.WithContext(WithCaller(r.Context(), c)), c)
 }
 
-// begun knows whether anything of the answer has been sent.
-type begun struct {
+// tracked records whether a part of the answer has been sent.
+type tracked struct {
 	http.ResponseWriter
-	yes bool
+	sent bool
 }
 
-func (b *begun) WriteHeader(status int) {
-	b.yes = true
-	b.ResponseWriter.WriteHeader(status)
+func (t *tracked) WriteHeader(status int) {
+	t.sent = true
+	t.ResponseWriter.WriteHeader(status)
 }
 
-func (b *begun) Write(p []byte) (int, error) {
-	b.yes = true
-	return b.ResponseWriter.Write(p)
+func (t *tracked) Write(p []byte) (int, error) {
+	t.sent = true
+	return t.ResponseWriter.Write(p)
 }
 
 // Unwrap is for http.ResponseController.
-func (b *begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
+func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }

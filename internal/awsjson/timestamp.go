@@ -7,7 +7,7 @@ import (
 )
 
 // A Timestamp is a time on the wire: a JSON number of seconds since the epoch,
-// with three decimals when it is not a whole second. Finer parts are cut off.
+// with three decimals if it is not a whole second. Finer parts are dropped.
 // The zero Timestamp is absent.
 type Timestamp time.Time
 

@@ -9,12 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxViolations is how many broken constraints a message spells out; more
-// would only make it long.
+// maxViolations is how many violated constraints a message lists at most.
 const maxViolations = 50
 
-// A ValidationError says which constraints an input breaks, in AWS's words.
-// The service decides which of its modelled errors that is.
+// A ValidationError says which constraints an input violates, in AWS's words.
+// The service decides which of its modelled errors it becomes.
 type ValidationError struct{ Message string }
 
 func (e *ValidationError) Error() string { return e.Message }
@@ -114,7 +113,7 @@ func (c *checker) mapping(p *path, shape *Shape, v reflect.Value) {
 
 func (s *Shape) scalar() bool { return s.Kind != Structure && s.Kind != List && s.Kind != Map }
 
-// broken returns the shape's own constraints that v breaks, as sentences.
+// broken returns the shape's own constraints that v violates, as sentences.
 func (s *Shape) broken(v reflect.Value) (sentences []string) {
 	if s.Pattern != nil && !s.Pattern.Matches(v.String()) {
 		sentences = append(sentences, s.patternSentence())

@@ -151,7 +151,7 @@ func TestHandlerAnswersPipelinedRequestsInTurn(t *testing.T) {
 	}
 }
 
-func TestHandlerAsksForTheBodyOfThoseItKnowsAlone(t *testing.T) {
+func TestHandlerAsksOnlyKnownKeysForTheBody(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	expecting := and(length(body), "Expect: 100-continue")

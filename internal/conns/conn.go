@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// piece is how much is written under one deadline: a peer that takes it in time moves.
+// piece is how many bytes are written with one deadline: the peer must receive them in that time.
 const piece = 256 << 10
 
-// standing is what a connection has done for its place.
-type standing int
+// A class says how valuable a connection is.
+type class int
 
 const (
-	stranger standing = iota // no good request yet
-	resting                  // between good requests
-	busy                     // in one
+	unproven class = iota // no good request yet
+	idling                // between good requests
+	busy                  // in a good request
 )
 
-// phase is what a connection reads.
+// A phase is the part of a request that a connection reads.
 type phase int
 
 const (
-	idle phase = iota // nothing yet of the next request
+	idle phase = iota // nothing of the next request yet
 	head              // a request's head
 	body
 )
@@ -38,15 +38,15 @@ type Conn struct {
 	peer     netip.Prefix
 
 	mu      sync.Mutex
-	known   bool      // guarded by mu; has carried a good request
+	known   bool      // guarded by mu; has had a good request
 	busy    bool      // guarded by mu; between Begin and Rest
-	since   time.Time // guarded by mu; when it was accepted, or last rested after a good request
+	since   time.Time // guarded by mu; when it was accepted, or its last good request ended
 	reads   phase     // guarded by mu
-	by      time.Time // guarded by mu; when the phase idle or head must be over
-	readBy  time.Time // guarded by mu; what the server above has set
-	writeBy time.Time // guarded by mu; likewise
-	after   func()    // guarded by mu; to be called at the request's end
-	gone    bool      // guarded by mu; it has been closed
+	by      time.Time // guarded by mu; the deadline of the phase idle or head
+	readBy  time.Time // guarded by mu; the deadline that the server has set
+	writeBy time.Time // guarded by mu; the same for writes
+	after   func()    // guarded by mu; called at the request's end
+	gone    bool      // guarded by mu; it was closed
 
 	closing sync.Once
 	closed  error
@@ -57,7 +57,7 @@ func newConn(l *Listener, raw net.Conn) *Conn {
 	return &Conn{Conn: raw, listener: l, peer: peer(raw), since: now, by: now.Add(l.limits.Idle)}
 }
 
-// Of is the Conn below a connection, as net/http has it; nil where there is none.
+// Of is the Conn below a connection as net/http passes it; nil if there is none.
 func Of(c net.Conn) *Conn {
 	for {
 		switch is := c.(type) {
@@ -78,16 +78,16 @@ func Context(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, Of(c))
 }
 
-// Begin is Conn.Begin for a good request, by its context, of a holder such as an
-// access key. Beyond a quarter of all connections a holder makes none busy: those
-// may be given up in mid-request.
+// Begin is Conn.Begin for a good request, found by its context. holder is for
+// instance an access key: more than a quarter of all connections of one holder do
+// not count as busy and may be closed within a request.
 func Begin(ctx context.Context, holder string) {
 	c, _ := ctx.Value(connKey{}).(*Conn)
 	if c == nil {
 		return
 	}
-	if is, _ := c.standing(); is == busy {
-		return // with another request of HTTP/2
+	if is, _ := c.class(); is == busy {
+		return // with another request, of HTTP/2
 	}
 	if !c.listener.take(holder) {
 		c.meet()
@@ -96,14 +96,14 @@ func Begin(ctx context.Context, holder string) {
 	c.Begin(true, func() { c.listener.giveBack(holder) })
 }
 
-// Rested is for http.Server.ConnState.
+// Rested is for http.Server.ConnState: it calls Conn.Rest when the connection is idle.
 func Rested(c net.Conn, state http.ConnState) {
 	if c := Of(c); c != nil && state == http.StateIdle {
 		c.Rest()
 	}
 }
 
-// meet says that a good request has come.
+// meet records that the connection has had a good request.
 func (c *Conn) meet() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,13 +112,13 @@ func (c *Conn) meet() {
 	}
 }
 
-// Begin says that a request is carried out from now on: until Rest the
-// connection is not given up for another one. good says that the request is from
-// somebody known. after, if any, is called once when the request is over.
+// Begin says that a request is now being carried out: until Rest the connection is
+// not closed for another one. good says that the request is from a known client.
+// after, which may be nil, is called once when the request has ended.
 func (c *Conn) Begin(good bool, after func()) {
 	c.mu.Lock()
 	over := c.after
-	if c.gone { // given up while the request was being looked at
+	if c.gone { // closed for another one while the request was being checked
 		over = after
 	} else {
 		c.busy, c.known, c.reads, c.after = true, c.known || good, body, after
@@ -129,7 +129,7 @@ func (c *Conn) Begin(good bool, after func()) {
 	}
 }
 
-// Rest says that the answer has been sent, and that the next request may come.
+// Rest says that the answer has been sent and the next request may follow.
 func (c *Conn) Rest() {
 	c.mu.Lock()
 	now := time.Now()
@@ -144,20 +144,20 @@ func (c *Conn) Rest() {
 	}
 }
 
-// standing is what the connection has done for its place, and since when.
-func (c *Conn) standing() (standing, time.Time) {
+// class is the connection's class, and since when it has it.
+func (c *Conn) class() (class, time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.busy:
 		return busy, c.since
 	case c.known:
-		return resting, c.since
+		return idling, c.since
 	}
-	return stranger, c.since
+	return unproven, c.since
 }
 
-// Close ends the connection, and the request that is in it.
+// Close closes the connection, and ends its request.
 func (c *Conn) Close() error {
 	c.closing.Do(func() {
 		c.listener.remove(c)
@@ -170,7 +170,7 @@ func (c *Conn) Close() error {
 	return c.closed
 }
 
-// CloseWrite is for servers that let the last answer arrive before they close.
+// CloseWrite is for servers that wait until the last answer has arrived before they close.
 func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -196,8 +196,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// awaitRead sets the deadline of the next read. The lock is held meanwhile, so
-// that a deadline which ends the read at once is not overwritten.
+// awaitRead sets the deadline of the next read. It holds the lock, so that it does
+// not overwrite a deadline that is set to end the read at once.
 func (c *Conn) awaitRead() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,7 +227,7 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// ReadFrom is how a file goes out without a copy, where the system can.
+// ReadFrom sends a file without copying it, if the system can.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	left := int64(-1)
 	limited, ok := r.(*io.LimitedReader)
@@ -256,7 +256,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	return all, nil
 }
 
-// SetReadDeadline is the server's, on top of the limits.
+// SetReadDeadline sets the server's own deadline; the limits hold as well.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -264,7 +264,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline is the server's, on top of the limits.
+// SetWriteDeadline sets the server's own deadline; the limits hold as well.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -280,7 +280,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// earlier is the earlier of two deadlines, of which the second may be none.
+// earlier is the earlier of two deadlines; a zero b is no deadline.
 func earlier(a, b time.Time) time.Time {
 	if b.IsZero() || a.Before(b) {
 		return a

@@ -1,7 +1,7 @@
-// Package conns bounds the connections of a server, so that those who only hold
-// them cannot keep out those who use them: where all places are taken, a new
-// connection gets that of one that does nothing. And it lets no connection wait
-// for ever for a peer that does not move.
+// Package conns bounds the connections of a server, so that clients that only
+// keep connections open cannot lock out others: if there are as many as allowed,
+// an idle one is closed for a new one. It also bounds how long a connection waits
+// for a peer that neither sends nor receives.
 package conns
 
 import (
@@ -15,19 +15,19 @@ import (
 
 // Limits bound the connections of one listener.
 type Limits struct {
-	// Max is how many there are at once.
+	// Max is how many there may be at once.
 	Max int
-	// Idle is how long one may rest before a request, and Head how long the
-	// head of a request may take from its first byte on. Without Idle the
-	// server above sees to all reading itself.
+	// Idle is how long a connection may be idle before a request, and Head how long
+	// the head of a request may take after its first byte. If Idle is 0, reads have
+	// only the deadlines that the server sets.
 	Idle, Head time.Duration
-	// Stall is how long a read in mid-request, and Take how long a write, may
-	// wait for the peer to move at all. Those who read may have to do something
-	// with what they have before they go on.
+	// Stall is how long a read within a request may wait for the peer to send
+	// something, and Take how long a write may wait for it to receive something,
+	// including the time in which the peer processes what it has.
 	Stall, Take time.Duration
 }
 
-// shortWait is how long Accept waits where the system has nothing to accept with.
+// shortWait is how long Accept waits if the system is out of descriptors or memory.
 const shortWait = 50 * time.Millisecond
 
 // A Listener hands out connections of type *Conn.
@@ -37,7 +37,7 @@ type Listener struct {
 
 	mu   sync.Mutex
 	held map[*Conn]struct{} // guarded by mu
-	busy map[string]int     // guarded by mu; how many each holder has made busy
+	busy map[string]int     // guarded by mu; the busy connections of each holder
 }
 
 // Limit bounds the connections of l.
@@ -45,8 +45,8 @@ func Limit(l net.Listener, limits Limits) *Listener {
 	return &Listener{Listener: l, limits: limits, held: map[*Conn]struct{}{}, busy: map[string]int{}}
 }
 
-// Accept waits for the next connection. To run out of descriptors or memory is
-// no error: it is waited for, and a connection that does nothing is given up.
+// Accept waits for the next connection. If the system is out of descriptors or
+// memory, it closes an idle connection and tries again.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		raw, err := l.Listener.Accept()
@@ -55,8 +55,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 			if c := l.admit(raw); c != nil {
 				return c, nil
 			}
-		case passing(err):
-			l.giveUp()
+		case isTransient(err):
+			l.closeIdle()
 			time.Sleep(shortWait)
 		default:
 			return nil, err
@@ -64,7 +64,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-func passing(err error) bool {
+func isTransient(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, e) {
 			return true
@@ -73,7 +73,7 @@ func passing(err error) bool {
 	return false
 }
 
-// admit gives a connection a place; nil, and it is closed, where all are busy.
+// admit adds a connection; if all others are busy, it closes it and returns nil.
 func (l *Listener) admit(raw net.Conn) *Conn {
 	if !l.makeRoom() {
 		raw.Close()
@@ -86,17 +86,18 @@ func (l *Listener) admit(raw net.Conn) *Conn {
 	return c
 }
 
-// makeRoom gives up a connection if all places are taken. Only Accept calls it,
-// so that the room stays until it is used.
+// makeRoom closes an idle connection if there are as many as allowed, and reports
+// whether there is room for another. Only Accept calls it, so the room stays free
+// until it is used.
 func (l *Listener) makeRoom() bool {
 	l.mu.Lock()
 	full := len(l.held) >= l.limits.Max
 	l.mu.Unlock()
-	return !full || l.giveUp()
+	return !full || l.closeIdle()
 }
 
-// giveUp closes a connection that does nothing, if there is one.
-func (l *Listener) giveUp() bool {
+// closeIdle closes a connection that is not busy; false if there is none.
+func (l *Listener) closeIdle() bool {
 	l.mu.Lock()
 	c := l.victim()
 	l.mu.Unlock()
@@ -107,10 +108,10 @@ func (l *Listener) giveUp() bool {
 	return true
 }
 
-// holderShare is which part of the connections one holder can keep busy.
+// holderShare is the part of the connections that one holder can keep busy: a quarter.
 const holderShare = 4
 
-// take counts a busy connection of a holder; false where it has its share.
+// take counts a busy connection of a holder; false if it already has its share.
 func (l *Listener) take(holder string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,9 +136,9 @@ func (l *Listener) remove(c *Conn) {
 	delete(l.held, c)
 }
 
-// victim is the connection to give up first, nil where all are busy: one that
-// has carried no good request yet before one that rests after such, and of these
-// the oldest of the peer that has most. The caller holds mu.
+// victim is the connection to close first, nil if all are busy: one that has had no
+// good request yet before an idle one that has, and of these the oldest one of the
+// peer that has most. The caller holds mu.
 func (l *Listener) victim() *Conn {
 	type share struct {
 		n      int
@@ -146,11 +147,11 @@ func (l *Listener) victim() *Conn {
 	}
 	shares := [2]map[netip.Prefix]*share{{}, {}}
 	for c := range l.held {
-		standing, since := c.standing()
-		if standing == busy {
+		class, since := c.class()
+		if class == busy {
 			continue
 		}
-		of := shares[standing]
+		of := shares[class]
 		s := of[c.peer]
 		if s == nil {
 			s = &share{oldest: c, since: since}
@@ -175,8 +176,8 @@ func (l *Listener) victim() *Conn {
 	return nil
 }
 
-// peer is whom a connection is from, as far as an address tells: whoever has one
-// of IPv6 has all of its network.
+// peer is the address of a connection's client, or the /64 network of an IPv6
+// address: who has one address of it has all.
 func peer(raw net.Conn) netip.Prefix {
 	addr, err := netip.ParseAddrPort(raw.RemoteAddr().String())
 	if err != nil {
@@ -190,8 +191,8 @@ func peer(raw net.Conn) netip.Prefix {
 	return p
 }
 
-// Affordable is how many of so many connections there can be at once when half
-// of the process's descriptors are for other things.
+// Affordable is want, or half of the process's descriptors if that is less: how
+// many connections there can be at once.
 func Affordable(want int) int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -82,7 +82,7 @@ func TestIdleConnectionsDoNotKeepOutNewOnes(t *testing.T) {
 	}
 }
 
-func TestABusyConnectionKeepsItsPlace(t *testing.T) {
+func TestABusyConnectionIsNotClosedForAnother(t *testing.T) {
 	t.Parallel()
 	begun, end := make(chan bool), make(chan bool)
 	addr := serve(t, never, func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +116,7 @@ func TestABusyConnectionKeepsItsPlace(t *testing.T) {
 	}
 }
 
-func TestARequestOverTLSKeepsItsPlaceToo(t *testing.T) {
+func TestABusyConnectionOverTLSIsNotClosedForAnother(t *testing.T) {
 	t.Parallel()
 	begun, end := make(chan bool), make(chan bool)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -183,7 +183,7 @@ func TestOneHolderKeepsAQuarterBusy(t *testing.T) {
 	asked.Wait()
 }
 
-func TestWhoIsGivenUp(t *testing.T) {
+func TestWhichConnectionIsClosedFirst(t *testing.T) {
 	t.Parallel()
 	one, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
 	at := func(second int64) time.Time { return time.Unix(second, 0) }
@@ -258,7 +258,7 @@ func accepted(t *testing.T, limits Limits) (*Conn, net.Conn) {
 	return c.(*Conn), theirs
 }
 
-func TestWhatDoesNotMoveIsCut(t *testing.T) {
+func TestAStalledConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	limits := Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second, Take: 30 * time.Second}
 	for _, c := range []struct {
@@ -313,7 +313,7 @@ func drip(to net.Conn, every time.Duration) {
 	}
 }
 
-func TestWhatMovesSlowlyGoesOn(t *testing.T) {
+func TestASlowConnectionIsNotClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		conn, peer := accepted(t, Limits{Max: 1, Idle: time.Minute, Head: 10 * time.Second, Stall: 20 * time.Second, Take: 30 * time.Second})
@@ -366,7 +366,7 @@ func TestAServersDeadlineEndsAReadAtOnce(t *testing.T) {
 	})
 }
 
-func TestTheEndOfARequestIsTold(t *testing.T) {
+func TestAfterIsCalledAtTheEndOfARequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		conn, peer := accepted(t, never)
@@ -447,7 +447,7 @@ func (e *exhausted) Accept() (net.Conn, error) {
 	return e.pipes.Accept()
 }
 
-func TestToRunOutOfDescriptorsIsNoEnd(t *testing.T) {
+func TestAcceptGoesOnAfterDescriptorsRanOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()

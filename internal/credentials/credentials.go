@@ -1,7 +1,7 @@
-// Package credentials makes and finds the access keys of one data dir: the
-// root key that its owner uses, and a key per session for the code that runs
-// in it. Session keys are derived, so nothing has to be stored or handed over:
-// every process that can read keys.json knows them all.
+// Package credentials makes and finds the access keys of one data dir: the root
+// key that its owner uses, and a key for the code of each session. Session keys are
+// derived, so they need not be stored or passed on: every process that can read
+// keys.json knows all of them.
 package credentials
 
 import (
@@ -52,8 +52,8 @@ type file struct {
 	Master          string `json:"master"`
 }
 
-// Open reads keys.json of the data dir, or makes it (mode 0600). Two processes
-// that open a new data dir at once get the same keys.
+// Open reads keys.json of the data dir, or creates it (mode 0600). Two processes
+// that open a new data dir at the same time get the same keys.
 func Open(dataDir string) (*Keyring, error) {
 	path := filepath.Join(dataDir, FileName)
 	for range 2 {
@@ -71,7 +71,7 @@ func Open(dataDir string) (*Keyring, error) {
 	return nil, fmt.Errorf("read keys: %s vanished", path)
 }
 
-// OpenExisting is Open for a reader that must not make anything.
+// OpenExisting is Open without creating the file.
 func OpenExisting(dataDir string) (*Keyring, error) {
 	path := filepath.Join(dataDir, FileName)
 	raw, err := os.ReadFile(path)
@@ -88,13 +88,13 @@ func parse(path string, raw []byte) (*Keyring, error) {
 	}
 	master, err := hex.DecodeString(f.Master)
 	if err != nil || len(master) != sha256.Size || f.AccessKeyID == "" || f.SecretAccessKey == "" {
-		return nil, fmt.Errorf("read keys: %s is damaged; restore it, or delete it to get new keys (sessions that run now are lost then)", path)
+		return nil, fmt.Errorf("read keys: %s is damaged; restore it, or delete it to get new keys (running sessions are lost then)", path)
 	}
 	return &Keyring{root: Key{AccessKeyID: f.AccessKeyID, Secret: f.SecretAccessKey}, master: master}, nil
 }
 
-// create writes new keys unless the file exists by now. It is linked into
-// place, so that a reader sees all of it or nothing.
+// create writes new keys unless the file exists. It is linked into place, so that a
+// reader sees the whole file or none.
 func create(path string) error {
 	random := make([]byte, 10+30+sha256.Size)
 	if _, err := rand.Read(random); err != nil {
@@ -139,11 +139,11 @@ func (k *Keyring) Session(sessionID string) Key {
 	return Key{AccessKeyID: access, Secret: secret, SessionID: id.String()}
 }
 
-// CatalogID is in the place of a session's id in the catalog's key. No session has it.
+// CatalogID is used instead of a session's id in the catalog's key. No session has it.
 const CatalogID = "00000000-0000-4000-8000-0000000ca7a1"
 
-// CatalogLock is the file below the data dir that is locked while the catalog
-// runs, and with it its key is good.
+// CatalogLock is the file, relative to the data dir, that is locked while the
+// catalog runs. Its key is valid as long as that.
 var CatalogLock = filepath.Join("metastore", "lock")
 
 // Catalog is the key of the catalog's process, for the embedded S3 alone.
@@ -176,12 +176,12 @@ func (k *Keyring) Lookup(accessKeyID string) (Key, bool) {
 	return key, accessKeyID != "" && key.AccessKeyID == accessKeyID
 }
 
-// KernelToken is what a session's kernel asks of whoever connects to it: 64 hex digits.
+// KernelToken is what a client must send when it connects to a session's kernel: 64 hex digits.
 func (k *Keyring) KernelToken(sessionID string) string {
 	return hex.EncodeToString(k.Derive("kernel token " + sessionID))
 }
 
-// Derive returns 32 secret bytes for a purpose, always the same ones.
+// Derive returns 32 secret bytes for a purpose; always the same for the same purpose.
 func (k *Keyring) Derive(purpose string) []byte {
 	mac := hmac.New(sha256.New, k.master)
 	mac.Write([]byte(purpose))

@@ -1,5 +1,5 @@
-// Package datadir knows what lies where in a data folder, and how a running
-// server is found there.
+// Package datadir knows the files of a data folder, and how to find a running
+// server there.
 package datadir
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// Make makes the data dir, for its owner alone, and checks that it can be written.
+// Make makes the data dir, which only its owner can read, and checks that it can be written.
 func Make(dir string) error {
 	_, err := os.Stat(dir)
 	made := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("the data folder cannot be made; name another with --data-dir: %w", err)
 	}
-	if made { // what is durable in it needs its name to be
+	if made { // files in it are only durable if its own name is
 		if err := durable.SyncFolder(filepath.Dir(dir)); err != nil {
 			return fmt.Errorf("the data folder cannot be made durable; name another with --data-dir: %w", err)
 		}
@@ -56,28 +56,28 @@ type Server struct {
 	Region  string    `json:"region"`
 	// Files is the s3:// address below which `ergane run` puts files.
 	Files string `json:"files"`
-	// ExternalS3 says that S3 is not ours: its key pair, which the operator
-	// has in ERGANE_S3_*, then serves for the API as well.
+	// ExternalS3 says that S3 is not the embedded one: its key pair, which the
+	// operator sets in ERGANE_S3_*, is then also the key of the API.
 	ExternalS3 bool `json:"external_s3,omitzero"`
 	ExitsIdle  bool `json:"exits_idle,omitzero"`
 	// CertFile is the API's certificate where it is self-signed.
 	CertFile string `json:"cert_file,omitzero"`
-	// Master is Spark's, for doctor to show.
+	// Master is Spark's master URL, for doctor to show.
 	Master string `json:"master"`
-	// Group tells whether its sessions have control groups. What works depends
-	// on where a server was started, so doctor cannot try that for it.
+	// Group says whether the server's sessions have control groups. That depends on
+	// where the server was started, so doctor cannot find it out itself.
 	Group   sandbox.Layer `json:"group,omitzero"`
 	Version string        `json:"version"`
 	// Keep says how long sessions are kept, for doctor to show.
 	Keep string `json:"keep,omitzero"`
-	// WideKeys are keys that sessions hold and should not, for doctor to show.
+	// WideKeys are the sessions with a key that may call the whole API, for doctor to show.
 	WideKeys WideKeys `json:"wide_keys,omitzero"`
 }
 
-// ServerFile is where a running server says how it is found.
+// ServerFile is the path of server.json.
 func ServerFile(dataDir string) string { return filepath.Join(dataDir, "server.json") }
 
-// ReadServer returns what a server on the data dir said of itself; false where none runs.
+// ReadServer reads server.json; false if there is none, because no server runs.
 func ReadServer(dataDir string) (Server, bool, error) {
 	var info Server
 	raw, err := os.ReadFile(ServerFile(dataDir))
@@ -93,7 +93,8 @@ func ReadServer(dataDir string) (Server, bool, error) {
 	return info, true, nil
 }
 
-// WriteJSON writes a file for the owner alone, whole or not at all.
+// WriteJSON replaces a file, which only its owner can read, durably: with all of
+// its new content or not at all.
 func WriteJSON(path string, v any) error {
 	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -102,7 +103,7 @@ func WriteJSON(path string, v any) error {
 	return durable.Replace(path, 0o600, append(raw, '\n'))
 }
 
-// ServedBy tells, in brackets, which server has a data dir, as far as it says.
+// ServedBy names the server of a data dir, in brackets; empty if it is unknown.
 func ServedBy(dataDir string) string {
 	info, ok, err := ReadServer(dataDir)
 	if err != nil || !ok {
@@ -111,7 +112,7 @@ func ServedBy(dataDir string) string {
 	return fmt.Sprintf(" (process %d, %s)", info.PID, info.API)
 }
 
-// A WideKeys tells which sessions hold a key that may call the whole API.
+// WideKeys says which sessions have a key that may call the whole API.
 type WideKeys struct {
 	Results bool     `json:"results,omitzero"` // those without a role
 	Roles   []string `json:"roles,omitempty"`  // those of these roles
@@ -139,26 +140,26 @@ func (info Server) ClientEnv(key credentials.Key) []string {
 	return env
 }
 
-// Self is this very program, even after its file is gone: `go run` deletes it.
+// Self is this program, even after its file was deleted, as `go run` does.
 const Self = "/proc/self/exe"
 
 // Region is the region of a server and its embedded S3.
 const Region = "us-east-1"
 
-// A Danger is what is not as safe as it could be, and what to do about it.
+// A Danger is a security problem and what to do about it.
 type Danger struct{ Detail, Advice string }
 
-// Dangers are the keys' dangers, each with what to do.
+// Dangers lists the problems with the keys.
 func (w WideKeys) Dangers() (all []Danger) {
 	if w.Results {
 		all = append(all, Danger{
-			Detail: "session code holds the server's key of the external store and may call the whole API",
-			Advice: "set ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY to another pair of the store"})
+			Detail: "session code holds the server's key of the external S3 and may call the whole API",
+			Advice: "set ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY to another pair of that S3"})
 	}
 	if len(w.Roles) > 0 {
 		all = append(all, Danger{
 			Detail: "session code holds its role's key and may call the whole API: " + strings.Join(w.Roles, ", "),
-			Advice: "set session_access_key_id and session_secret_access_key in the file of --roles to another pair of the store"})
+			Advice: "set session_access_key_id and session_secret_access_key in the file of --roles to another pair of that S3"})
 	}
 	return all
 }

@@ -1,5 +1,5 @@
-// Package durable puts files in place so that they are whole, old or new, also
-// after a power cut.
+// Package durable replaces files so that a reader sees the whole old or the whole
+// new content, also after a power failure.
 package durable
 
 import (
@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 )
 
-// Replace writes a file beside path and renames it to path. After it returns nil
-// content and name survive a crash of the machine; after an error path holds
-// what it held.
+// Replace writes a new file next to path and renames it to path. When it returns
+// nil, content and name survive a crash of the machine; after an error, path has
+// its old content.
 func Replace(path string, mode fs.FileMode, content []byte) error {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {

@@ -13,24 +13,25 @@ import (
 	"time"
 )
 
-// archive is a class data archive (AppCDS): the classes of a driver as the
-// JVM lays them out in memory, made by a training run. It fits exactly one
-// JVM and class path.
+// archive is a class data archive (AppCDS): the classes of a driver as the JVM
+// has them in memory, written by a training run. It works with exactly one JVM
+// and class path.
 type archive struct {
 	Key string `json:"key"`
-	// Files, in the engine's folder archive: the archive, before it that of
-	// the JDK's own classes where the JVM came without one. None: it could not
-	// be made, and Failed says why.
+	// Files, in the engine's folder archive: the archive, preceded by that of the
+	// JDK's own classes if the JVM has none. Empty if it could not be made; Failed
+	// says why.
 	Files   []string `json:"files"`
 	Bytes   int64    `json:"bytes"`
 	Failed  string   `json:"failed,omitempty"`
-	Seconds float64  `json:"seconds"` // what making it took
+	Seconds float64  `json:"seconds"` // how long it took to make
 }
 
 //go:embed train.py
 var trainer []byte
 
-// archiveKey is the identity of what an archive fits: the JVM checks the same.
+// archiveKey identifies the JVM and class path that an archive works with; the
+// JVM checks the same things.
 func (e *Engine) archiveKey() string {
 	parts := []string{e.made.Java.Path, e.made.Java.VM, keyOf(string(trainer))}
 	for _, file := range e.jars {
@@ -43,8 +44,8 @@ func (e *Engine) archiveKey() string {
 	return keyOf(parts...)
 }
 
-// makeArchive makes the archive, unless the engine has it. Without one
-// everything works, but slower: so its failure is told, not raised.
+// makeArchive makes the archive, unless the engine has it. Sessions work without
+// one, but start slower: a failure is logged and recorded, not returned.
 func (in *installation) makeArchive(ctx context.Context) error {
 	if in.NoArchive {
 		return nil
@@ -55,7 +56,7 @@ func (in *installation) makeArchive(ctx context.Context) error {
 	if in.made.Archive.Key == key && in.made.Archive.Failed == "" {
 		return nil
 	}
-	in.report.say("archive", "starting Spark once, so that it starts faster from now on")
+	in.report.say("archive", "starting Spark once, to make its later starts faster")
 	began := time.Now()
 	made, err := in.train(ctx, e, key)
 	if ctx.Err() != nil {

@@ -13,23 +13,23 @@ const (
 	metastoreMeta = 96 << 20
 )
 
-// catalogConf makes a session use the metastore at an address. Nothing of it
-// is asked for before the session's first use of the catalog.
+// catalogConf makes a session use the metastore at an address. The session
+// connects to it when it first uses the catalog.
 func catalogConf(address, scratch string) map[string]string {
 	return map[string]string{
 		"spark.sql.catalogImplementation":  "hive",
 		"spark.hadoop.hive.metastore.uris": address,
-		// The metastore does what it does as itself, whoever asks for it: a call
-		// less for each connection, and the first one is the one that matters,
-		// which is what a server that cannot be used answers.
+		// The metastore acts as its own user, whoever calls. Without this call the
+		// first call of a connection is the one that the session wants answered, so a
+		// metastore that cannot serve can answer it with the reason.
 		"spark.hadoop.hive.metastore.execute.setugi": "false",
-		// A metastore that is away is waited for as long as it takes to start
-		// again, and not for the minutes that the defaults come to.
+		// Wait for an unreachable metastore as long as it takes to start again, not
+		// for the minutes of the defaults.
 		"spark.hadoop.hive.metastore.connect.retries":            "2",
 		"spark.hadoop.hive.metastore.client.connect.retry.delay": "1s",
 		"spark.hadoop.hive.metastore.failure.retries":            "4",
 		"spark.hadoop.hive.metastore.client.socket.timeout":      "120s",
-		// Hive's client makes these at its start; the defaults are everybody's.
+		// Hive's client makes these folders at its start; the defaults are shared by all users.
 		"spark.hadoop.hive.exec.scratchdir":          filepath.Join(scratch, "scratch"),
 		"spark.hadoop.hive.exec.local.scratchdir":    filepath.Join(scratch, "local"),
 		"spark.hadoop.hive.downloaded.resources.dir": filepath.Join(scratch, "resources"),
@@ -37,14 +37,14 @@ func catalogConf(address, scratch string) map[string]string {
 	}
 }
 
-// MetastoreCommand is how a Hive Metastore of this engine's jars is started:
-// its JVM with options, which a main class follows, and its environment, in
-// which its S3 key is. tmp is its folder for scratch files. hadoop is what its
-// configuration says of S3.
+// MetastoreCommand is how a Hive Metastore from this engine's jars is started:
+// argv is its JVM with options, to which the caller adds the main class; env is its
+// environment, with its S3 key. tmp is its folder for scratch files. hadoop is its
+// configuration of S3.
 func (e *Engine) MetastoreCommand(tmp string, s3 S3, options []string) (argv, env []string, hadoop map[string]string) {
 	argv = e.plainJavaCommand(metastoreHeap, tmp)
-	// A heap that grows as it must, and not the class data archive, which is a
-	// driver's: with it the process takes half as much memory again.
+	// A heap that starts small, and no class data archive: that is made for drivers,
+	// and with it the process needs half as much memory again.
 	argv = append(argv, "-Xms16m", "-XX:MaxMetaspaceSize="+strconv.Itoa(metastoreMeta>>20)+"m", "-XX:ReservedCodeCacheSize=24m")
 	argv = append(argv, options...)
 	argv = append(argv, "-cp", strings.Join(e.jars, ":"))

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// A Finding is one thing that was looked at, for ergane doctor.
+// A Finding is the result of one check of ergane doctor.
 type Finding struct {
 	Name   string `json:"name"` // a word: python, packages, pyspark, jars, java, archive, kernel, formats
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`           // what is there
-	Advice string `json:"advice,omitempty"` // what to do; set where something is not as good as it could be
+	Advice string `json:"advice,omitempty"` // what to do; set if something could be better
 }
 
 const adviceSetup = "run ergane setup"
 
-// Check looks at everything the engine consists of, by running it where that
-// is quick. The findings come in a fixed order.
+// Check checks every part of the engine; programs are run if that is quick. The
+// order of the findings is fixed.
 func (e *Engine) Check(ctx context.Context) []Finding {
 	return []Finding{e.checkPython(ctx), e.checkPackages(ctx), e.checkPySpark(), e.checkJava(ctx), e.checkArchive(), e.checkKernel(), e.checkFormats()}
 }
@@ -38,7 +38,7 @@ func (e *Engine) checkPython(ctx context.Context) Finding {
 		f.OK, f.Detail = true, "Python "+info.Version+" ("+e.made.Python.Path+")"
 	}
 	if f.OK && slices.Contains(e.spec.PartlyOn, info.Minor) {
-		f.Advice = fmt.Sprintf("pyspark.pandas and parts of pyspark.mllib do not work on Python %s: for them, install the engine into another --engine-dir with ERGANE_PYTHON naming an older one", info.Minor)
+		f.Advice = fmt.Sprintf("pyspark.pandas and parts of pyspark.mllib do not work on Python %s: for them, install the engine into another --engine-dir with ERGANE_PYTHON set to an older one", info.Minor)
 	}
 	return f
 }
@@ -56,7 +56,8 @@ func (e *Engine) checkPackages(ctx context.Context) Finding {
 	return f
 }
 
-// adviceRemove is for what the markers of the setup say is there, and is not.
+// adviceRemove is for parts that are missing although the setup's markers say
+// that they were installed.
 func adviceRemove(e *Engine) string { return "remove " + e.dir + " and " + adviceSetup }
 
 func (e *Engine) checkPySpark() Finding {
@@ -92,7 +93,7 @@ func (e *Engine) checkJava(ctx context.Context) Finding {
 	}
 	f.OK, f.Detail = true, "Java "+info.Version+" ("+info.Path+")"
 	if info.VM != e.made.Java.VM {
-		f.Detail += "; it was updated, so that sessions start without the class data archive"
+		f.Detail += "; it was updated, so sessions start without the class data archive"
 		f.Advice = adviceSetup
 	}
 	return f
@@ -103,11 +104,11 @@ func (e *Engine) checkArchive() Finding {
 	a := e.made.Archive
 	switch {
 	case a.Failed != "":
-		f.OK, f.Detail, f.Advice = false, "could not be made, so that sessions start slower: "+a.Failed, adviceSetup
+		f.OK, f.Detail, f.Advice = false, "could not be made, so sessions start slower: "+a.Failed, adviceSetup
 	case len(a.Files) == 0:
 		f.Detail = "none was made; sessions start slower"
 	case a.Key != e.archiveKey():
-		f.OK, f.Detail, f.Advice = false, "is of another Java or class path; sessions start slower", adviceSetup
+		f.OK, f.Detail, f.Advice = false, "does not match the Java and class path; sessions start slower", adviceSetup
 	default:
 		f.Detail = fmt.Sprintf("%d MB", a.Bytes/1e6)
 	}
@@ -127,7 +128,7 @@ func (e *Engine) checkFormats() Finding {
 	f := Finding{Name: "formats", OK: true, Detail: "installed: " + cmp.Or(strings.Join(installed, ", "), "none")}
 	missing := slices.DeleteFunc(known, func(name string) bool { return slices.Contains(installed, name) })
 	if len(missing) > 0 {
-		f.Detail += "; when a session first needs it: " + strings.Join(missing, ", ")
+		f.Detail += "; installed on first use: " + strings.Join(missing, ", ")
 	}
 	return f
 }

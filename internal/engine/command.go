@@ -12,17 +12,16 @@ import (
 	"time"
 )
 
-// logFile, in the engine's folder, keeps what the programs of a setup said.
+// logFile, in the engine's folder, has the output of the programs of a setup.
 const logFile = "setup.log"
 
-// tailBytes of a program's output are kept to find out what went wrong.
+// tailBytes of a program's output are kept to find the cause of a failure.
 const tailBytes = 16 << 10
 
 // command runs a program of the setup to its end and returns the end of its
 // output, stdout and stderr together. Each line goes to line (if not nil) and
-// to setup.log. The program inherits the engine's lock: should this process be
-// killed, the next setup waits for the program's end, or it would find it
-// writing into the same folder.
+// to setup.log. The program inherits the engine's lock: if this process is killed,
+// the next setup waits until the program, which may still write, has ended.
 func (in *installation) command(ctx context.Context, argv, env []string, line func(string)) (tail string, err error) {
 	log, err := os.OpenFile(in.path(logFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -53,8 +52,8 @@ func (in *installation) command(ctx context.Context, argv, env []string, line fu
 	return tail, err
 }
 
-// readLines hands on line by line and returns the last tailBytes. Progress
-// lines of pip stay out of the log.
+// readLines passes each line to line and to the log and returns the last
+// tailBytes. Progress lines of pip are not logged.
 func readLines(from io.Reader, log io.Writer, line func(string)) string {
 	var tail strings.Builder
 	lines := bufio.NewReader(from)
@@ -80,7 +79,7 @@ func readLines(from io.Reader, log io.Writer, line func(string)) string {
 	}
 }
 
-// probe runs a program that answers at once and returns what it printed.
+// probe runs a program that ends at once and returns its output.
 func probe(ctx context.Context, argv ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second,
 		fmt.Errorf("%s did not answer within 30 s", argv[0]))

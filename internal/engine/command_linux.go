@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup puts the program into a process group of its own, so that an
-// interrupt of the terminal reaches it through us only, and lets a cancelled
-// context kill the group.
+// ownGroup puts the program into a process group of its own, so that an interrupt
+// from the terminal goes only to this process, and a cancelled context kills the
+// group.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -26,14 +26,14 @@ func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 		"spark.app.name":          "ergane",
 		"spark.submit.deployMode": "client",
 		keyDriverMemory:           memory,
-		// Nothing of a session is to be reached by another: the block manager
-		// and the RPC server ask for a secret and listen on loopback, and the
-		// UI, which asks for nothing, does not run.
+		// Sessions must not reach each other: the block manager and the RPC server
+		// require a secret and listen on loopback, and the UI, which requires none,
+		// does not run.
 		"spark.authenticate":       "true",
 		"spark.driver.host":        "127.0.0.1",
 		"spark.driver.bindAddress": "127.0.0.1",
 		"spark.ui.enabled":         "false",
-		// Its bar would be written over the user's stderr.
+		// The bar would be mixed into the user's stderr.
 		"spark.ui.showConsoleProgress": "false",
 
 		"spark.sql.catalogImplementation": "in-memory",
@@ -44,7 +44,7 @@ func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 	}
 	if spec.Catalog != "" {
 		maps.Copy(conf, catalogConf(spec.Catalog, filepath.Join(spec.WorkDir, scratchDir, "hive")))
-		if spec.Compares {
+		if spec.CompareAndSet {
 			conf["spark.hadoop.iceberg.engine.hive.lock-enabled"] = "false"
 		}
 	}
@@ -57,21 +57,21 @@ func (e *Engine) baseConf(spec LaunchSpec, memory string) map[string]string {
 	return conf
 }
 
-// executorConf makes executors that are processes of their own like the driver.
+// executorConf configures executors that run in processes of their own.
 func (e *Engine) executorConf(conf map[string]string, spec LaunchSpec) {
 	conf["spark.authenticate.secret"] = spec.Secret
 	if !spec.Master.localCluster() {
-		// What is between the machines is not ours: the driver listens where
-		// Spark thinks that they reach it, and says nothing in the clear.
+		// The network between the machines may be shared: the driver listens where
+		// Spark finds that executors can reach it, and encrypts all traffic.
 		delete(conf, "spark.driver.host")
 		delete(conf, "spark.driver.bindAddress")
 		conf["spark.network.crypto.enabled"] = "true"
 		return
 	}
-	// The pages of a local cluster's master and workers cannot be turned off.
-	// They listen on loopback; what they show is all that they may do.
+	// The UIs of a local cluster's master and workers cannot be turned off. They
+	// listen on loopback, and can only show something.
 	conf["spark.ui.killEnabled"] = "false"
-	// Spark puts its own folder of jars behind it; first comes what the class data archive was made of.
+	// Spark adds its own folder of jars behind these; the class data archive needs these to be first.
 	conf[keyExecutorClasses] = strings.Join(e.jars, ":")
 	var options []string
 	for _, option := range append(e.executorOptions(filepath.Join(spec.WorkDir, scratchDir)), homeOptions(spec.Home)...) {
@@ -80,12 +80,12 @@ func (e *Engine) executorConf(conf map[string]string, spec LaunchSpec) {
 	conf["spark.executor.extraJavaOptions"] = strings.Join(options, " ")
 }
 
-// quoteOption writes an option so that Spark, which splits as a shell does, reads it as one.
+// quoteOption quotes an option for Spark, which splits options as a shell does.
 func quoteOption(option string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(option) + `"`
 }
 
-// s3aConf makes s3:// and s3a:// addresses mean the given store.
+// s3aConf makes s3:// and s3a:// addresses use the given S3.
 func s3aConf(s3 S3, buffer string) map[string]string {
 	if s3.Endpoint == "" {
 		return nil
@@ -108,8 +108,8 @@ func s3aConf(s3 S3, buffer string) map[string]string {
 		"fs.s3a.fast.upload.buffer":           "disk",
 		"fs.s3a.buffer.dir":                   buffer,
 		"fs.s3a.connection.establish.timeout": "5000",
-		// The store may be away for seconds while it restarts, not for the
-		// minutes that the defaults would wait.
+		// S3 may be unreachable for the seconds of a restart; the defaults would wait
+		// for minutes.
 		"fs.s3a.attempts.maximum": "5",
 		"fs.s3a.retry.limit":      "5",
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Downloads reports whether Spark, with these properties of a session, fetches
-// something from another machine before it is there: packages, and files by an
-// address that is not one of this machine's.
+// Downloads reports whether Spark, with these properties of a session, downloads
+// something from another machine before it is ready: packages, or files whose
+// address is not on this machine.
 func Downloads(asked map[string]string) bool {
 	allowed, _, err := CheckProperties(asked)
 	if err != nil {

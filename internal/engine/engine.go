@@ -1,9 +1,9 @@
 // Package engine holds the installed PySparks: how they are installed, how
 // their kernels and JVMs are started, and which properties a session may set.
 //
-// An engine is a folder that says itself what it is:
+// An engine is a folder that describes itself:
 //
-//	<engine dir>/<id>.lock        held by a setup at work
+//	<engine dir>/<id>.lock        held by a running setup
 //	<engine dir>/<id>/engine.json written last: the engine is complete
 //	                  steps/      one marker per finished step of the setup
 //	                  venv/       Python, its packages and PySpark
@@ -48,8 +48,8 @@ type Engine struct {
 	jars []string // the class path, in its order
 }
 
-// Open opens the engine that was installed in a folder of engines. An error
-// that is ErrNotInstalled is cured by Install.
+// Open opens the engine that was installed in a folder of engines. The error is
+// ErrNotInstalled if Install can fix it.
 func Open(dir string, spec Spec) (*Engine, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -60,7 +60,7 @@ func Open(dir string, spec Spec) (*Engine, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotInstalled, err)
 	}
 	if e.made.Version != layoutVersion {
-		return nil, fmt.Errorf("%w: engine.json is of version %d", ErrNotInstalled, e.made.Version)
+		return nil, fmt.Errorf("%w: engine.json has version %d", ErrNotInstalled, e.made.Version)
 	}
 	e.jars = classPath(e.sparkHome(), e.path("jars"))
 	if len(e.jars) == 0 {
@@ -72,14 +72,14 @@ func Open(dir string, spec Spec) (*Engine, error) {
 // Dir is the engine's folder.
 func (e *Engine) Dir() string { return e.dir }
 
-// Spec is what the engine was made from.
+// Spec is what the engine consists of.
 func (e *Engine) Spec() Spec { return e.spec }
 
 // PythonVersion and JavaVersion are those of the programs it runs on.
 func (e *Engine) PythonVersion() string { return e.made.Python.Version }
 func (e *Engine) JavaVersion() string   { return e.made.Java.Version }
 
-// Python is the engine's interpreter; everything of PySpark can be imported there.
+// Python is the path of the engine's interpreter, in which PySpark can be imported.
 func (e *Engine) Python() string { return e.python() }
 
 func (e *Engine) path(elem ...string) string {
@@ -104,7 +104,7 @@ func (e *Engine) scalaVersion() string {
 }
 
 // classPath lists Spark's jars by name, then ours. The order is part of the
-// class data archive's identity; a jar put before Spark's would void it.
+// class data archive's identity: with a jar before Spark's it does not work.
 func classPath(sparkHome, ours string) []string {
 	sparks, _ := filepath.Glob(filepath.Join(sparkHome, "jars", "*.jar"))
 	added, _ := filepath.Glob(filepath.Join(ours, "*.jar"))

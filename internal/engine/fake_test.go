@@ -22,7 +22,7 @@ import (
 )
 
 // A machine has a Python and a Java that are this test binary: they do what a
-// setup asks of the real ones, without a network, and fail as they are told.
+// setup needs of the real ones, without a network, and fail if the test says so.
 type machine struct {
 	dir string // holds python, java, locks, the file to "download", knobs and engines
 }

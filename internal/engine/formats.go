@@ -15,15 +15,15 @@ import (
 	"github.com/ergane-dev/ergane/internal/durable"
 )
 
-// A tableFormat is one that Spark needs jars for. A session gets them when its
-// properties name a class of theirs, unless it brings jars of its own.
+// A tableFormat is one that Spark needs jars for. A session gets them if its
+// properties name one of their classes, unless it names jars of the format itself.
 type tableFormat struct {
 	name string
 	// classes are how the names of its classes begin.
 	classes []string
-	// artifact is in the names of its jars, whatever their version.
+	// artifact is part of the names of its jars in every version.
 	artifact string
-	// properties are those with which Athena's users use it.
+	// properties are those that users of Athena set to use it.
 	properties map[string]string
 }
 
@@ -61,7 +61,7 @@ const (
 	keyCatalog    = "spark.sql.catalog."
 )
 
-// namesClass tells whether a property's value is the name of classes that the session loads.
+// namesClass reports whether a property's value names classes that the session loads.
 func namesClass(key string) bool {
 	return key == keyExtensions || key == "spark.kryo.registrator" || strings.HasPrefix(key, keyCatalog)
 }
@@ -92,9 +92,9 @@ func (f tableFormat) isNamedIn(value string) bool {
 	return false
 }
 
-// formatProperties are what a kernel that is started ahead gets for one of a
-// session with these properties: those that most sessions with the format
-// have, and nothing of one session's own.
+// formatProperties are the properties of a kernel that is started ahead of
+// sessions with the same table formats as these properties: those that most
+// sessions with the formats have.
 func formatProperties(properties map[string]string) map[string]string {
 	usual := map[string]string{}
 	for _, name := range formatsOf(properties) {
@@ -113,14 +113,14 @@ func formatProperties(properties map[string]string) map[string]string {
 	return usual
 }
 
-// Glue's catalog and the S3 client that Iceberg has for itself are AWS's; here
-// their places are taken by the catalog and the S3 client that the session has.
+// Iceberg's classes for AWS Glue and for its own S3 client. Sessions use their own
+// catalog and S3 client instead.
 const (
 	glueCatalog = "org.apache.iceberg.aws.glue.GlueCatalog"
 	s3FileIO    = "org.apache.iceberg.aws.s3.S3FileIO"
 )
 
-// withoutGlue changes what properties say of Iceberg's catalogs, if it can only be had from AWS.
+// withoutGlue replaces what the properties of Iceberg's catalogs use of AWS alone.
 func withoutGlue(properties map[string]string) {
 	for key, value := range properties {
 		if !strings.HasPrefix(key, keyCatalog) {
@@ -198,10 +198,10 @@ func (e *Engine) Formats() (known, installed []string) {
 	return known, installed
 }
 
-// InstallFormat makes sure that the jars of a table format are there, each
-// checked against the lock file; of two calls at once the second waits.
-// Progress hears how far it is; it may be nil. What a person can do something
-// about is of the type *Problem.
+// InstallFormat makes sure that the jars of a table format are installed, each
+// checked against the lock file; of two calls at once the second waits. progress
+// is called as Options.Progress is; it may be nil. Errors that a person can fix are
+// of the type *Problem.
 func (e *Engine) InstallFormat(ctx context.Context, name string, progress func(Progress), log *slog.Logger) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -235,7 +235,7 @@ func (e *Engine) InstallFormat(ctx context.Context, name string, progress func(P
 	return in.installFormat(ctx, name, jars)
 }
 
-// installFormat puts the jars in their place when all are there: the folder says that it is done.
+// installFormat moves the jars into place once all are downloaded: if the folder exists, it is complete.
 func (in *installation) installFormat(ctx context.Context, name string, jars []jar) error {
 	var bytes int64
 	for _, j := range jars {

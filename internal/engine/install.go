@@ -31,8 +31,8 @@ type Options struct {
 	// NoArchive leaves out the class data archive. The engine then starts
 	// its JVMs about three seconds slower.
 	NoArchive bool
-	// Progress hears how far it is, at most ten times a second, from one
-	// goroutine at a time. It must not block. Nil: nobody listens.
+	// Progress is called with the progress so far, at most ten times a second, by
+	// one goroutine at a time. It must not block. It may be nil.
 	Progress func(Progress)
 	Log      *slog.Logger // nil: none
 }
@@ -84,7 +84,7 @@ type installation struct {
 	dir    string
 	held   *flock.Lock
 	report *reporter
-	made   manifest // what the steps found out; written at the end
+	made   manifest // what the steps found; written at the end
 }
 
 func (in *installation) path(elem ...string) string {
@@ -97,13 +97,13 @@ func (in *installation) makeFolders() error {
 	for _, dir := range []string{in.dir, in.path("steps"), in.path("tmp")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return &Problem{Step: "folder", What: fmt.Sprintf("The engine folder %s cannot be written", in.Dir),
-				Advice: "Make it writable or name another with --engine-dir", Cause: err}
+				Advice: "Make it writable or choose another with --engine-dir", Cause: err}
 		}
 	}
 	return nil
 }
 
-// lock takes the engine's lock, waiting for whoever has it.
+// lock takes the engine's lock; it waits while another process holds it.
 func (in *installation) lock(ctx context.Context) error {
 	path := in.dir + ".lock"
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -116,9 +116,9 @@ func (in *installation) lock(ctx context.Context) error {
 		}
 		if !errors.Is(err, flock.ErrHeld) {
 			return &Problem{Step: "lock", What: "The engine's lock file cannot be used",
-				Advice: fmt.Sprintf("Make %s writable or name another folder with --engine-dir", path), Cause: err}
+				Advice: fmt.Sprintf("Make %s writable or choose another folder with --engine-dir", path), Cause: err}
 		}
-		in.report.say("wait", "another setup is at work in "+in.Dir+"; waiting for it")
+		in.report.say("wait", "another setup is running in "+in.Dir+"; waiting for it to end")
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -127,11 +127,11 @@ func (in *installation) lock(ctx context.Context) error {
 	}
 }
 
-// run carries out the steps. The order is by need: PySpark's archive is the
-// largest download, so the packages are fetched and installed beside it, and
-// the jars need Ivy, which PySpark brings.
+// run carries out the steps. PySpark's archive is the largest download, so the
+// packages are fetched and installed at the same time; the jars come after it,
+// because PySpark contains the Ivy that fetches them.
 func (in *installation) run(ctx context.Context) error {
-	if ready, err := in.settled(ctx); err != nil {
+	if ready, err := in.complete(ctx); err != nil {
 		return err
 	} else if ready {
 		return in.finish(ctx)
@@ -187,10 +187,10 @@ func (in *installation) download(ctx context.Context) error {
 	return group.Wait()
 }
 
-// settled reports whether everything downloaded is in place and its Python
-// works. It is then kept whatever ERGANE_PYTHON says by now: sessions may be
-// running in it. Only the Java may change, which sessions started later get.
-func (in *installation) settled(ctx context.Context) (bool, error) {
+// complete reports whether the engine is installed and its Python works. It is
+// then kept whatever ERGANE_PYTHON says now: sessions may be running in it. Only
+// the Java may change, for sessions that are started later.
+func (in *installation) complete(ctx context.Context) (bool, error) {
 	e, err := Open(in.Dir, in.Spec)
 	if err != nil {
 		return false, nil

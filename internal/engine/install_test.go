@@ -60,7 +60,7 @@ func TestInstallAgainDoesNothingAgain(t *testing.T) {
 	}
 }
 
-func TestInstallGoesOnWhereItFailed(t *testing.T) {
+func TestInstallContinuesWhereItFailed(t *testing.T) {
 	t.Parallel()
 	const (
 		offline = "ERROR: NewConnectionError: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution"
@@ -127,7 +127,7 @@ func TestInstallWithoutArchiveWorksAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestKilledInstallEndsItsProgramsAndIsTakenUp(t *testing.T) {
+func TestKilledInstallEndsItsProgramsAndIsContinued(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	m.sabotage(t, "download", "hang")
@@ -146,7 +146,7 @@ func TestKilledInstallEndsItsProgramsAndIsTakenUp(t *testing.T) {
 	m.repair(t, "download")
 	_, err = m.install(t.Context())
 	must(t, err)
-	// The second setup got the lock only because the first one's program had gone.
+	// The second setup got the lock only because the first one's program had ended.
 	if state, err := os.ReadFile("/proc/" + strconv.Itoa(hanging) + "/cmdline"); err == nil && len(state) > 0 {
 		t.Errorf("the killed setup's program lives: %q", state)
 	}

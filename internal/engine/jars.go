@@ -14,9 +14,9 @@ import (
 	"text/template"
 )
 
-// A jar that Spark needs beside its own, for s3:// and s3a:// addresses. The
-// list is complete: nothing is resolved transitively, and what PySpark ships
-// is left out (the bundle of the AWS SDK alone would be 268 MB).
+// A jar is one that Spark needs in addition to its own, for s3:// and s3a://
+// addresses. The list is complete: nothing is resolved transitively, and it has
+// nothing that PySpark ships (the bundle of the AWS SDK alone would be 268 MB).
 type jar struct {
 	Organisation string `json:"organisation"`
 	Name         string `json:"name"`
@@ -40,9 +40,9 @@ func lockedJars(spec Spec) ([]jar, string, error) {
 	return jars, keyOf(string(raw)), nil
 }
 
-// The settings name no repository unless the user does, in the variable that
-// spark-submit --packages knows as well: Ivy has a default. No POMs are read,
-// as there is nothing to learn from them.
+// ivySettings name no repository unless the user does, in the variable that
+// spark-submit --packages reads as well: Ivy has a default. POMs are not read,
+// because the list of jars is complete.
 var ivySettings = template.Must(template.New("settings").Funcs(template.FuncMap{"xml": escapeXML}).Parse(`<ivysettings>
   <settings defaultResolver="jars"/>
   <resolvers>
@@ -117,7 +117,7 @@ func (in *installation) runIvy(ctx context.Context, step, work, into string, jar
 	}
 	ivy, err := filepath.Glob(filepath.Join(in.sitePackages(), "pyspark", "jars", "ivy-*.jar"))
 	if err != nil || len(ivy) == 0 {
-		return explain(step, "", errors.Join(errors.New("PySpark brought no Ivy"), err))
+		return explain(step, "", errors.Join(errors.New("PySpark contains no Ivy"), err))
 	}
 	trust, err := in.trustOptions()
 	if err != nil {
@@ -131,7 +131,7 @@ func (in *installation) runIvy(ctx context.Context, step, work, into string, jar
 	return explain(step, out, err)
 }
 
-// proxyOptions tells a JVM of the proxy that everything else learns from the environment.
+// proxyOptions are the JVM options for the proxy that other programs read from the environment.
 func proxyOptions(getenv func(string) string) []string {
 	var options []string
 	for _, scheme := range []string{"http", "https"} {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// javaInfo is a Java that ran and said who it is.
+// javaInfo is what a Java that was run says of itself.
 type javaInfo struct {
 	Path    string `json:"path"`    // the program, symlinks resolved
 	Version string `json:"version"` // 17.0.15
@@ -47,7 +47,7 @@ func probeJava(ctx context.Context, program string) (javaInfo, error) {
 	info := javaInfo{Path: path, Version: said["java.version"], VM: said["java.vm.name"] + " " + said["java.vm.version"]}
 	feature, _, _ := strings.Cut(said["java.specification.version"], ".")
 	if info.Feature, err = strconv.Atoi(feature); err != nil {
-		return javaInfo{}, fmt.Errorf("%s: is not a Java: %s", program, lastLine(out))
+		return javaInfo{}, fmt.Errorf("%s is not a Java: %s", program, lastLine(out))
 	}
 	return info, nil
 }
@@ -60,11 +60,11 @@ func (in *installation) chooseJava(ctx context.Context) error {
 	if named := in.Java; named != "" {
 		info, err := probeJava(ctx, javaProgram(named))
 		if err != nil {
-			return &Problem{Step: "java", What: fmt.Sprintf("The Java %s does not run", named), Advice: "Name another in ERGANE_JAVA, or none", Cause: err}
+			return &Problem{Step: "java", What: fmt.Sprintf("The Java %s does not run", named), Advice: "Set ERGANE_JAVA to another one, or unset it", Cause: err}
 		}
 		if !slices.Contains(in.Spec.Java, info.Feature) {
 			return &Problem{Step: "java", What: fmt.Sprintf("Spark %s does not run on Java %s (%s)", in.Spec.Spark, info.Version, info.Path),
-				Advice: fmt.Sprintf("Name a Java %s in ERGANE_JAVA, or none", in.javaVersions())}
+				Advice: fmt.Sprintf("Set ERGANE_JAVA to a Java %s, or unset it", in.javaVersions())}
 		}
 		in.made.Java = info
 		return nil
@@ -83,8 +83,8 @@ func (in *installation) chooseJava(ctx context.Context) error {
 		return nil
 	}
 	if runtime.GOARCH != "amd64" {
-		return &Problem{Step: "java", What: fmt.Sprintf("There is no Java %s here, and none to install for %s", in.javaVersions(), runtime.GOARCH),
-			Advice: "Install one (Debian and Ubuntu: apt install openjdk-17-jre-headless) or name it in ERGANE_JAVA"}
+		return &Problem{Step: "java", What: fmt.Sprintf("No Java %s was found, and the setup can install none for %s", in.javaVersions(), runtime.GOARCH),
+			Advice: "Install one (Debian and Ubuntu: apt install openjdk-17-jre-headless) or set ERGANE_JAVA to it"}
 	}
 	in.made.Java = javaInfo{Wheel: true}
 	return nil

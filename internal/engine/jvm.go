@@ -11,8 +11,8 @@ import (
 const (
 	sparkMain    = "org.apache.spark.deploy.SparkSubmit"
 	pysparkShell = "pyspark-shell"
-	// serialBelow is the heap size from which on the JVM's default collector
-	// is worth its threads and memory.
+	// serialBelow is the heap size, in bytes, below which the serial collector is
+	// used: the JVM's default collector needs more threads and memory.
 	serialBelow = 4 << 30
 	initialHeap = 128 << 20
 )
@@ -28,9 +28,9 @@ var opens = []string{
 	"java.security.jgss/sun.security.krb5",
 }
 
-// javaCommand is the command line of a driver's JVM up to its class path: what
-// spark-submit would work out with a JVM of its own.
-// More jars come behind the engine's, so that the class data archive still fits.
+// javaCommand is the command line of a driver's JVM up to its class path, which
+// spark-submit would need another JVM to compute. more are jars to add behind the
+// engine's, where they do not invalidate the class data archive.
 func (e *Engine) javaCommand(heapBytes int64, tmp string, more []string) []string {
 	argv := append(e.plainJavaCommand(heapBytes, tmp), e.archiveOptions()...)
 	return append(argv, "-cp", strings.Join(slices.Concat(e.jars, more), ":"))
@@ -38,19 +38,19 @@ func (e *Engine) javaCommand(heapBytes int64, tmp string, more []string) []strin
 
 func (e *Engine) plainJavaCommand(heapBytes int64, tmp string) []string {
 	argv := []string{e.made.Java.Path, "-Xmx" + strconv.FormatInt(max(heapBytes, 64<<20)>>20, 10) + "m", "-Xss4m"}
-	// A heap that begins small: most sessions are idle most of the time, and one of
-	// this machine's default size keeps what it has touched once.
+	// The heap starts small: most sessions are idle most of the time, and a heap of
+	// the default size keeps all memory that it has once used.
 	argv = append(argv, "-Xms"+strconv.FormatInt(min(max(heapBytes, 64<<20), initialHeap)>>20, 10)+"m")
 	if heapBytes < serialBelow {
-		// A kernel that waits, or a session that is idle, has the heap shrink with one
-		// collection (kernel/src/ergane_kernel/heap.py), not with four.
+		// A waiting kernel or idle session shrinks the heap with one collection
+		// (kernel/src/ergane_kernel/heap.py) instead of four.
 		argv = append(argv, "-XX:+UseSerialGC", "-XX:-ShrinkHeapInSteps")
 	}
-	// A session's first minute is spent on code that runs a few thousand times; the
-	// optimizing compiler is kept for what runs more often, loops excepted.
+	// In its first minute a session runs most code only a few thousand times; the
+	// optimizing compiler is used only for code that runs more often, and for loops.
 	argv = append(argv, "-XX:Tier4InvocationThreshold=50000", "-XX:Tier4MinInvocationThreshold=6000", "-XX:Tier4CompileThreshold=150000")
-	// Not -XX:+ExitOnOutOfMemoryError: a driver lives through one in the planner, in
-	// a broadcast or in a call from Python, and after one in a task Spark ends it.
+	// Not -XX:+ExitOnOutOfMemoryError: a driver survives one in the planner, in a
+	// broadcast or in a call from Python; after one in a task Spark itself ends it.
 	argv = append(argv,
 		"-XX:-UsePerfData", // no file in /tmp that other users see
 		"-Dfile.encoding=UTF-8",
@@ -69,8 +69,8 @@ func (e *Engine) plainJavaCommand(heapBytes int64, tmp string) []string {
 	return argv
 }
 
-// executorOptions are the same for the JVM of an executor on this machine, to
-// which Spark itself adds its heap and the packages it reaches into.
+// executorOptions are the options for the JVM of an executor on this machine;
+// Spark itself adds those of the heap and of the packages in opens.
 func (e *Engine) executorOptions(tmp string) []string {
 	options := []string{
 		"-XX:+UseSerialGC",
@@ -86,7 +86,7 @@ func (e *Engine) executorOptions(tmp string) []string {
 	return append(options, e.archiveOptions()...)
 }
 
-// homeOptions make Java, which asks the system's list of users, take the folder for the home that the environment names.
+// homeOptions set Java's home folder, which it would otherwise take from the system's list of users.
 func homeOptions(home string) []string {
 	if home == "" {
 		return nil
@@ -94,8 +94,8 @@ func homeOptions(home string) []string {
 	return []string{"-Duser.home=" + home}
 }
 
-// archiveOptions name the class data archive. One that does not fit any more
-// (the machine's Java was updated) costs a slower start, and not a word in the log.
+// archiveOptions name the class data archive. If it no longer matches (the
+// machine's Java was updated), the start is slower and nothing is logged.
 func (e *Engine) archiveOptions() []string {
 	if len(e.made.Archive.Files) == 0 {
 		return nil
@@ -108,17 +108,17 @@ func (e *Engine) archiveOptions() []string {
 			bytes += st.Size()
 		}
 	}
-	// The JVM checks the head of the file only and crashes on a cut one.
+	// The JVM checks only the head of the file and crashes if it is truncated.
 	if bytes != e.made.Archive.Bytes {
 		return nil
 	}
 	return []string{"-Xshare:auto", "-Xlog:disable", "-XX:SharedArchiveFile=" + strings.Join(files, ":")}
 }
 
-// Fixed are those of a session's properties that its JVM is started with, and
-// that nothing can change in a JVM that runs. It is false where no JVM can be
-// started with them ahead of the session, because what they name may change
-// meanwhile: jars that are files, as opposed to packages with a version.
+// Fixed returns those of a session's properties that its JVM is started with and
+// that cannot change in a running JVM. ahead is false if no JVM can be started
+// with them ahead of the session, because what they name may change before:
+// jars that are files, as opposed to packages with a version.
 func (e *Engine) Fixed(properties map[string]string) (fixed map[string]string, ahead bool) {
 	asked, _, err := CheckProperties(properties)
 	if err != nil {

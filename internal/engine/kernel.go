@@ -39,7 +39,7 @@ func extractKernel(source fs.FS, dir string) (string, error) {
 	if err := errors.Join(os.Chmod(staging, 0o755), os.CopyFS(staging, source)); err != nil {
 		return "", fmt.Errorf("unpack the kernel's source: %w", err)
 	}
-	// Another process may have been faster: its folder has the same content.
+	// Another process may have made the folder meanwhile: it has the same content.
 	if err := os.Rename(staging, folder); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}

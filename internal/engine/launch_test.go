@@ -16,7 +16,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/engine"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestLaunchIsWhatTheGoldenFilesSay(t *testing.T) {
 	t.Parallel()

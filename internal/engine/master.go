@@ -31,7 +31,7 @@ var (
 const leastMemory = 450
 
 // ParseMaster reads a master URL; an empty one is the zero Master. The error
-// says which forms there are.
+// lists the valid forms.
 func ParseMaster(text string) (Master, error) {
 	m := Master{url: text}
 	switch {
@@ -49,7 +49,7 @@ func ParseMaster(text string) (Master, error) {
 		}
 		return m, nil
 	}
-	return Master{}, fmt.Errorf("%q is not a master of Spark: it is local, local[N], local[*], local-cluster[WORKERS,CORES,MEGABYTES], "+
+	return Master{}, fmt.Errorf("%q is not a Spark master: use local, local[N], local[*], local-cluster[WORKERS,CORES,MEGABYTES], "+
 		"spark://HOST:PORT, yarn or k8s://ADDRESS", text)
 }
 

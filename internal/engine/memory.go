@@ -17,9 +17,9 @@ var (
 )
 
 // parseMemory reads a size as Spark reads spark.driver.memory: MiB without a
-// suffix, suffixes in powers of 1024, no fractions. The sentences of its errors
-// are Spark's (org.apache.spark.network.util.JavaUtils.byteStringAs), so that a
-// session fails with the same reason whichever property was malformed.
+// suffix, suffixes in powers of 1024, no fractions. Its errors have the text of
+// Spark's (org.apache.spark.network.util.JavaUtils.byteStringAs), so that a session
+// fails with the same reason whichever property was malformed.
 func parseMemory(text string) (bytes int64, err error) {
 	lower := strings.ToLower(strings.TrimSpace(text))
 	var why string
@@ -45,31 +45,31 @@ func parseMemory(text string) (bytes int64, err error) {
 		"gibibytes (g), tebibytes (t), or pebibytes(p). E.g. 50b, 100k, or 250m.\n%s", why)
 }
 
-// sessionOverhead is what a session needs beside its driver's heap: the JVM's
-// own memory, the kernel, its Python workers. Who knows better says so with
-// spark.driver.memoryOverhead, which counts if it is more.
+// sessionOverhead is how many bytes a session needs in addition to its driver's
+// heap: the JVM's other memory, the kernel, its Python workers.
+// spark.driver.memoryOverhead counts instead if it is more.
 const sessionOverhead = 400 << 20
 
-// What a session may take beyond that before it is stopped: what honest code
-// holds in Python for a while, and a Python worker with its batch for each task
-// that runs at once.
+// How many bytes a session may use beyond that before it is stopped: what normal
+// code needs in Python for a while, and a Python worker with its batch for each
+// task that runs at once.
 const (
 	sessionHeadroom = 1 << 30
 	workerHeadroom  = 128 << 20
 )
 
-// MemoryLimit is how many bytes a session that was admitted with as many as it
-// may come to need (Memory) can have at most.
+// MemoryLimit is the limit, in bytes, for a session that was admitted with the
+// result of Memory.
 func MemoryLimit(admitted int64, m Master) int64 {
 	return admitted + sessionHeadroom + int64(m.slots())*workerHeadroom
 }
 
-// hugeMemory is more than any machine has, and so little that sums of it never overflow.
+// hugeMemory is more bytes than any machine has, and few enough that sums of it do not overflow.
 const hugeMemory = 1 << 45
 
-// Memory is how many bytes a session may come to need on this machine: the
-// driver's heap and what is around it, and executors that run beside it.
-// A size that cannot be read counts as the default: Spark will refuse it.
+// Memory is how many bytes a session may need on this machine: the driver's heap,
+// the overhead, and executors that run on this machine. A size that cannot be
+// parsed counts as the default: Spark will refuse it.
 func Memory(properties map[string]string, m Master, maxDpus int) int64 {
 	heap, err := parseMemory(defaultDriverMemory)
 	if err != nil {

@@ -4,8 +4,8 @@ import (
 	"path/filepath"
 )
 
-// Needs are the folders, on this machine, of which a session's processes read
-// and execute files: the engine itself, and the Python and the Java it runs on.
+// Needs are the folders on this machine whose files a session's processes read
+// and execute: the engine, and the Python and the Java that it uses.
 func (e *Engine) Needs() []string {
 	needs := []string{e.dir}
 	for _, program := range []string{e.made.Python.Path, e.made.Java.Path} {
@@ -16,8 +16,8 @@ func (e *Engine) Needs() []string {
 	return needs
 }
 
-// Programs are files that a session's processes must be able to read; where
-// they are not, the rest is not either.
+// Programs are some files that a session's processes must be able to read: a
+// sample to find out whether a user can read the engine.
 func (e *Engine) Programs() []string {
 	return append([]string{e.python(), e.made.Java.Path, e.path(manifestFile), e.path(e.made.Kernel, "__main__.py")}, e.jars[0], e.jars[len(e.jars)-1])
 }

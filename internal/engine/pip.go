@@ -88,15 +88,15 @@ func (p *pipProgressOf) line(text string) {
 }
 
 // environ is this process's environment for the programs of the setup: the
-// user's configuration of pip, proxies and certificates counts, but nothing
-// that would make pip install elsewhere. Temporary files go where there is
-// room, in the engine's folder.
+// user's configuration of pip, proxies and certificates is kept, except for what
+// would make pip install elsewhere. Temporary files go to the engine's folder,
+// whose free space was checked.
 func (in *installation) environ() []string {
-	astray := []string{"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_HASHES", "PIP_NO_BINARY",
+	dropped := []string{"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIRE_HASHES", "PIP_NO_BINARY",
 		"PIP_ONLY_BINARY", "PIP_LOG", "PIP_QUIET", "PIP_VERBOSE", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR"}
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(astray, name)
+		return slices.Contains(dropped, name)
 	})
 	return append(env, "TMPDIR="+in.path("tmp"), "LC_ALL=C.UTF-8")
 }
@@ -133,7 +133,7 @@ func (in *installation) installPackages(ctx context.Context) error {
 	})
 }
 
-// enoughDisk refuses before the download what would fail after it.
+// enoughDisk refuses an installation that would fill the disk, before it downloads anything.
 func (in *installation) enoughDisk() error {
 	free, err := durable.Free(in.dir)
 	if err != nil {
@@ -143,7 +143,7 @@ func (in *installation) enoughDisk() error {
 		return nil
 	}
 	return &Problem{Step: "folder", What: fmt.Sprintf("The engine needs %.1f GB and %s has %.1f GB free", gb(in.Spec.DiskBytes), in.Dir, gb(free)),
-		Advice: "Free some space or name another folder with --engine-dir"}
+		Advice: "Free some space or choose another folder with --engine-dir"}
 }
 
 func gb(bytes int64) float64 { return float64(bytes) / 1e9 }

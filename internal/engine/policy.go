@@ -9,13 +9,12 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// CheckProperties passes what clients ask for (SparkProperties,
-// AdditionalConfigs, spark-defaults) through the allow-list and returns the
-// properties under their normalised keys. Keys that do not begin with spark.
-// have no effect on Athena; they are returned in ignored, sorted. A key that
-// is refused gives an ergane.CodeInvalid error with the key and the reason;
-// of several the first by name. Values are Spark's to judge, with one
-// exception: what would be told to the JVM before Spark can judge.
+// CheckProperties checks the properties that a client asks for (SparkProperties,
+// AdditionalConfigs, spark-defaults) against the rules and returns them with
+// normalised keys. Keys that do not begin with spark. have no effect on Athena;
+// they are returned in ignored, sorted. The error for a refused key has
+// ergane.CodeInvalid and names the key and the reason; of several, the first key.
+// Values are left to Spark, except those that a rule restricts.
 func CheckProperties(asked map[string]string) (allowed map[string]string, ignored []string, err error) {
 	allowed = map[string]string{}
 	for _, raw := range slices.Sorted(maps.Keys(asked)) {
@@ -24,7 +23,7 @@ func CheckProperties(asked map[string]string) (allowed map[string]string, ignore
 			return nil, nil, refused(raw, "its name contains an invalid character")
 		}
 		if strings.ContainsRune(value, 0) {
-			return nil, nil, refused(raw, "its value has a NUL character")
+			return nil, nil, refused(raw, "its value contains a NUL character")
 		}
 		if !strings.HasPrefix(strings.ToLower(key), "spark.") {
 			ignored = append(ignored, raw)
@@ -39,7 +38,7 @@ func CheckProperties(asked map[string]string) (allowed map[string]string, ignore
 		case verdict.why != "":
 			return nil, nil, refused(raw, verdict.why)
 		default:
-			return nil, nil, refused(raw, "it is not among the properties that a session may set")
+			return nil, nil, refused(raw, "it is not in the list of properties that sessions may set")
 		}
 		allowed[key] = value
 	}
@@ -50,9 +49,9 @@ func refused(key, why string) error {
 	return ergane.Errorf(ergane.CodeInvalid, "Spark property %q cannot be set: %s.", key, why)
 }
 
-// normalise takes off what Spark would take off, too, so that no spelling
-// passes here and means something else there. Upper and lower case differ to
-// Spark; judge compares without it, which can only refuse more.
+// normalise trims what Spark trims, too, so that a key means the same here and
+// there. Spark distinguishes upper and lower case; judge does not, which can only
+// refuse more.
 func normalise(key string) string { return strings.TrimFunc(key, unicode.IsSpace) }
 
 func isOdd(r rune) bool { return r > unicode.MaxASCII || r <= ' ' || r == '=' || r == 0x7f }

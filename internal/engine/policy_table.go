@@ -1,25 +1,25 @@
 package engine
 
-// A rule says what becomes of the properties whose key equals its pattern or,
-// where that ends in *, begins with it. Of several the longest pattern counts;
-// a key without a rule is refused.
+// A rule says whether a session may set the properties whose key equals its
+// pattern or, where that ends in *, begins with it. The longest matching pattern
+// counts; a key without a rule is refused.
 type rule struct {
 	pattern string
 	allow   bool
-	// only is the one value that may be given: what is so anyway.
+	// only is the one value that is allowed: the one that sessions have anyway.
 	only string
 	why  string // of a refusal
 }
 
 // Reasons of refusals.
 const (
-	whyOperator  = "it belongs to the workgroup's engine"
-	whyClassPath = "class paths and JVM options belong to the engine; use spark.jars or spark.jars.packages"
-	whyCommand   = "the programs that Spark runs belong to the engine"
-	whyUI        = "the Spark UI belongs to the server"
-	whyAddress   = "addresses and ports belong to the server"
-	whySecurity  = "authentication belongs to the server"
-	whyStore     = "the session's S3 address and keys belong to the server; use fs.s3a.bucket.<bucket>.* for another store"
+	whyOperator  = "the server controls it"
+	whyClassPath = "the engine sets class paths and JVM options; use spark.jars or spark.jars.packages"
+	whyCommand   = "the engine sets the programs that Spark runs"
+	whyUI        = "the server controls the Spark UI"
+	whyAddress   = "the server sets addresses and ports"
+	whySecurity  = "the server controls authentication"
+	whyStore     = "the server sets the session's S3 address and keys; use fs.s3a.bucket.<bucket>.* for another S3"
 	whyReserved  = "the prefix spark.athena. is reserved"
 	whyCode      = "it loads code into the driver before the session's first calculation"
 )
@@ -96,7 +96,7 @@ var rules = []rule{
 	{pattern: "spark.databricks.delta.*", allow: true},
 	{pattern: "spark.delta.*", allow: true},
 
-	// Storage. Everything of fs.s3a is allowed but where it goes and as whom.
+	// Storage. All of fs.s3a is allowed except its address and its keys.
 	{pattern: "spark.hadoop.*", allow: true},
 	{pattern: "spark.hadoop.fs.s3.impl", only: s3aFileSystem, why: whyStore},
 	{pattern: "spark.hadoop.fs.s3a.impl", only: s3aFileSystem, why: whyStore},
@@ -119,7 +119,7 @@ var rules = []rule{
 	{pattern: "spark.hadoop.hadoop.tmp.dir", why: whyOperator},
 	{pattern: "spark.hadoop.yarn.*", why: whyOperator},
 
-	// Encryption as Athena's console sets it. The first is so anyway.
+	// Encryption as Athena's console sets it. Sessions have the first one anyway.
 	{pattern: "spark.authenticate", only: "true", why: whySecurity},
 	{pattern: "spark.authenticate.*", why: whySecurity},
 	{pattern: "spark.network.crypto.enabled", allow: true},

@@ -93,9 +93,9 @@ func TestPropertiesThatAreRefused(t *testing.T) {
 func TestARefusalNamesTheKeyAndTheReason(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]string{
-		"spark.ui.port":          `Spark property "spark.ui.port" cannot be set: the Spark UI belongs to the server.`,
+		"spark.ui.port":          `Spark property "spark.ui.port" cannot be set: the server controls the Spark UI.`,
 		"spark.athena.x":         `Spark property "spark.athena.x" cannot be set: the prefix spark.athena. is reserved.`,
-		"spark.no.such.property": `Spark property "spark.no.such.property" cannot be set: it is not among the properties that a session may set.`,
+		"spark.no.such.property": `Spark property "spark.no.such.property" cannot be set: it is not in the list of properties that sessions may set.`,
 	} {
 		if _, _, err := engine.CheckProperties(map[string]string{key: "1"}); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

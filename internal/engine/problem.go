@@ -13,8 +13,8 @@ import (
 // and what to do about it.
 type Problem struct {
 	Step   string // the step that failed, as in Progress
-	What   string // half a sentence, without a full stop
-	Advice string // the other half, an imperative; may be empty
+	What   string // the first half of a sentence, without a full stop
+	Advice string // the second half, an imperative; may be empty
 	Cause  error  // what the program or the system said; may be nil
 }
 
@@ -31,26 +31,26 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// Sentences by what the programs print. The first that fits wins, so the
-// specific ones stand before the general ones.
+// signs are known causes of failure, by what the programs print. The first match
+// wins, so specific ones come before general ones.
 var signs = []struct {
 	any          []string
 	what, advice string
 }{
 	{[]string{"no space left on device", "errno 28", "disk quota exceeded"},
-		"The disk is full", "Free at least 2 GB below the engine folder, or name another with --engine-dir, and run the setup again"},
+		"The disk is full", "Free at least 2 GB below the engine folder, or choose another with --engine-dir, and run the setup again"},
 	{[]string{"do not match the hashes", "hash mismatch", "incompletereaderror", "incomplete-download", "incomplete download", "notgzip", "not a gzip file", "badzipfile"},
-		"A download is damaged: it is not the file that the lock file names", "Run the setup again; if it stays so, the package index (or a proxy before it) serves other files"},
+		"A download is damaged: it is not the file that the lock file names", "Run the setup again; if it fails again, the package index (or a proxy in front of it) serves other files"},
 	{[]string{"certificate_verify_failed", "sslerror", "pkix path building failed", "certificateexception"},
 		"The package index's certificate is not trusted", "Point PIP_CERT and SSL_CERT_FILE to the certificates of your network"},
 	{[]string{"ensurepip is not available", "no module named venv", "no module named ensurepip"},
-		"This Python cannot make virtual environments", "Install its venv module (Debian and Ubuntu: apt install python3-venv) or name another Python in ERGANE_PYTHON"},
+		"This Python cannot make virtual environments", "Install its venv module (Debian and Ubuntu: apt install python3-venv) or set ERGANE_PYTHON to another Python"},
 	{[]string{"temporary failure in name resolution", "name or service not known", "network is unreachable", "connection refused", "unknownhostexception", "connectexception",
 		"newconnectionerror", "nameresolutionerror", "connecttimeout", "readtimeout", "read timed out", "connection reset", "connection broken", "could not find a version", "no matching distribution",
 		"noroutetohost", "sockettimeout", "proxyerror", "server access error", "unresolved dependencies"},
 		"The package index cannot be reached, or does not have the file", "Check the network and the configuration of pip (pip config list) and run the setup again; what is already there is kept"},
 	{[]string{"permission denied", "read-only file system", "errno 13", "errno 30"},
-		"The engine folder cannot be written", "Make it writable or name another with --engine-dir"},
+		"The engine folder cannot be written", "Make it writable or choose another with --engine-dir"},
 }
 
 // explain turns a failed step into a Problem by what its program printed.
@@ -83,7 +83,7 @@ func explain(step, output string, err error) error {
 		Advice: "Read " + logFile + " in the engine's folder and run the setup again", Cause: cause}
 }
 
-// wordsOf picks the one line of a program's output that says most.
+// wordsOf picks the line of a program's output that best says what failed.
 func wordsOf(output string) string {
 	best := ""
 	for text := range strings.Lines(output) {

@@ -8,23 +8,23 @@ import (
 	"github.com/ergane-dev/ergane/internal/words"
 )
 
-// Progress is how far a setup is.
+// Progress is the progress of a setup.
 type Progress struct {
-	// Step is a word: wait, python, packages, pyspark, java, jars, compile, archive, done.
+	// Step is one of wait, python, packages, pyspark, java, jars, compile, archive,
+	// format, finish, done.
 	Step string
-	// What is a line for people: what is being done right now.
+	// What is a line for people that says what is being done.
 	What string
-	// DoneBytes of TotalBytes are downloaded, of everything that this setup
-	// downloads. TotalBytes is 0 until that is known; DoneBytes may fall short
-	// of it in the end, as files in pip's cache are not downloaded.
+	// DoneBytes of TotalBytes are downloaded. TotalBytes is 0 until it is known;
+	// DoneBytes may be less in the end, as files in pip's cache are not downloaded.
 	DoneBytes, TotalBytes int64
 	Elapsed               time.Duration
-	// Left is an estimate for the downloads; 0 when there is none.
+	// Left is the estimated time for the rest of the downloads; 0 if unknown.
 	Left time.Duration
 }
 
-// often is how seldom a listener is told that nothing but numbers changed.
-const often = 100 * time.Millisecond
+// progressInterval is the pause between reports in which only numbers change.
+const progressInterval = 100 * time.Millisecond
 
 // reporter gathers the progress of steps that run at once.
 type reporter struct {
@@ -72,7 +72,7 @@ func (r *reporter) bytes(download string, n int64) {
 		r.first = time.Now()
 	}
 	r.done[download] = n
-	if time.Since(r.told) >= often {
+	if time.Since(r.told) >= progressInterval {
 		r.send()
 	}
 }
@@ -94,8 +94,8 @@ func (r *reporter) send() {
 	r.tell(p)
 }
 
-// Words puts the progress of an installation into words: what, how much,
-// how long still.
+// Words describes the progress of an installation for people: what is done, and
+// how much and how long is left.
 func (p Progress) Words() (what, detail string) {
 	if p.Step == "" {
 		return "looking for the engine", ""

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// pythonInfo is a Python that ran and said who it is.
+// pythonInfo is what a Python that was run says of itself.
 type pythonInfo struct {
 	Path    string `json:"path"`    // as it was found; symlinks are not resolved
 	Version string `json:"version"` // 3.11.7
@@ -26,8 +26,8 @@ print(json.dumps({"path": sys.executable, "version": platform.python_version(),
 "minor": "%d.%d" % sys.version_info[:2], "machine": platform.machine(),
 "venv": bool(u.find_spec("venv") and u.find_spec("ensurepip"))}))`
 
-// probePython runs the program: a name on PATH proves nothing (pyenv's shims
-// are there for versions that are not).
+// probePython runs the program: a name on PATH proves nothing (pyenv has shims
+// for versions that are not installed).
 func probePython(ctx context.Context, program string) (pythonInfo, error) {
 	out, err := probe(ctx, program, "-I", "-c", askPython)
 	if err != nil {
@@ -35,7 +35,7 @@ func probePython(ctx context.Context, program string) (pythonInfo, error) {
 	}
 	var info pythonInfo
 	if err := json.Unmarshal([]byte(lastLine(out)), &info); err != nil {
-		return pythonInfo{}, fmt.Errorf("%s: is not a Python: %w", program, err)
+		return pythonInfo{}, fmt.Errorf("%s is not a Python: %w", program, err)
 	}
 	return info, nil
 }
@@ -50,7 +50,7 @@ func (in *installation) choosePython(ctx context.Context) (pythonInfo, error) {
 		info, err := probePython(ctx, named)
 		if err != nil {
 			return info, &Problem{Step: "python", What: fmt.Sprintf("The Python %s does not run", named),
-				Advice: "Name another in ERGANE_PYTHON, or none", Cause: err}
+				Advice: "Set ERGANE_PYTHON to another one, or unset it", Cause: err}
 		}
 		return info, in.judgePython(info)
 	}
@@ -82,7 +82,7 @@ func (in *installation) choosePython(ctx context.Context) (pythonInfo, error) {
 			found = "found only " + strings.Join(seen, ", ")
 		}
 		return pythonInfo{}, &Problem{Step: "python", What: fmt.Sprintf("PySpark %s needs Python %s; %s", in.Spec.Spark, in.pythonRange(), found),
-			Advice: "Install one with its venv module, or name it in ERGANE_PYTHON"}
+			Advice: "Install one with its venv module, or set ERGANE_PYTHON to it"}
 	}
 	partly := in.Spec.PartlyOn
 	slices.SortStableFunc(fits, func(a, b pythonInfo) int {
@@ -117,17 +117,17 @@ func (in *installation) versionFits(version string) bool {
 func (in *installation) judgePython(info pythonInfo) error {
 	if !in.versionFits(info.Version) {
 		return &Problem{Step: "python", What: fmt.Sprintf("PySpark %s does not run on Python %s (%s)", in.Spec.Spark, info.Version, info.Path),
-			Advice: fmt.Sprintf("Name a Python %s in ERGANE_PYTHON", in.pythonRange())}
+			Advice: fmt.Sprintf("Set ERGANE_PYTHON to a Python %s", in.pythonRange())}
 	}
 	if !info.Venv {
 		return &Problem{Step: "python", What: fmt.Sprintf("Python %s (%s) cannot make virtual environments", info.Version, info.Path),
-			Advice: fmt.Sprintf("Install its venv module (Debian and Ubuntu: apt install python%s-venv) or name another Python in ERGANE_PYTHON", info.Minor)}
+			Advice: fmt.Sprintf("Install its venv module (Debian and Ubuntu: apt install python%s-venv) or set ERGANE_PYTHON to another Python", info.Minor)}
 	}
 	return nil
 }
 
 // makeVenv makes the virtual environment and gives it the pip of the lock
-// file: older ones neither report progress nor resume a broken download.
+// file: older ones neither report progress nor resume an interrupted download.
 func (in *installation) makeVenv(ctx context.Context, python pythonInfo) error {
 	lock, err := in.lockFile("bootstrap.txt")
 	if err != nil {
@@ -158,8 +158,8 @@ func (in *installation) sitePackages() string {
 	return in.path("venv", "lib", "python"+in.made.Python.Minor, "site-packages")
 }
 
-// compile makes the byte code of everything installed, once and on all cores,
-// so that no session has to, nor has to be able to write here.
+// compile makes the byte code of everything installed, once and on all cores, so
+// that sessions need neither do it nor write to the engine's folder.
 func (in *installation) compile(ctx context.Context) error {
 	key := keyOf(in.made.Python.Version, in.Spec.digest)
 	return in.step(ctx, "compile", key, func(ctx context.Context) error {
@@ -168,8 +168,8 @@ func (in *installation) compile(ctx context.Context) error {
 			"-x", `[/\\](tests|templates|lib2to3)[/\\]`, in.sitePackages()}
 		out, err := in.command(ctx, argv, in.environ(), nil)
 		if _, some := errors.AsType[*exec.ExitError](err); some && ctx.Err() == nil {
-			// Packages carry files that are no Python of this version; the
-			// modules that matter are imported by the training run or a session.
+			// Some packages contain files that this version of Python cannot
+			// compile; no session imports those.
 			in.Log.Debug("some files were not compiled", keyStep, "compile", keyError, lastLine(out))
 			return nil
 		}

@@ -48,7 +48,7 @@ func TestTheInstalledEngineRunsSpark(t *testing.T) {
 	launch, err := e.Launch(engine.LaunchSpec{WorkDir: dir, Home: dir, S3: engine.S3{Endpoint: "http://127.0.0.1:1", AccessKeyID: "a", Secret: "b"},
 		Properties: map[string]string{"spark.hadoop.fs.s3a.attempts.maximum": "1", "spark.hadoop.fs.s3a.retry.limit": "0"}})
 	must(t, err)
-	// Spark and we must read a size alike, and refuse it in the same words.
+	// Spark and Ergane must parse a size in the same way, and refuse it with the same sentence.
 	sizes := []string{"1g", "512m", "7kb", "3T", "much", "1.5g", "1x", "-1g"}
 	boot, err := json.Marshal(map[string]any{"java": launch.Java, "spark": launch.Spark, "sizes": sizes})
 	must(t, err)

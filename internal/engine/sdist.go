@@ -38,7 +38,7 @@ func (in *installation) installPySpark(ctx context.Context) error {
 }
 
 // fetchPySpark returns the archive's path. An archive that an earlier run
-// downloaded is used if it is whole.
+// downloaded is used if it is complete.
 func (in *installation) fetchPySpark(ctx context.Context, lock lockFile) (string, error) {
 	archive := in.path("download", "pyspark-"+in.Spec.Spark+".tar.gz")
 	if in.isLocked(archive, lock) {

@@ -24,12 +24,12 @@ const (
 	keyInitial        = "spark.dynamicAllocation.initialExecutors"
 )
 
-// sizeExecutors completes a configuration that has what the client asked for
-// by how many executors there may be and how large each is. The coordinator
-// takes one DPU of maxDpus (0: ergane.DefaultDpus), each executor another. On a
-// local master the driver is the executor, and nothing is added.
+// sizeExecutors adds the number and the size of the executors to a configuration
+// that has the client's properties. The coordinator uses one DPU of maxDpus (0
+// means ergane.DefaultDpus), each executor another one. With a local master the
+// driver is the executor, and nothing is added.
 //
-// A value that is no number stays: Spark refuses it in its own words.
+// A value that is not a number is kept: Spark refuses it with its own error.
 func sizeExecutors(conf map[string]string, m Master, maxDpus int) {
 	if m.Local() {
 		return
@@ -51,7 +51,7 @@ func sizeExecutors(conf map[string]string, m Master, maxDpus int) {
 	if m.localCluster() {
 		preset(conf, keyExecutorCores, strconv.Itoa(m.cores))
 		preset(conf, keyExecutorMemory, strconv.Itoa(m.memory)+"m")
-		// One that does not fit into a worker would be waited for for ever.
+		// Spark would wait for ever for an executor that no worker can run.
 		lower(conf, keyExecutorCores, m.cores)
 		if asked, err := parseMemory(conf[keyExecutorMemory]); err == nil && asked > int64(m.memory)<<20 {
 			conf[keyExecutorMemory] = strconv.Itoa(m.memory) + "m"
@@ -70,18 +70,18 @@ func sizeExecutors(conf map[string]string, m Master, maxDpus int) {
 		preset(conf, keyCoresMax, strconv.Itoa(cores*executors))
 		lower(conf, keyCoresMax, cores*executors)
 	}
-	// Those that came and went between two looks are still told.
+	// So that executors which started and ended between two observations are still listed.
 	conf["spark.ui.retainedDeadExecutors"] = strconv.Itoa(max(100, limit))
 }
 
-// preset sets what nobody asked for.
+// preset sets a property that the client did not set.
 func preset(conf map[string]string, key, value string) {
 	if _, asked := conf[key]; !asked {
 		conf[key] = value
 	}
 }
 
-// lower brings a number down to limit where it is above it.
+// lower reduces a number to limit if it is above it.
 func lower(conf map[string]string, key string, limit int) {
 	if n, ok := number(conf[key]); ok && n > limit {
 		conf[key] = strconv.Itoa(limit)

@@ -14,20 +14,20 @@ import (
 	"github.com/ergane-dev/ergane/internal/durable"
 )
 
-// A marker is the durable word that a step is done. A step whose key has
-// changed since (another Python, another lock file) is done again.
+// A marker records durably that a step is done. A step whose key has changed since
+// (another Python, another lock file) is done again.
 type marker struct {
 	Version int       `json:"v"`
 	Key     string    `json:"key"`
 	At      time.Time `json:"at"`
-	// Boot is the machine's boot id: a power cut can lose files that the
-	// marker outlives, so after one the step is done again. A complete engine
-	// needs no markers; it was made durable before it was declared complete.
+	// Boot is the machine's boot id: a power failure can lose files of a step and
+	// keep its marker, so after a restart of the machine the step is done again. A
+	// complete engine needs no markers: it was synced before engine.json was written.
 	Boot string `json:"boot"`
 }
 
-// step runs do unless an earlier run finished it with the same key. do must
-// be repeatable: whatever a killed run left behind is its to clear.
+// step runs do unless an earlier run finished it with the same key. do must be
+// repeatable: it has to remove what a killed run left behind.
 func (in *installation) step(ctx context.Context, name, key string, do func(context.Context) error) error {
 	path := in.path("steps", name+".json")
 	boot, _ := child.BootID()
@@ -49,7 +49,7 @@ func (in *installation) step(ctx context.Context, name, key string, do func(cont
 	return nil
 }
 
-// keyOf condenses what a step's result depends on.
+// keyOf is a digest of what a step's result depends on.
 func keyOf(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:16])

@@ -24,17 +24,17 @@ var embedded embed.FS
 type Spec struct {
 	// Name is a readable identifier and the folder of the lock files: pyspark-3.5.9.
 	Name string `json:"id"`
-	// Names are the engine versions of Athena that it stands for, as clients write them.
+	// Names are the engine versions of Athena that use this engine, as clients write them.
 	Names []string `json:"names"`
 	// Spark is the version of PySpark, and so of Spark.
 	Spark string `json:"spark"`
 	// Pythons are the minor versions of Python with a lock file, oldest first.
 	Pythons []string `json:"pythons"`
-	// PartlyOn are those of Pythons on which a part of PySpark does not work.
+	// PartlyOn are those of Pythons on which some of PySpark does not work.
 	PartlyOn []string `json:"partly_on"`
 	// Java are the feature versions of Java that it runs on, best first.
 	Java []int `json:"java"`
-	// DiskBytes must be free for an installation from nothing.
+	// DiskBytes is how many bytes must be free for a new installation.
 	DiskBytes int64 `json:"disk_bytes"`
 
 	locks  fs.FS
@@ -45,7 +45,7 @@ type Spec struct {
 // does, so that a newer Ergane never installs into an engine in use.
 func (s Spec) ID() string { return s.Name + "-" + s.digest }
 
-// Table names the engines. It is data: locks/engines.json.
+// Table lists the engines. It is read from locks/engines.json.
 type Table struct {
 	Default string `json:"default"`
 	Engines []Spec `json:"engines"`
@@ -85,9 +85,9 @@ func ReadTable(fsys fs.FS) (Table, error) {
 	return t, nil
 }
 
-// Resolve finds the engine of an engine version as a client names it.
-// Effective is the name asked for, and for AUTO the default's.
-// An unknown name is an ergane.CodeInvalid error that lists the known ones.
+// Resolve finds the engine of an engine version, as a client names it. effective
+// is the same name, or the default for AUTO. The error of an unknown name has
+// ergane.CodeInvalid and lists the known ones.
 func (t Table) Resolve(name string) (spec Spec, effective string, err error) {
 	effective = name
 	if name == Auto || name == "" {
@@ -99,7 +99,7 @@ func (t Table) Resolve(name string) (spec Spec, effective string, err error) {
 		}
 	}
 	return Spec{}, "", ergane.Errorf(ergane.CodeInvalid,
-		"Engine version %q is not known. Known are: %s.", name, strings.Join(t.Names(), ", "))
+		"Engine version %q is not known. Known versions: %s.", name, strings.Join(t.Names(), ", "))
 }
 
 // Versions are the names that Resolve knows, AUTO first, with what each stands for.
@@ -123,7 +123,7 @@ func (t Table) Names() []string {
 }
 
 // digest is the identity of a folder of lock files: eight hex digits.
-// layoutVersion takes part, so that a new way of installing is a new engine.
+// layoutVersion is part of it, so that a new layout is a new engine.
 func digest(locks fs.FS) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "layout %d\n", layoutVersion)

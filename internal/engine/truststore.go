@@ -12,9 +12,8 @@ import (
 )
 
 // trustStoreFile, in the engine's folder, holds the machine's certificate
-// authorities in Java's own format. A Java runtime that comes as a wheel has
-// its own list, without those of a company's network; and the machine's Java
-// may have one, too.
+// authorities in Java's own format. A Java runtime from a wheel has its own list,
+// without those of a company's network; so may the machine's Java.
 const trustStoreFile = "truststore.jks"
 
 // caBundles is where systems keep their certificate authorities as one PEM file.
@@ -26,8 +25,7 @@ var caBundles = []string{
 }
 
 // trustOptions writes the trust store and returns the JVM options that use it;
-// none where the machine has no list of authorities, or the machine's Java
-// was told of one.
+// none if the machine has no list of authorities.
 func (in *installation) trustOptions() ([]string, error) {
 	bundle := caBundle()
 	if bundle == nil {

@@ -1,7 +1,8 @@
-// Package flock takes whole-file write locks that belong to an open file
-// description (OFD locks, fcntl(2)). Unlike flock(2) and classic POSIX locks
-// they can be asked about without being taken, they exclude two openings
-// inside one process, and a child that inherits the descriptor shares the lock.
+// Package flock has file locks whose holder can be queried: write locks on whole
+// files that belong to an open file description (OFD locks, fcntl(2)). Unlike
+// flock(2) and classic POSIX locks they can be queried without being taken, they
+// exclude two openings in one process, and a child that inherits the descriptor
+// shares the lock.
 package flock
 
 import (
@@ -9,11 +10,11 @@ import (
 	"os"
 )
 
-// ErrHeld says that somebody else holds the lock.
+// ErrHeld says that another process, or another opening in this one, holds the lock.
 var ErrHeld = errors.New("the lock is held by another process")
 
 // A Lock is held until Release, or until the last copy of its descriptor is
-// closed: the end of the process frees it, however that end comes.
+// closed: so also the end of the process releases it, however it ends.
 type Lock struct{ f *os.File }
 
 // File is the locked file, opened for reading and writing. A child that gets

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Acquire makes the file at path if it is missing (mode 0600) and locks it.
-// It does not wait: ErrHeld when the lock is taken. The file's content is the
-// caller's to use; it is never truncated or removed here.
+// Acquire makes the file at path if it is missing (mode 0600) and locks it. It
+// does not wait: it fails with ErrHeld if the lock is held. The caller may use the
+// file's content; it is never truncated or removed here.
 func Acquire(path string) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -29,16 +29,16 @@ func Acquire(path string) (*Lock, error) {
 	return &Lock{f}, nil
 }
 
-// Release frees the lock, also for processes that inherited it.
+// Release releases the lock, also for processes that inherited it.
 func (l *Lock) Release() error {
-	// Unlocked by name before the close: a child of ours between fork and exec
-	// still has a copy of the descriptor and would hold the lock until its exec.
+	// Unlocked explicitly before the close: a child between fork and exec still has
+	// a copy of the descriptor and would hold the lock until its exec.
 	whole := unix.Flock_t{Type: unix.F_UNLCK, Whence: io.SeekStart}
 	return errors.Join(control(l.f, unix.F_OFD_SETLK, &whole), l.f.Close())
 }
 
-// Held reports whether anybody, this process included, holds the lock at
-// path, without taking it. A missing file is not held.
+// Held reports whether any process, this one included, holds the lock at path. It
+// does not take the lock. A missing file is not held.
 func Held(path string) (bool, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +50,7 @@ func Held(path string) (bool, error) {
 	defer f.Close()
 	whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
 	if err := control(f, unix.F_OFD_GETLK, &whole); err != nil {
-		return false, fmt.Errorf("ask for lock %s: %w", path, err)
+		return false, fmt.Errorf("query lock %s: %w", path, err)
 	}
 	return whole.Type != unix.F_UNLCK, nil
 }

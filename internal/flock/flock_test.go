@@ -63,7 +63,7 @@ func TestASecondAcquireIsRefusedUntilRelease(t *testing.T) {
 	}
 }
 
-func TestAskingNeitherTakesNorFreesTheLock(t *testing.T) {
+func TestAQueryNeitherTakesNorReleasesTheLock(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
 	l, err := flock.Acquire(path)
@@ -72,7 +72,7 @@ func TestAskingNeitherTakesNorFreesTheLock(t *testing.T) {
 	}
 	for range 3 { // closing another opening of the file frees a classic POSIX lock
 		if !held(t, path) {
-			t.Fatal("asking freed the lock")
+			t.Fatal("the query released the lock")
 		}
 	}
 	if err := l.Release(); err != nil {
@@ -80,7 +80,7 @@ func TestAskingNeitherTakesNorFreesTheLock(t *testing.T) {
 	}
 	held(t, path)
 	if l, err = flock.Acquire(path); err != nil {
-		t.Fatalf("asking took the lock: %v", err)
+		t.Fatalf("the query took the lock: %v", err)
 	}
 	l.Release()
 }

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Holders lists the processes that hold the lock at path, as far as this
-// process may look at them. A missing file has none.
+// Holders lists the processes that hold the lock at path. Processes that this one
+// may not inspect are left out. A missing file has none.
 func Holders(path string) ([]int, error) {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -49,7 +49,7 @@ func Holders(path string) ([]int, error) {
 	return pids, nil
 }
 
-// HeldBy tells whether a process is one of the Holders.
+// HeldBy reports whether a process is one of the Holders.
 func HeldBy(path string, pid int) (bool, error) {
 	st, err := os.Lstat(path)
 	if err != nil {
@@ -58,7 +58,7 @@ func HeldBy(path string, pid int) (bool, error) {
 	return heldBy(st, pid)
 }
 
-// heldBy looks through a process's descriptors; Linux names the locks of each, see proc(5).
+// heldBy looks for the lock in a process's descriptors; Linux lists the locks of each, see proc(5).
 func heldBy(lock fs.FileInfo, pid int) (bool, error) {
 	dir := fmt.Sprintf("/proc/%d", pid)
 	d, err := os.Open(filepath.Join(dir, "fd"))
@@ -91,7 +91,7 @@ func heldBy(lock fs.FileInfo, pid int) (bool, error) {
 	return false, nil
 }
 
-// unlessHidden is nil for a process that is gone or not ours to look at.
+// unlessHidden drops the errors for a process that is gone or may not be inspected.
 func unlessHidden(err error) error {
 	var no syscall.Errno
 	if errors.As(err, &no) && (no == unix.ENOENT || no == unix.ESRCH || no == unix.EACCES || no == unix.EPERM) {

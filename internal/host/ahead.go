@@ -16,12 +16,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// aheadDeadMan is how long a kernel that no session has taken waits for the next server.
+// aheadDeadMan is how long a kernel without a session waits for the next server.
 const aheadDeadMan = time.Minute
 
 // Shape implements session.Host. A kernel's shape is its command lines and
-// environments: all that is fixed when it is started, but for what follows
-// from its id. Where executors run elsewhere, nothing is started ahead.
+// environments: all that is fixed when it starts, except for what follows from its
+// id. If executors run on other machines, no kernel is started ahead.
 func (h *Host) Shape(s ergane.Session) (string, ergane.Session) {
 	e := h.Engines.installed(s.EngineVersion)
 	if e == nil || !h.Cluster.Master.Local() {
@@ -74,11 +74,12 @@ func (h *Host) StartAhead(ctx context.Context, like ergane.Session, shape string
 	return h.start(ctx, like, min(aheadDeadMan, h.DeadMan), &kernel.Ahead{Shape: shape, Store: h.warmUpStore(like), Catalog: h.warmUpCatalog(like)})
 }
 
-// warmUpStore is where a kernel may write and read a few bytes while it warms
-// up. It is a folder of its own at the top: s3a leaves markers of the folders above.
+// warmUpStore is the s3:// address where a kernel may write and read a few bytes
+// while it warms up. It is at the top of the results, because s3a leaves markers of
+// the folders above.
 func (h *Host) warmUpStore(like ergane.Session) string {
 	if _, ok := h.Roles[like.ExecutionRole]; ok {
-		return "" // nobody says where it may write
+		return "" // it is unknown where the role's key may write
 	}
 	return h.Results + "/.warm-up-" + like.ID
 }
@@ -88,7 +89,7 @@ func (h *Host) Ahead(sessionID string) (shape string, at time.Time, ok bool) {
 	return shape, at, ok && !kernel.Claimed(h.dir(sessionID))
 }
 
-// claim is what a kernel that was started ahead has to know of its session.
+// claim is what a kernel that was started ahead must know of its session.
 func (h *Host) claim(ctx context.Context, s ergane.Session) (kernel.Claim, error) {
 	e, err := h.Engines.wait(ctx, s.EngineVersion)
 	if err != nil {

@@ -17,18 +17,18 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// What --catalog may be, beside an address.
+// Values of --catalog that are not an address.
 const (
 	CatalogAuto = "auto"
 	CatalogOff  = "off"
 )
 
-// CheckCatalog refuses a --catalog that cannot be meant.
+// CheckCatalog refuses an invalid value of --catalog.
 func CheckCatalog(catalog string) error {
 	if catalog == CatalogAuto || catalog == CatalogOff {
 		return nil
 	}
-	for address := range strings.SplitSeq(catalog, ",") { // Hive takes several, which stand in for each other
+	for address := range strings.SplitSeq(catalog, ",") { // Hive accepts several, and uses one that answers
 		u, err := url.Parse(address)
 		if err != nil || u.Scheme != "thrift" || u.Port() == "" || u.Hostname() == "" || u.Path != "" {
 			return fmt.Errorf("--catalog %s is neither %s nor %s nor of the form thrift://host:port", catalog, CatalogAuto, CatalogOff)
@@ -37,14 +37,14 @@ func CheckCatalog(catalog string) error {
 	return nil
 }
 
-// ShareCatalog makes sessions share the catalog at an address. server is that
-// of the catalog where it is ours, or nil.
+// ShareCatalog makes sessions share the catalog at an address. server is nil if
+// the catalog is not Ergane's own.
 func (h *Host) ShareCatalog(address string, server *metastore.Server) {
 	h.catalog, h.metastore = address, server
 }
 
-// catalogOf is the catalog that a session uses and where it puts new databases;
-// empty where it has a catalog of its own.
+// catalogOf is the address of the catalog that a session uses, and of the folder
+// for new databases; both are empty if the session has its own catalog.
 func (h *Host) catalogOf(s ergane.Session) (address, warehouse string) {
 	if h.catalog == "" {
 		return "", ""
@@ -56,8 +56,8 @@ func (h *Host) catalogOf(s ergane.Session) (address, warehouse string) {
 	return h.catalog, output + "/warehouse"
 }
 
-// warmUpCatalog tells whether a kernel that is started ahead warms up in its
-// catalog, too: ours is not started for that before anybody has used it.
+// warmUpCatalog reports whether a kernel that is started ahead also warms up its
+// catalog. Ergane's own is not started for that before a session has used it.
 func (h *Host) warmUpCatalog(like ergane.Session) bool {
 	address, _ := h.catalogOf(like)
 	return address == "" || h.metastore == nil || h.metastore.Running()
@@ -65,7 +65,7 @@ func (h *Host) warmUpCatalog(like ergane.Session) bool {
 
 // MetastoreCommand is how the catalog's process is started.
 func (h *Host) MetastoreCommand(ctx context.Context) (_ metastore.Command, err error) {
-	e, err := h.Engines.wait(ctx, h.Engines.usual())
+	e, err := h.Engines.wait(ctx, h.Engines.defaultVersion())
 	if err != nil {
 		return metastore.Command{}, err
 	}
@@ -86,7 +86,7 @@ func (h *Host) MetastoreCommand(ctx context.Context) (_ metastore.Command, err e
 	return c, err
 }
 
-// metastoreS3 is the store that the catalog makes and removes folders in, and its key there.
+// metastoreS3 is the S3 in which the catalog makes and removes folders, with its key.
 func (h *Host) metastoreS3() engine.S3 {
 	if h.External != nil {
 		return h.External.engine()
@@ -95,9 +95,9 @@ func (h *Host) metastoreS3() engine.S3 {
 	return engine.S3{Endpoint: info.S3, Region: info.Region, AccessKeyID: key.AccessKeyID, Secret: key.Secret}
 }
 
-// catalogPolicy is the sandbox of the catalog's process: it takes orders from
-// every session, and must not be more than one of them. Its folder becomes its
-// user's. ended has to be called when the process has ended, or will not run.
+// catalogPolicy is the sandbox of the catalog's process: every session can call
+// it, so it may do no more than a session. Its folder gets its user as owner. ended
+// must be called when the process has ended, or if it is not started.
 func (c *Confiner) catalogPolicy(ctx context.Context, work, tmp string, e *engine.Engine) (_ *sandbox.Policy, ended func(), err error) {
 	l, err := c.with(ctx, e)
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *Confiner) catalogPolicy(ctx context.Context, work, tmp string, e *engin
 	if p.User, claim, err = c.claim(work, l.User.Active); err != nil {
 		return nil, nil, err
 	}
-	ended = func() { letGo(claim) }
+	ended = func() { releaseClaim(claim) }
 	if err := giveTo(work, p.User); err != nil {
 		ended()
 		return nil, nil, fmt.Errorf("give the catalog's folder to its user: %w", err)
@@ -123,7 +123,8 @@ func (c *Confiner) catalogPolicy(ctx context.Context, work, tmp string, e *engin
 	return p, ended, nil
 }
 
-// giveTo makes everything in a folder, in which nobody works, a user's; 0 leaves it as it is.
+// giveTo makes a user the owner of a folder and all that is in it. No process may
+// be using the folder. The user 0 leaves it as it is.
 func giveTo(folder string, user int) error {
 	if user == 0 {
 		return nil

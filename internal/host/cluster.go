@@ -32,7 +32,7 @@ func OpenCluster(master, secret string) (Cluster, error) {
 	return c, nil
 }
 
-// secretOf is what a session's driver and executors know each other by.
+// secretOf is the secret that a session's driver and executors authenticate with.
 func (c Cluster) secretOf(keys *credentials.Keyring, sessionID string) string {
 	if c.secret != "" && c.Master.NeedsSecret() {
 		return c.secret

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/ergane-dev/ergane/internal/datadir"
 	"github.com/ergane-dev/ergane/internal/engine"
@@ -110,25 +108,25 @@ func (f SandboxFlags) Args() []string {
 type Confiner struct {
 	flags   SandboxFlags
 	dataDir string
-	claims  string       // where the servers of this machine claim users
+	claims  string       // the folder in which the servers of this machine claim users
 	view    sandbox.View // of all sessions
-	memory  int64        // that all sessions may have together; 0 is any
-	shared  bool         // the executors are elsewhere, and know the server's user
-	named   []string     // layers without which nothing starts
+	memory  int64        // bytes that all sessions may use together; 0 is no limit
+	shared  bool         // executors run on a cluster that knows only the server's user
+	named   []string     // layers that --sandbox requires
 	log     *slog.Logger
 
-	trying sync.Mutex // held while the layers are tried, which may take its time
-	before proven     // what has worked; guarded by trying
+	trying sync.Mutex // held while the layers are tried, which may take long
+	before proven     // what worked before; guarded by trying
 
 	mu     sync.Mutex
-	user   int            // the last one given out; guarded by mu
-	tried  *engine.Engine // for which layers holds; guarded by mu
+	user   int            // the last one that a session got; guarded by mu
+	tried  *engine.Engine // the one that layers were tried with; guarded by mu
 	layers sandbox.Layers // guarded by mu
 }
 
-// NewConfiner makes one that has tried nothing yet. hidden are files of the
-// server's beside its data dir; memory is what sessions may have together. It
-// is nil with --sandbox off.
+// NewConfiner makes a Confiner that has tried no layers yet; nil with --sandbox
+// off. hidden are files of the server outside of its data dir; memory is how many
+// bytes sessions may use together.
 func NewConfiner(f SandboxFlags, dataDir string, memory int64, master engine.Master, hidden []string, log *slog.Logger) (*Confiner, error) {
 	if f.Sandbox == SandboxOff {
 		return nil, nil
@@ -148,7 +146,7 @@ func NewConfiner(f SandboxFlags, dataDir string, memory int64, master engine.Mas
 	return c, err
 }
 
-// Open finds out what works here, and refuses less than before.
+// Open tries the layers. It fails if one does not work that must.
 func (c *Confiner) Open(ctx context.Context) error {
 	l, err := c.detect(ctx, nil, c.expected(c.before.Server))
 	if err != nil {
@@ -164,10 +162,10 @@ func (c *Confiner) Open(ctx context.Context) error {
 	return c.remember(proven{Server: l.Active(), Sessions: c.before.Sessions.and(l.Active())})
 }
 
-// LayerActive is the word of a layer that works; else there is the reason.
+// LayerActive describes a layer that works.
 const LayerActive = "active"
 
-// DescribeLayer is that word, or the reason for which the layer does not work.
+// DescribeLayer is LayerActive, or the reason why the layer does not work.
 func DescribeLayer(l sandbox.Layer) string {
 	if l.Active {
 		return LayerActive
@@ -175,7 +173,7 @@ func DescribeLayer(l sandbox.Layer) string {
 	return l.Why
 }
 
-// clusterFiles are what Spark reads to find clusters.
+// clusterFiles are the folders that Spark reads to find clusters.
 func clusterFiles() (files []string) {
 	for _, name := range []string{"HADOOP_CONF_DIR", "YARN_CONF_DIR"} {
 		if dir := os.Getenv(name); dir != "" {
@@ -185,7 +183,8 @@ func clusterFiles() (files []string) {
 	return append(files, "/var/run/secrets/kubernetes.io")
 }
 
-// detect tries the layers, those that should work more than once; e may be nil.
+// detect tries the layers, with the engine's files if e is not nil. Those that are
+// expected to work are tried several times.
 func (c *Confiner) detect(ctx context.Context, e *engine.Engine, expected []string) (sandbox.Layers, error) {
 	s := sandbox.Setup{
 		Stage: []string{datadir.Self, "confine"}, DataDir: c.dataDir, View: c.view, Users: c.flags.SessionUsers, Expected: expected,
@@ -198,12 +197,12 @@ func (c *Confiner) detect(ctx context.Context, e *engine.Engine, expected []stri
 	}
 	l, err := sandbox.Detect(ctx, s)
 	if err == nil && c.shared && l.User.Active {
-		l.User = sandbox.Layer{Why: "the cluster knows the server's user"}
+		l.User = sandbox.Layer{Why: "the cluster knows only the server's user"}
 	}
 	return l, err
 }
 
-// strict is the error of what --sandbox strict misses.
+// strict is the error if the layers are less than --sandbox strict requires.
 func (c *Confiner) strict(l sandbox.Layers) error {
 	if c.flags.Sandbox != sandboxStrict || (l.User.Active || l.Mounts.Active) && l.Landlock.Active {
 		return nil
@@ -214,14 +213,15 @@ func (c *Confiner) strict(l sandbox.Layers) error {
 	return fmt.Errorf("--sandbox strict: sessions can have neither a user of their own (%s) nor mounts of their own (%s)", l.User.Why, l.Mounts.Why)
 }
 
-// Known are the layers as far as they have been tried.
+// Known are the layers that were found so far.
 func (c *Confiner) Known() sandbox.Layers {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.layers
 }
 
-// with are the layers that work with an engine: a session's own user may not be able to read it.
+// with returns the layers that work with an engine, whose files a session's own
+// user may be unable to read.
 func (c *Confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, error) {
 	c.trying.Lock()
 	defer c.trying.Unlock()
@@ -250,7 +250,8 @@ func (c *Confiner) with(ctx context.Context, e *engine.Engine) (sandbox.Layers, 
 	return l, nil
 }
 
-// group is the control group of the session with a folder, which may have so many bytes.
+// group is the control group of the session with the folder dir, which may use
+// memory bytes; nil if there are no control groups.
 func (c *Confiner) group(l sandbox.Layers, dir string, memory int64) *sandbox.Group {
 	server := sha256.Sum256([]byte(c.dataDir))
 	g := l.NewGroup(hex.EncodeToString(server[:4]), filepath.Base(dir))
@@ -264,9 +265,9 @@ func (c *Confiner) group(l sandbox.Layers, dir string, memory int64) *sandbox.Gr
 	return g
 }
 
-// policy makes the folder of a session, which may have so many bytes of
-// memory, and the sandbox around it. claim is for the session's shim, and to be
-// let go of here when that has it, or will not; it is nil where there is no user.
+// policy makes the folder of a session, which may use memory bytes, and its
+// sandbox. The session's shim inherits claim; then, or if the shim is not started,
+// the caller must close its copy. claim is nil if the session has no own user.
 func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, memory int64) (_ *sandbox.Policy, claim *flock.Lock, err error) {
 	l, err := c.with(ctx, e)
 	if err != nil {
@@ -284,7 +285,7 @@ func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, mem
 	tmp := filepath.Join(work, "systmp")
 	for _, sub := range []string{p.Home, tmp} {
 		if err := os.Mkdir(sub, 0o700); err != nil {
-			letGo(claim)
+			releaseClaim(claim)
 			return nil, nil, fmt.Errorf("make the session's folder: %w", err)
 		}
 	}
@@ -298,64 +299,8 @@ func (c *Confiner) policy(ctx context.Context, dir string, e *engine.Engine, mem
 	return p, claim, nil
 }
 
-// letGo frees a claim; nil is none.
-func letGo(claim *flock.Lock) {
-	if claim != nil {
-		_ = claim.Release()
-	}
-}
-
-// claim makes a session's work folder and finds it a user. Whose a folder is
-// says which numbers are taken, also by sessions of earlier servers; folders
-// go after everything that ran in them. The claim holds against other servers
-// of this machine, as long as somebody has it.
-func (c *Confiner) claim(work string, own bool) (number int, claim *flock.Lock, err error) {
-	if err := os.MkdirAll(work, 0o700); err != nil {
-		return 0, nil, fmt.Errorf("make the session's folder: %w", err)
-	}
-	if !own {
-		return 0, nil, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	folders, err := filepath.Glob(filepath.Join(datadir.Sessions(c.dataDir), "*", "work"))
-	if err != nil {
-		return 0, nil, err
-	}
-	folders = append(folders, filepath.Join(datadir.Catalog(c.dataDir), "work"))
-	taken := map[int]bool{}
-	for _, folder := range folders {
-		if st, err := os.Lstat(folder); err == nil {
-			taken[int(st.Sys().(*syscall.Stat_t).Uid)] = true
-		}
-	}
-	for {
-		number = c.flags.SessionUsers.Next(c.user, taken)
-		if number == 0 {
-			return 0, nil, fmt.Errorf("all users of --session-users %v are taken", c.flags.SessionUsers)
-		}
-		c.user, taken[number] = number, true
-		claim, err = sandbox.Claim(c.claims, number)
-		if errors.Is(err, flock.ErrHeld) {
-			continue // another server uses it, or is about to
-		}
-		if err != nil {
-			return 0, nil, err
-		}
-		if !sandbox.Busy(number) { // asked only now, when nobody else begins to use it
-			break
-		}
-		letGo(claim)
-	}
-	if err := os.Lchown(work, number, number); err != nil {
-		letGo(claim)
-		return 0, nil, fmt.Errorf("give the session's folder to its user: %w", err)
-	}
-	return number, claim, nil
-}
-
-// TryLayers tries the layers as a server would that is started here, and
-// records nothing; e may be nil. lacking is why such a server would refuse.
+// TryLayers tries the layers as a server would at its start, and records nothing;
+// e may be nil. lacking is the error with which such a server would not start.
 func TryLayers(ctx context.Context, f SandboxFlags, dataDir string, memory int64, e *engine.Engine) (l sandbox.Layers, lacking, err error) {
 	c, err := NewConfiner(f, dataDir, memory, engine.Master{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-func TestAConfinerPassesOverAUserThatAnotherServerClaims(t *testing.T) {
+func TestAConfinerSkipsAUserThatAnotherServerClaims(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can give a session another user; run the tests of this package as root, too")
@@ -26,16 +26,16 @@ func TestAConfinerPassesOverAUserThatAnotherServerClaims(t *testing.T) {
 	if err != nil || number != 79921 {
 		t.Fatalf("user %d, %v; want 79921", number, err)
 	}
-	letGo(claim)
-	if _, _, err := c.claim(filepath.Join(datadir.Sessions(c.dataDir), "two", "work"), true); err == nil || !strings.Contains(err.Error(), "are taken") {
+	releaseClaim(claim)
+	if _, _, err := c.claim(filepath.Join(datadir.Sessions(c.dataDir), "two", "work"), true); err == nil || !strings.Contains(err.Error(), "are in use") {
 		t.Errorf("with one claimed and one that owns a folder: %v", err)
 	}
-	letGo(other)
+	releaseClaim(other)
 	number, claim, err = c.claim(filepath.Join(datadir.Sessions(c.dataDir), "three", "work"), true)
 	if err != nil || number != 79920 {
 		t.Fatalf("after the release: user %d, %v; want 79920", number, err)
 	}
-	letGo(claim)
+	releaseClaim(claim)
 }
 
 func TestAConfinerThatCannotClaimSaysWhy(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
-// DiskUse is what the session's files count, with and without names.
+// DiskUse is how many bytes of disk a session's files use, including deleted files
+// that are still open. Beyond limit it stops counting.
 func (h *Host) DiskUse(ctx context.Context, sessionID string, limit int64) (int64, error) {
 	dir := h.dir(sessionID)
 	beside := kernel.DiskBeside(ctx, dir, tree.Size)

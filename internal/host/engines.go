@@ -27,34 +27,34 @@ type Engines struct {
 	install func(context.Context, engine.Options) (*engine.Engine, error)
 
 	mu      sync.Mutex
-	attempt map[string]*attempt // the present or last one, by engine.Spec.ID; guarded by mu
-	// ctx ends with the server, and all installing with it.
+	attempt map[string]*attempt // the current or last one, by engine.Spec.ID; guarded by mu
+	// ctx ends with the server, and ends all installations.
 	ctx     context.Context
 	running sync.WaitGroup
 }
 
-// An attempt is an engine on its way: being installed, installed, or why not.
+// An attempt is one installation of an engine.
 type attempt struct {
-	over     chan struct{}   // closed when it has ended
-	progress engine.Progress // guarded by engines.mu
-	// Either, once it is over.
+	done     chan struct{}   // closed when it has ended
+	progress engine.Progress // guarded by Engines.mu
+	// One of these is set when it has ended.
 	engine *engine.Engine
 	err    error
 	ended  time.Time
 }
 
-// again tells whether another attempt is due.
-func (a *attempt) again() bool {
+// retryDue reports whether the attempt failed long enough ago to try again.
+func (a *attempt) retryDue() bool {
 	select {
-	case <-a.over:
-		return a.engine == nil && time.Since(a.ended) >= installAgain
+	case <-a.done:
+		return a.engine == nil && time.Since(a.ended) >= retryPause
 	default:
 		return false
 	}
 }
 
-// installAgain is the pause between attempts to install.
-const installAgain = 30 * time.Second
+// retryPause is the pause between attempts to install.
+const retryPause = 30 * time.Second
 
 // NewEngines knows the engines of a folder; those that are missing are installed
 // with these programs, until ctx ends.
@@ -70,7 +70,7 @@ func NewEngines(ctx context.Context, dir string, programs engine.Programs, log *
 	return &Engines{ctx: ctx, dir: dir, programs: programs, table: table, kernel: source, log: log, install: engine.Install, attempt: map[string]*attempt{}}, nil
 }
 
-// KernelSource is the Python side of kernels, which engines carry.
+// KernelSource is the Python source of kernels, which is unpacked into engines.
 func KernelSource() (fs.FS, error) {
 	source, err := fs.Sub(kernelsrc.FS, "src")
 	if err != nil {
@@ -90,11 +90,13 @@ func (e *Engines) spec(v ergane.EngineVersion) (engine.Spec, error) {
 	return spec, err
 }
 
-// usual is the version of sessions that ask for none.
-func (e *Engines) usual() ergane.EngineVersion { return ergane.EngineVersion{Selected: engine.Auto} }
+// defaultVersion is the version of sessions that ask for none.
+func (e *Engines) defaultVersion() ergane.EngineVersion {
+	return ergane.EngineVersion{Selected: engine.Auto}
+}
 
-// check refuses a session that could never start.
-// What it returns are the properties that the session gets, under their normalised keys.
+// check refuses a session that could never start. It returns the session's Spark
+// properties with normalised keys.
 func (e *Engines) check(s ergane.Session) (map[string]string, error) {
 	if _, err := e.spec(s.EngineVersion); err != nil {
 		return nil, err
@@ -103,35 +105,35 @@ func (e *Engines) check(s ergane.Session) (map[string]string, error) {
 	return properties, err
 }
 
-// Run installs the default engine unless it is there, and tries again until
-// that succeeds or the server stops. It returns when nothing is installed any more.
+// Run installs the default engine if it is missing, and tries again until that
+// succeeds or ctx ends. It returns when ctx has ended and no installation runs.
 func (e *Engines) Run() {
 	defer e.running.Wait()
 	for {
-		if _, err := e.wait(e.ctx, e.usual()); err == nil {
+		if _, err := e.wait(e.ctx, e.defaultVersion()); err == nil {
 			<-e.ctx.Done()
 		}
 		select {
-		case <-time.After(installAgain):
+		case <-time.After(retryPause):
 		case <-e.ctx.Done():
 			return
 		}
 	}
 }
 
-// begin returns the attempt to install an engine: the one that is under way or
-// has succeeded, or a new one after one that failed some time ago.
+// begin returns the attempt to install an engine: the one that is running, has
+// succeeded or failed just now, or else a new one.
 func (e *Engines) begin(spec engine.Spec) (*attempt, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	a := e.attempt[spec.ID()]
-	if a != nil && !a.again() {
+	if a != nil && !a.retryDue() {
 		return a, nil
 	}
 	if e.ctx.Err() != nil {
 		return nil, context.Cause(e.ctx)
 	}
-	a = &attempt{over: make(chan struct{})}
+	a = &attempt{done: make(chan struct{})}
 	e.attempt[spec.ID()] = a
 	e.running.Go(func() { e.try(spec, a) })
 	return a, nil
@@ -146,7 +148,7 @@ func (e *Engines) try(spec engine.Spec, a *attempt) {
 	}})
 	e.mu.Lock()
 	a.engine, a.err, a.ended = got, err, time.Now()
-	close(a.over)
+	close(a.done)
 	e.mu.Unlock()
 	switch {
 	case err == nil:
@@ -156,7 +158,7 @@ func (e *Engines) try(spec engine.Spec, a *attempt) {
 	}
 }
 
-// wait returns the engine of a version, which it installs if it is not there.
+// wait returns the engine of a version, and installs it if it is missing.
 // The error of a failed attempt says what to do.
 func (e *Engines) wait(ctx context.Context, v ergane.EngineVersion) (*engine.Engine, error) {
 	spec, err := e.spec(v)
@@ -168,7 +170,7 @@ func (e *Engines) wait(ctx context.Context, v ergane.EngineVersion) (*engine.Eng
 		return nil, err
 	}
 	select {
-	case <-a.over:
+	case <-a.done:
 		return a.engine, a.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -188,7 +190,7 @@ func (e *Engines) addFormats(ctx context.Context, got *engine.Engine, s ergane.S
 	return nil
 }
 
-// installed is the engine of a version, or nil while there is none.
+// installed is the engine of a version, or nil if it is not installed yet.
 func (e *Engines) installed(v ergane.EngineVersion) *engine.Engine {
 	spec, err := e.spec(v)
 	if err != nil {
@@ -202,10 +204,10 @@ func (e *Engines) installed(v ergane.EngineVersion) *engine.Engine {
 	return nil
 }
 
-// Ready says whether sessions of the default engine can start, or how far its
-// installation is, or why it failed.
+// Ready reports whether sessions of the default engine can start, and if not, the
+// progress of its installation or why it failed.
 func (e *Engines) Ready() (ok bool, p engine.Progress, err error) {
-	spec, err := e.spec(e.usual())
+	spec, err := e.spec(e.defaultVersion())
 	if err != nil {
 		return false, p, err
 	}

@@ -73,7 +73,7 @@ func TestASessionRunsOnTheEngineThatItNames(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatCannotBeInstalledKeepsNoOtherBack(t *testing.T) {
+func TestAnEngineThatCannotBeInstalledDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := true
@@ -105,7 +105,7 @@ func TestAnEngineThatCannotBeInstalledKeepsNoOtherBack(t *testing.T) {
 		if _, err := e.wait(ctx, four); err == nil {
 			t.Error("it was tried again at once")
 		}
-		time.Sleep(installAgain)
+		time.Sleep(retryPause)
 		if _, err := e.wait(ctx, four); err != nil {
 			t.Errorf("later: %v", err)
 		}

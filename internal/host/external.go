@@ -10,12 +10,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/engine"
 )
 
-// ExternalS3 is a result store that is not ours. AWS clients take one key pair
-// for all services, so the store's pair is good for the API, too.
+// ExternalS3 is an S3 that Ergane does not run. AWS clients use one key pair for
+// all services, so its pair may also call the API.
 type ExternalS3 struct {
 	Endpoint, Region, AccessKeyID, Secret string
-	// Session is the pair that the code of sessions gets in place of the
-	// other; the API does not take it. Empty: they get the other.
+	// Session is the pair that sessions get instead of the other one; it may not
+	// call the API. Empty: they get the other one.
 	Session credentials.Key
 }
 
@@ -25,7 +25,7 @@ func OpenExternal(x ExternalS3) (ExternalS3, error) {
 		x.Region = datadir.Region
 	}
 	if x.Endpoint == "" || x.AccessKeyID == "" || x.Secret == "" {
-		return x, errors.New("the external result store needs ERGANE_S3_ENDPOINT, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY")
+		return x, errors.New("an external S3 for results needs ERGANE_S3_ENDPOINT, ERGANE_S3_ACCESS_KEY_ID and ERGANE_S3_SECRET_ACCESS_KEY")
 	}
 	if halfPair(x.Session) {
 		return x, errors.New("ERGANE_S3_SESSION_ACCESS_KEY_ID and ERGANE_S3_SESSION_SECRET_ACCESS_KEY go together; set both, or neither")
@@ -33,28 +33,28 @@ func OpenExternal(x ExternalS3) (ExternalS3, error) {
 	return x, CheckSessionKeys(x, nil, "")
 }
 
-// halfPair tells whether one half of a pair is there without the other.
+// halfPair reports whether a pair has only one of its halves.
 func halfPair(k credentials.Key) bool { return (k.AccessKeyID == "") != (k.Secret == "") }
 
-// CheckSessionKeys refuses a pair for sessions with which the API would take
-// their code for somebody else's. root may be empty, where it is not known.
+// CheckSessionKeys refuses a pair for sessions that may call the whole API: the
+// root key, the server's, or a role's. root is empty if it is not known.
 func CheckSessionKeys(results ExternalS3, all Roles, root string) error {
 	good := map[string]bool{results.AccessKeyID: true, root: true}
 	for _, x := range all {
 		good[x.AccessKeyID] = true
 	}
 	if id := results.Session.AccessKeyID; id != "" && good[id] {
-		return fmt.Errorf("ERGANE_S3_SESSION_ACCESS_KEY_ID %s is a key that may call the whole API; sessions need one of their own", id)
+		return fmt.Errorf("ERGANE_S3_SESSION_ACCESS_KEY_ID %s is a key that may call the whole API; sessions need another one", id)
 	}
 	for arn, x := range all {
 		if id := x.Session.AccessKeyID; id != "" && good[id] {
-			return fmt.Errorf("--roles: %s: session_access_key_id %s is a key that may call the whole API; sessions need one of their own", arn, id)
+			return fmt.Errorf("--roles: %s: session_access_key_id %s is a key that may call the whole API; sessions need another one", arn, id)
 		}
 	}
 	return nil
 }
 
-// inSession is the store with the pair that the code of sessions has.
+// inSession is the S3 with the pair that sessions get.
 func (x ExternalS3) inSession() engine.S3 {
 	s3 := x.engine()
 	if x.Session.AccessKeyID != "" {
@@ -63,13 +63,13 @@ func (x ExternalS3) inSession() engine.S3 {
 	return s3
 }
 
-// engine is the store with the server's pair.
+// engine is the S3 with the server's pair.
 func (x ExternalS3) engine() engine.S3 {
 	return engine.S3{Endpoint: x.Endpoint, Region: x.Region, AccessKeyID: x.AccessKeyID, Secret: x.Secret}
 }
 
-// WideKeys looks for the sessions that have no pair of their own for a store
-// that is not ours; results is nil where it is.
+// WideKeys says which sessions get a key that may call the whole API, because
+// their external S3 has no pair for sessions. results is nil with the embedded S3.
 func WideKeys(results *ExternalS3, all Roles) (w datadir.WideKeys) {
 	w.Results = results != nil && results.Session.AccessKeyID == ""
 	for arn, x := range all {
@@ -81,7 +81,7 @@ func WideKeys(results *ExternalS3, all Roles) (w datadir.WideKeys) {
 	return w
 }
 
-// Key is the store's pair as clients have it.
+// Key is the pair that clients use.
 func (x ExternalS3) Key() credentials.Key {
 	return credentials.Key{AccessKeyID: x.AccessKeyID, Secret: x.Secret}
 }

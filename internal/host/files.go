@@ -37,7 +37,7 @@ func (h *Host) Logs(sessionID string) ([]delivery.Section, error) {
 	return parts, nil
 }
 
-// logPart is a part of a log as the session manager wants it.
+// logPart adapts a log file to session.Section.
 type logPart struct{ *os.File }
 
 func (p logPart) Len() int64 {
@@ -86,7 +86,7 @@ func (h *Host) SetLogStored(sessionID string) error {
 	return f.Close()
 }
 
-// logStoredPath is an empty file of the server's, beside the logs.
+// logStoredPath is the empty file that says that the session's log was stored.
 func logStoredPath(dir string) string { return filepath.Join(dir, "log.stored") }
 
 func (h *Host) Forget(sessionID string) error { return tree.Remove(h.dir(sessionID)) }

@@ -1,5 +1,5 @@
-// Package host runs kernels on this machine: it brings engines, the kernel
-// package, keys and the sandbox together for the session manager.
+// Package host runs kernels on this machine: it joins engines, the kernel
+// package, keys and the sandbox for the session manager.
 package host
 
 import (
@@ -27,43 +27,42 @@ import (
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
-// Config is what a Host works with.
+// Config configures a Host.
 type Config struct {
 	DataDir string
 	Keys    *credentials.Keyring
 	Engines *Engines
 	Server  func() datadir.Server // where the API and S3 are
-	DeadMan time.Duration         // longest life of a kernel without a server
+	DeadMan time.Duration         // how long a kernel may live without a server
 	Cluster Cluster               // where executors run
-	// Confiner keeps sessions apart; nil: nothing does.
+	// Confiner isolates sessions; nil isolates nothing.
 	Confiner *Confiner
-	// External is the store that sessions use in place of the embedded one;
-	// its keys are not ours to narrow down, so every session gets the same.
+	// External is the S3 that sessions use instead of the embedded one. Ergane
+	// cannot derive keys for it, so all sessions get the same one.
 	External *ExternalS3
 	Roles    Roles
-	// Results is the s3:// address of the result store, without a trailing slash.
+	// Results is the s3:// address for results, without a trailing slash.
 	Results string
-	// Version names this very binary: kernels that another one started ahead are not used.
+	// Version is that of this binary: kernels that another one started ahead are not used.
 	Version string
 	Log     *slog.Logger
 	// Descriptors are the limits of kernels.
 	Descriptors kernel.Descriptors
 }
 
-// A Host starts kernels on this machine: it brings the engine, the keys and the
-// kernel package together for the session manager. It implements session.Host.
+// A Host starts kernels on this machine. It implements session.Host.
 type Host struct {
 	Config
-	// catalog is the address of the catalog that sessions share; empty: there is none.
+	// catalog is the address of the catalog that sessions share; empty if there is none.
 	catalog string
-	// metastore is the server of that catalog where it is ours.
+	// metastore is that catalog's server; nil if it is not Ergane's own.
 	metastore *metastore.Server
 }
 
-// New makes a Host. Nothing runs before Start.
+// New makes a Host. It starts nothing.
 func New(c Config) *Host { return &Host{Config: c} }
 
-// s3 is the store that a session's code has, and its key pair there.
+// s3 is the S3 that a session uses, with its key pair.
 func (h *Host) s3(s ergane.Session) engine.S3 {
 	if x, ok := h.Roles[s.ExecutionRole]; ok {
 		return x.inSession()
@@ -102,7 +101,7 @@ func (h *Host) Check(s ergane.Session) (memory int64, err error) {
 	return engine.Memory(properties, h.Cluster.Master, s.Engine.MaxConcurrentDpus), nil
 }
 
-// memoryLimit is how many bytes a session can have at most.
+// memoryLimit is the most memory, in bytes, that a session can use.
 func (h *Host) memoryLimit(s ergane.Session) int64 {
 	return engine.MemoryLimit(s.Memory, h.Cluster.Master)
 }
@@ -134,7 +133,7 @@ func (h *Host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		return nil, err
 	}
 	dir := h.dir(s.ID)
-	if err := tree.Remove(dir); err != nil { // what a start left that was cut short
+	if err := tree.Remove(dir); err != nil { // what an interrupted start left
 		return nil, fmt.Errorf("clear the session's folder: %w", err)
 	}
 	var policy *sandbox.Policy
@@ -144,7 +143,7 @@ func (h *Host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 			return nil, err
 		}
 		if claim != nil {
-			defer claim.File().Close() // the shim has it then, or nobody
+			defer claim.File().Close() // the shim holds it then, or nobody
 		}
 	}
 	launch, err := h.launch(e, s, policy)
@@ -172,7 +171,7 @@ func (h *Host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 	replaceKernel(&spec)
 	k, err := kernel.Start(ctx, spec)
 	if err != nil {
-		if ctx.Err() != nil { // else the next server would take the traces for a kernel that died
+		if ctx.Err() != nil { // else the next server would take the files for those of a kernel that died
 			err = errors.Join(err, tree.Remove(dir))
 		}
 		return nil, err
@@ -180,7 +179,7 @@ func (h *Host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 	return sessionKernel{k, h, ahead != nil}, nil
 }
 
-// environment is what a session's code finds in its environment: where the API and S3 are, and its key.
+// environment is what a session's environment has for its code: the addresses of the API and S3, and its key.
 func (h *Host) environment(s ergane.Session) map[string]string {
 	s3, info := h.s3(s), h.Server()
 	info.S3, info.Region = s3.Endpoint, s3.Region
@@ -200,18 +199,18 @@ func (h *Host) launch(e *engine.Engine, s ergane.Session, policy *sandbox.Policy
 	}
 	catalog, warehouse := h.catalogOf(s)
 	return e.Launch(engine.LaunchSpec{
-		Catalog:     catalog,
-		Compares:    h.metastore != nil,
-		Warehouse:   warehouse,
-		Home:        home,
-		User:        user,
-		WorkDir:     filepath.Join(h.dir(s.ID), "work"),
-		S3:          h.s3(s),
-		Environment: h.environment(s),
-		Properties:  s.Engine.Properties(),
-		Master:      h.Cluster.Master,
-		Secret:      h.Cluster.secretOf(h.Keys, s.ID),
-		MaxDpus:     s.Engine.MaxConcurrentDpus,
+		Catalog:       catalog,
+		CompareAndSet: h.metastore != nil,
+		Warehouse:     warehouse,
+		Home:          home,
+		User:          user,
+		WorkDir:       filepath.Join(h.dir(s.ID), "work"),
+		S3:            h.s3(s),
+		Environment:   h.environment(s),
+		Properties:    s.Engine.Properties(),
+		Master:        h.Cluster.Master,
+		Secret:        h.Cluster.secretOf(h.Keys, s.ID),
+		MaxDpus:       s.Engine.MaxConcurrentDpus,
 	})
 }
 
@@ -253,8 +252,8 @@ func (h *Host) Expel(ctx context.Context, sessionID string) error {
 	return kernel.Expel(ctx, h.dir(sessionID), h.Log)
 }
 
-// ended is the error for a kernel that has ended; Spark's own refusal says
-// more than the exit status with which the kernel leaves after it.
+// ended is the error for a kernel that has ended. If Spark refused to start, its
+// error says more than the kernel's exit status.
 func (h *Host) ended(sessionID string, exit ergane.Exit) error {
 	if refusal := kernel.ReadRefusal(h.dir(sessionID)); refusal != nil {
 		exit.Detail = refusal.Error()

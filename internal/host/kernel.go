@@ -7,7 +7,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
-// sessionKernel is a kernel as the session manager wants it.
+// sessionKernel adapts a kernel to session.Kernel.
 type sessionKernel struct {
 	*kernel.Kernel
 	host  *Host

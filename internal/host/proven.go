@@ -15,23 +15,23 @@ import (
 )
 
 // proven is sandbox.json: the layers that worked when they were last tried on a
-// data folder. What protects sessions today must not be gone tomorrow without a
-// word, because of a probe that failed or a setting that somebody changed.
+// data folder. A server refuses to start without one of them, so that a failed
+// probe or a changed setting does not silently remove a protection.
 type proven struct {
 	Server   layerNames `json:"server"`   // at the server's start
-	Sessions layerNames `json:"sessions"` // and with the engine, before the first session
+	Sessions layerNames `json:"sessions"` // with the engine, before the first session
 }
 
 type layerNames []string
 
-// and are those names that are among others, too.
+// and is the intersection of n and others, in the order of n.
 func (n layerNames) and(others []string) layerNames {
 	return slices.DeleteFunc(slices.Clone(n), func(name string) bool { return !slices.Contains(others, name) })
 }
 
 func provenPath(dataDir string) string { return filepath.Join(dataDir, "sandbox.json") }
 
-// readProven is empty where nothing was tried yet.
+// readProven reads sandbox.json; the result is empty if nothing was tried yet.
 func readProven(dataDir string) (p proven, err error) {
 	raw, err := os.ReadFile(provenPath(dataDir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,12 +41,12 @@ func readProven(dataDir string) (p proven, err error) {
 		err = json.Unmarshal(raw, &p)
 	}
 	if err != nil {
-		return p, fmt.Errorf("read which layers of the sandbox have worked: %w; remove %s to start with those that work now", err, provenPath(dataDir))
+		return p, fmt.Errorf("read which layers of the sandbox worked before: %w; remove %s to start with those that work now", err, provenPath(dataDir))
 	}
 	return p, nil
 }
 
-// remember records what works now. The caller holds trying, or is alone.
+// remember records what works now. The caller holds c.trying, or nothing else uses c yet.
 func (c *Confiner) remember(p proven) error {
 	if slices.Equal(p.Server, c.before.Server) && slices.Equal(p.Sessions, c.before.Sessions) {
 		return nil
@@ -58,18 +58,19 @@ func (c *Confiner) remember(p proven) error {
 	return nil
 }
 
-// expected are the layers that should work, of which worked did the last time.
+// expected are the layers that must work: those that --sandbox names, or else
+// those that worked the last time.
 func (c *Confiner) expected(worked layerNames) []string {
 	if c.named != nil {
 		return c.named
 	}
-	if c.shared { // chosen with --master, and no failure
+	if c.shared { // --master rules out the layer user
 		return worked.and([]string{"mounts", "landlock", "pids", "group"})
 	}
 	return worked
 }
 
-// lacks is the error of layers that have to work, and do not.
+// lacks is the error if a layer that must work does not.
 func (c *Confiner) lacks(l sandbox.Layers, worked layerNames) error {
 	if err := c.strict(l); err != nil {
 		return err
@@ -79,17 +80,17 @@ func (c *Confiner) lacks(l sandbox.Layers, worked layerNames) error {
 		return nil
 	}
 	if c.named != nil {
-		return fmt.Errorf("--sandbox %s: here sessions cannot have %s", c.flags.Sandbox, whys(l, missing))
+		return fmt.Errorf("--sandbox %s: these layers do not work here: %s", c.flags.Sandbox, whys(l, missing))
 	}
-	left := SandboxOff + ", with which code runs as the server does"
+	left := SandboxOff + ", with which user code runs as the server's user"
 	if active := l.Active(); len(active) > 0 {
 		left = strings.Join(active, ",")
 	}
-	return fmt.Errorf("the last time on this data folder, sessions had layers of the sandbox that they cannot have now: %s; "+
-		"mend that (ergane doctor tells more), or accept less protection with --sandbox %s", whys(l, missing), left)
+	return fmt.Errorf("sandbox layers that worked at the last start on this data folder do not work now: %s; "+
+		"fix that (ergane doctor says more), or accept less protection with --sandbox %s", whys(l, missing), left)
 }
 
-// whys are the reasons for which layers are missing.
+// whys lists layers with the reasons why they do not work.
 func whys(l sandbox.Layers, missing []string) string {
 	var all []string
 	for _, name := range missing {
@@ -98,12 +99,12 @@ func whys(l sandbox.Layers, missing []string) string {
 	return strings.Join(all, ", ")
 }
 
-// warn says, once, what sessions are without.
+// warn logs, in one line, which layers sessions do not have.
 func (c *Confiner) warn(l sandbox.Layers) {
 	missing := l.Missing(sandbox.Names)
 	if len(missing) == 0 {
 		return
 	}
 	c.log.Warn("sessions are less protected than they could be", "without", whys(l, missing),
-		"advice", "ergane doctor tells what each layer takes; --sandbox "+strings.Join(sandbox.Names, ",")+" refuses to start without them")
+		"advice", "ergane doctor says what each layer needs; --sandbox "+strings.Join(sandbox.Names, ",")+" refuses to start without them")
 }

@@ -34,14 +34,14 @@ func TestALayerThatWorkedHasToWorkUnlessLessIsAccepted(t *testing.T) {
 		{asked: "auto", now: nil},
 		{asked: "auto", before: layerNames{"mounts"}, now: []string{"user", "mounts"}},
 		{asked: "auto", before: layerNames{"user", "mounts", "landlock"}, now: []string{"user", "landlock"},
-			want: "sessions had layers of the sandbox that they cannot have now: mounts (no mounts today); mend that (ergane doctor tells more), or accept less protection with --sandbox user,landlock"},
-		{asked: "auto", before: layerNames{"group"}, want: "with --sandbox off, with which code runs as the server does"},
-		{asked: "strict", before: layerNames{"user", "mounts", "landlock"}, now: []string{"mounts", "landlock"}, want: "cannot have now: user (no user today)"},
+			want: "sandbox layers that worked at the last start on this data folder do not work now: mounts (no mounts today); fix that (ergane doctor says more), or accept less protection with --sandbox user,landlock"},
+		{asked: "auto", before: layerNames{"group"}, want: "with --sandbox off, with which user code runs as the server's user"},
+		{asked: "strict", before: layerNames{"user", "mounts", "landlock"}, now: []string{"mounts", "landlock"}, want: "do not work now: user (no user today)"},
 		{asked: "strict", now: []string{"user", "mounts"}, want: "--sandbox strict: Landlock does not work here: no landlock today"},
 		{asked: "user, landlock", before: layerNames{"user", "mounts", "landlock"}, now: []string{"user", "landlock"}},
-		{asked: "user,landlock", now: []string{"user", "mounts"}, want: "--sandbox user,landlock: here sessions cannot have landlock (no landlock today)"},
+		{asked: "user,landlock", now: []string{"user", "mounts"}, want: "--sandbox user,landlock: these layers do not work here: landlock (no landlock today)"},
 		{asked: "auto", shared: true, before: layerNames{"user", "mounts"}, now: []string{"mounts"}},
-		{asked: "auto", shared: true, before: layerNames{"user", "mounts"}, want: "cannot have now: mounts (no"},
+		{asked: "auto", shared: true, before: layerNames{"user", "mounts"}, want: "do not work now: mounts (no"},
 	} {
 		cluster, err := engine.ParseMaster("local")
 		if c.shared {

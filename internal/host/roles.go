@@ -13,14 +13,14 @@ import (
 	"github.com/ergane-dev/ergane/internal/datadir"
 )
 
-// Roles are the execution roles that an operator has configured: what a
-// session of each has in place of a key of its own. They are nil where none
-// are configured; roles are names without an effect then.
+// Roles are the execution roles that an operator has configured, by ARN: the S3
+// and the key that sessions with the role get instead of a key of their own. nil
+// means that none are configured; then any role is accepted and has no effect.
 type Roles map[string]ExternalS3
 
-// ReadRoles reads the file of --roles: a JSON object of role ARNs, each with
-// an S3 and a key for it. endpoint and region default to those of the store
-// for results, if that is external.
+// ReadRoles reads the file of --roles: a JSON object of role ARNs, each with an
+// S3 and a key for it. endpoint and region default to those of the external S3
+// for results, if there is one.
 func ReadRoles(path string, results ExternalS3) (Roles, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -32,7 +32,7 @@ func ReadRoles(path string, results ExternalS3) (Roles, error) {
 		return nil, fmt.Errorf("--roles: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("--roles: others can read %s, which holds secrets; make it yours alone: chmod 600 %s", path, path)
+		return nil, fmt.Errorf("--roles: other users can read %s, which holds secrets; run chmod 600 %s", path, path)
 	}
 	var entries map[string]struct {
 		Endpoint    string `json:"endpoint"`
@@ -69,7 +69,7 @@ func ReadRoles(path string, results ExternalS3) (Roles, error) {
 		}
 		// Calls of the API are told apart by the key's id alone.
 		if secret, known := secrets[x.AccessKeyID]; known && secret != x.Secret {
-			return nil, fmt.Errorf("--roles: %s: access_key_id %s has another secret elsewhere; every store needs a key of its own", arn, x.AccessKeyID)
+			return nil, fmt.Errorf("--roles: %s: access_key_id %s has two different secrets; every S3 needs a key of its own", arn, x.AccessKeyID)
 		}
 		secrets[x.AccessKeyID] = x.Secret
 		all[arn] = x
@@ -82,28 +82,28 @@ func (x ExternalS3) check(arn string) error {
 	case !strings.HasPrefix(arn, "arn:"):
 		return errors.New("not the ARN of a role, for instance arn:aws:iam::000000000000:role/analysts")
 	case x.AccessKeyID == "" || x.Secret == "":
-		return errors.New("access_key_id and secret_access_key are needed")
+		return errors.New("access_key_id and secret_access_key are required")
 	case halfPair(x.Session):
 		return errors.New("session_access_key_id and session_secret_access_key go together; set both, or neither")
 	case x.Endpoint == "":
-		return errors.New("endpoint is needed: the embedded store knows no keys but its own")
+		return errors.New("endpoint is required: the embedded S3 accepts no keys except its own")
 	case !strings.HasPrefix(x.Endpoint, "http://") && !strings.HasPrefix(x.Endpoint, "https://"):
 		return fmt.Errorf("endpoint %q is not an http:// or https:// URL", x.Endpoint)
 	}
 	return nil
 }
 
-// refuse refuses a role that is not configured where roles are.
+// refuse refuses a role that is not configured, if any roles are.
 func (r Roles) refuse(arn string) error {
 	if _, ok := r[arn]; ok || r == nil || arn == "" {
 		return nil
 	}
 	return ergane.Errorf(ergane.CodeInvalid,
-		"ExecutionRole %s is not configured on this server; its operator names the roles that are with serve --roles.", arn)
+		"ExecutionRole %s is not configured on this server; its operator configures roles with serve --roles.", arn)
 }
 
-// Secret finds the role that a key is of, and the key's secret. It is good for
-// the API; the pair of the role's sessions is not.
+// Secret finds the role of an access key and the key's secret. Roles' keys may
+// call the API; the keys of their sessions may not.
 func (r Roles) Secret(accessKeyID string) (arn, secret string, ok bool) {
 	for arn, x := range r {
 		if x.AccessKeyID == accessKeyID {

@@ -54,12 +54,12 @@ func TestRolesThatCannotWorkAreRefusedAtStart(t *testing.T) {
 		{`[]`, 0o600, "not a JSON object"},
 		{`{"` + analysts + `": {"secret": "x"}}`, 0o600, `unknown field "secret"`},
 		{`{"analysts": {"endpoint": "http://x", "access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "not the ARN of a role"},
-		{`{"` + analysts + `": {"endpoint": "http://x", "access_key_id": "A"}}`, 0o600, "secret_access_key are needed"},
-		{`{"` + analysts + `": {"access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "endpoint is needed"},
+		{`{"` + analysts + `": {"endpoint": "http://x", "access_key_id": "A"}}`, 0o600, "secret_access_key are required"},
+		{`{"` + analysts + `": {"access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "endpoint is required"},
 		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S", "session_access_key_id": "B"}}`, 0o600, "go together"},
 		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S", "session_access_key_id": "A", "session_secret_access_key": "S"}}`, 0o600, "session_access_key_id A is a key that may call"},
 		{`{} x`, 0o600, "has text after the JSON object"},
-		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S"}, "arn:b": {"endpoint": "http://b", "access_key_id": "A", "secret_access_key": "T"}}`, 0o600, "has another secret elsewhere"},
+		{`{"` + analysts + `": {"endpoint": "http://a", "access_key_id": "A", "secret_access_key": "S"}, "arn:b": {"endpoint": "http://b", "access_key_id": "A", "secret_access_key": "T"}}`, 0o600, "has two different secrets"},
 		{`{"` + analysts + `": {"endpoint": "s3", "access_key_id": "A", "secret_access_key": "S"}}`, 0o600, "not an http:// or https:// URL"},
 	} {
 		_, err := ReadRoles(rolesFile(t, c.text, c.mode), ExternalS3{})

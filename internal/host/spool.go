@@ -30,8 +30,8 @@ func (s sessionSpool) Size(stream ergane.Stream) (int64, error) {
 	return n, damaged(err)
 }
 
-// unread is an error that may pass, or nil: a document that is there and
-// cannot be believed is like none.
+// unread keeps errors of documents that cannot be read now, and drops others: an
+// invalid document counts as a missing one.
 func unread(err error) error {
 	if kernel.Unread(err) {
 		return err

@@ -17,7 +17,7 @@ import (
 // inChild names the variable of a test that runs in a process of its own.
 const inChild = "ERGANE_TEST_CHILD"
 
-// A server that has no descriptor left must not take what it cannot open for gone.
+// A server without free descriptors must not take files that it cannot open for missing ones.
 func TestWithoutDescriptorsNothingCountsAsGone(t *testing.T) {
 	if os.Getenv(inChild) == "" {
 		t.Parallel()

@@ -20,7 +20,7 @@ func (s *shim) findKernel() (*child.Process, error) {
 	if s.inside == nil {
 		return child.OpenPID(s.child)
 	}
-	var born sandbox.Birth
+	var born sandbox.Started
 	words := json.NewDecoder(s.inside)
 	if words.Decode(&born) == nil { // else the init has ended, and its words are in spawn.log
 		for _, pid := range children(s.child) {
@@ -53,7 +53,7 @@ func (s *shim) statusInside(init syscall.WaitStatus) syscall.WaitStatus {
 	if s.words == nil {
 		return init
 	}
-	var death sandbox.Death
+	var death sandbox.Ended
 	if json.NewDecoder(s.words).Decode(&death) != nil { // it was killed, and the kernel with it
 		return init
 	}

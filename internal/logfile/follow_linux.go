@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// follow makes those of stdout and stderr that go to the old file go to the new one.
+// follow redirects stdout and stderr to the new file, if they go to the old one.
 func follow(old os.FileInfo, next *os.File) {
 	for _, std := range []*os.File{os.Stdout, os.Stderr} {
 		if now, err := std.Stat(); err == nil && os.SameFile(now, old) {

@@ -1,5 +1,5 @@
-// Package logfile keeps the log of a process in two files of a bounded size:
-// the one that is written, and the one before it.
+// Package logfile writes the log of a process to two files of bounded size: the
+// current one and the one before it.
 package logfile
 
 import (
@@ -7,32 +7,32 @@ import (
 	"sync"
 )
 
-// Most is how many bytes a file gets, unless another bound is asked for.
-const Most = 8 << 20
+// DefaultSize is the usual maximum size of a file, in bytes.
+const DefaultSize = 8 << 20
 
-// Older is the file that a log at path had before.
+// Older is the path of the earlier file of a log at path.
 func Older(path string) string { return path + ".1" }
 
-// A File is a log that several processes may append to; each turns it over
-// when it has become too long, and finds out when another one has. What stdout
-// and stderr of this process write to the file, a panic for instance, goes
-// where the log goes. It is safe for concurrent use.
+// A File is a log that several processes may append to; each rotates it when it
+// becomes too long, and notices when another one has. If stdout and stderr of this
+// process write to the file, for instance a panic, they follow to the new one. It
+// is safe for concurrent use.
 type File struct {
-	path string
-	most int64
+	path    string
+	maxSize int64
 
 	mu sync.Mutex
 	f  *os.File // guarded by mu
 }
 
-// Open opens the log at path, which may get so many bytes. The file is for its
-// owner alone.
-func Open(path string, most int64) (*File, error) {
+// Open opens the log at path, with at most maxSize bytes in each of its two files.
+// Only the owner can read them.
+func Open(path string, maxSize int64) (*File, error) {
 	f, err := appendTo(path)
 	if err != nil {
 		return nil, err
 	}
-	return &File{path: path, most: most, f: f}, nil
+	return &File{path: path, maxSize: maxSize, f: f}, nil
 }
 
 // ForChild opens the log at path as the stdout and stderr of a process that is
@@ -51,20 +51,20 @@ func appendTo(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
-// Write implements io.Writer. Where the log cannot be turned over, it grows.
+// Write implements io.Writer. If the log cannot be rotated, it grows.
 func (l *File) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// The size is asked for: others write to the file, too.
-	if info, err := l.f.Stat(); err == nil && info.Size() > 0 && info.Size()+int64(len(p)) > l.most {
-		l.turnOver(info)
+	// The size is read each time: other processes write to the file, too.
+	if info, err := l.f.Stat(); err == nil && info.Size() > 0 && info.Size()+int64(len(p)) > l.maxSize {
+		l.rotate(info)
 	}
 	return l.f.Write(p)
 }
 
-// turnOver begins a new file in place of that which info is of. l.mu is held.
-func (l *File) turnOver(info os.FileInfo) {
-	if named, err := os.Stat(l.path); err == nil && os.SameFile(named, info) { // else somebody else was faster
+// rotate replaces the file that info describes by a new one. The caller holds l.mu.
+func (l *File) rotate(info os.FileInfo) {
+	if named, err := os.Stat(l.path); err == nil && os.SameFile(named, info) { // else another process has rotated it
 		if os.Rename(l.path, Older(l.path)) != nil {
 			return
 		}

@@ -168,7 +168,7 @@ func TestStdoutAndStderrFollowTheLog(t *testing.T) {
 	}
 }
 
-func TestALogThatCannotBeTurnedOverGoesOn(t *testing.T) {
+func TestALogThatCannotBeRotatedGrows(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.log")
 	if err := os.MkdirAll(filepath.Join(logfile.Older(path), "in the way"), 0o700); err != nil {

@@ -1,6 +1,5 @@
-// Package metrics shows what a server does in Prometheus' text format. The
-// labels of every metric are a bounded set of the server's own words: no ids,
-// no names that a user chose.
+// Package metrics exposes a server's metrics in Prometheus' text format. The values
+// of every label are a fixed set: no ids, no names that a user chose.
 package metrics
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// Metrics are those of one server. They are a session.Meter.
+// Metrics are the metrics of one server. It implements session.Meter.
 type Metrics struct {
 	registry *prometheus.Registry
 	steps    *prometheus.HistogramVec
@@ -35,23 +34,23 @@ var (
 	requestBuckets = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}
 )
 
-// counters are the session package's in Prometheus' words.
+// counters are the names and labels of the session package's counters.
 var counters = map[session.Counter]struct{ name, label, help string }{
 	session.CountSessions:     {"ergane_sessions_ended_total", "state", "Sessions that have ended, by their last state."},
 	session.CountCalculations: {"ergane_calculations_ended_total", "state", "Calculations that have ended, by their last state."},
-	session.CountKernels:      {"ergane_kernels_total", "how", "Kernels taken up: started for a session, adopted from an earlier server, started ahead of a session, and claimed by one."},
-	session.CountDeaths:       {"ergane_kernel_deaths_total", "cause", "Kernels that ended without being asked to; driver: the Spark driver alone; not_ready: during the start; killed: by the server, as an interrupt had no effect."},
+	session.CountKernels:      {"ergane_kernels_total", "how", "Kernels by how the server got them: started for a session, adopted from an earlier server, started ahead of a session, or claimed by one after that."},
+	session.CountDeaths:       {"ergane_kernel_deaths_total", "cause", "Kernels that ended without being asked to; driver: the Spark driver alone; not_ready: during the start; killed: by the server, because an interrupt had no effect."},
 	session.CountPuts:         {"ergane_result_puts_total", "outcome", "Attempts to store an object of a calculation: stored, failed and retried, failed and given up for now."},
 	session.CountLimits:       {limitsName, "limit", "Sessions, calculations and requests that a limit has refused or stopped."},
 	session.CountStops:        {"ergane_calculation_stops_total", "how", "Calculations that were interrupted, and kernels that were killed as that had no effect."},
 	session.CountRedeliveries: {"ergane_redeliveries_total", "outcome", "Calculations whose output could not be delivered when they ended (pending), and what became of it: delivered later, or discarded as it was too old (expired), too much (over_limit) or damaged (lost)."},
 	session.CountExpired:      {"ergane_expired_total", "what", "Sessions that were removed because they ended long ago, and objects of their calculations."},
-	session.CountHolds:        {"ergane_holds_total", "outcome", "Requests held until what they ask about has ended, and those answered at once as too many were held."},
+	session.CountHolds:        {"ergane_holds_total", "outcome", "Requests held while waiting for what they ask about to end, and requests answered at once because too many were held."},
 }
 
 const (
 	limitsName = "ergane_limits_hit_total"
-	limitRate  = "api_rate" // the one that the session package does not know
+	limitRate  = "api_rate" // the only limit that is not of the session package
 )
 
 // New makes the metrics of a server of the version given.
@@ -60,7 +59,7 @@ func New(version string) *Metrics {
 		registry: prometheus.NewRegistry(),
 		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ergane_calculation_step_seconds", Buckets: stepBuckets,
-			Help: "Duration of the steps of a calculation, and of its whole way from its commit to its end.",
+			Help: "Duration of the steps of a calculation, and of all of it from its commit to its end.",
 		}, []string{"step"}),
 		start: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "ergane_session_start_seconds", Buckets: startBuckets,
@@ -69,7 +68,7 @@ func New(version string) *Metrics {
 		counters: map[session.Counter]*prometheus.CounterVec{},
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ergane_api_request_seconds", Buckets: requestBuckets,
-			Help: "Duration of the API's requests, with the time for which they were held.",
+			Help: "Duration of API requests, including the time for which they were held.",
 		}, []string{"operation", "outcome"}),
 	}
 	m.registry.MustRegister(m.steps, m.start, m.requests,
@@ -80,7 +79,7 @@ func New(version string) *Metrics {
 	for c, d := range counters {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.name, Help: d.help}, []string{d.label})
 		for _, kind := range session.Kinds[c] {
-			v.WithLabelValues(kind) // what has not happened yet is 0, and not absent
+			v.WithLabelValues(kind) // a counter starts with 0 instead of being absent
 		}
 		m.counters[c] = v
 		m.registry.MustRegister(v)
@@ -122,7 +121,7 @@ func (m *Metrics) Answered(a awsjson.Answer) {
 
 const throttled = "throttled"
 
-// outcomeOf is the class of an answer.
+// outcomeOf is the label outcome of an answer.
 func outcomeOf(a awsjson.Answer) string {
 	switch {
 	case a.ErrorType == "ThrottlingException":
@@ -137,10 +136,10 @@ func outcomeOf(a awsjson.Answer) string {
 	return "ok"
 }
 
-// maxScrapes is how many scrapes are answered at once: they need no signature.
+// maxScrapes bounds how many scrapes are answered at once, because they need no signature.
 const maxScrapes = 4
 
-// Handler serves the metrics. Where a part of them cannot be had, the others are.
+// Handler serves the metrics. If some of them cannot be read, it serves the others.
 func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),

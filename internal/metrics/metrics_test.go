@@ -23,7 +23,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// scrape returns every sample but those of Go and the process, by its name and labels.
+// scrape returns every sample except those of Go and the process, by its name and labels.
 func scrape(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	t.Helper()
 	w := httptest.NewRecorder()

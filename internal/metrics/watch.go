@@ -9,16 +9,16 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// Sources are asked at each scrape.
+// Sources are called at each scrape.
 type Sources struct {
 	Census   func(context.Context) (ergane.Census, error)
 	Held     func() int
 	Pooled   func() (waiting, warming int)
-	Layers   func() map[string]bool // of the sandbox, by name: whether sessions have them; nil is none
-	Restarts func() int64           // of the embedded S3; nil where there is none
+	Layers   func() map[string]bool // of the sandbox, by name: whether sessions have them; nil without a sandbox
+	Restarts func() int64           // of the embedded S3; nil without it
 }
 
-// Watch adds what the sources tell. It is called once.
+// Watch adds the metrics of the sources. Call it once.
 func (m *Metrics) Watch(s Sources) {
 	m.registry.MustRegister(census{s.Census}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ergane_held_requests", Help: "Requests that are held now.",
@@ -56,8 +56,8 @@ func (m *Metrics) watchLayers(active func() map[string]bool) {
 	}
 }
 
-// censusFor bounds the wait for the database at a scrape.
-const censusFor = 5 * time.Second
+// censusTimeout bounds the wait for the database at a scrape.
+const censusTimeout = 5 * time.Second
 
 var (
 	sessionsDesc     = prometheus.NewDesc("ergane_sessions", "Sessions that have not ended, by state.", []string{"state"}, nil)
@@ -65,7 +65,7 @@ var (
 	pendingDesc      = prometheus.NewDesc("ergane_pending_deliveries", "Calculations that have ended and whose output is still to be delivered.", nil, nil)
 )
 
-// census is a Collector of what is in the database.
+// census is the Collector of the counts from the database.
 type census struct {
 	ask func(context.Context) (ergane.Census, error)
 }
@@ -78,7 +78,7 @@ func (c census) Describe(to chan<- *prometheus.Desc) {
 }
 
 func (c census) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), censusFor)
+	ctx, cancel := context.WithTimeout(context.Background(), censusTimeout)
 	defer cancel()
 	now, err := c.ask(ctx)
 	if err != nil {

@@ -10,25 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pauses are those before the layers are tried again: a machine that is busy
-// or short of something now is not one without the layer.
+// pauses are the pauses before the layers are tried again: a busy machine, or one
+// that is short of resources now, may have the layer in a moment.
 var pauses = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
 
-// againFor bounds the time in which another try is begun: those that hang take theirs.
-const againFor = time.Minute
+// retryFor is how long new tries are begun; tries that hang make it this long.
+const retryFor = time.Minute
 
-// repeat tries the layers until nothing speaks for another try. What the last
-// one found holds, as a whole: layers are tried together as they will be put on.
+// repeat tries the layers until another try would not help. The result is that of
+// the last try alone: layers are tried together, as they will be used.
 func (t *trial) repeat(ctx context.Context) Layers {
 	begun := time.Now()
 	for _, pause := range pauses {
 		l := t.run(ctx)
-		doubtful := l.doubtful(t.Expected)
-		if len(doubtful) == 0 || ctx.Err() != nil || time.Since(begun) > againFor {
+		uncertain := l.uncertain(t.Expected)
+		if len(uncertain) == 0 || ctx.Err() != nil || time.Since(begun) > retryFor {
 			return l
 		}
 		if t.Again != nil {
-			t.Again(doubtful, l)
+			t.Again(uncertain, l)
 		}
 		select {
 		case <-time.After(pause):
@@ -39,24 +39,24 @@ func (t *trial) repeat(ctx context.Context) Layers {
 	return t.run(ctx)
 }
 
-// doubtful are the layers that do not work and may all the same: they are
-// expected to, or failed of what passes.
-func (l Layers) doubtful(expected []string) []string {
+// uncertain are the layers that failed and may work in another try: they are
+// expected to work, or the failure was transient.
+func (l Layers) uncertain(expected []string) []string {
 	return slices.DeleteFunc(l.Missing(Names), func(name string) bool {
-		return !slices.Contains(expected, name) && !l.Named(name).passes
+		return !slices.Contains(expected, name) && !l.Named(name).transient
 	})
 }
 
-// errPasses marks what failed of something that may be over in a moment.
-var errPasses = errors.New("the machine is busy or short of something")
+// errTransient marks a failure that may be over in a moment.
+var errTransient = errors.New("the machine is busy or short of resources")
 
-// passes tells whether what failed may work in a moment.
-func passes(err error) bool {
-	if errors.Is(err, errPasses) {
+// isTransient reports whether a failure may be over in a moment.
+func isTransient(err error) bool {
+	if errors.Is(err, errTransient) {
 		return true
 	}
 	if ended := new(exec.ExitError); errors.As(err, &ended) {
-		// Killed, for want of memory perhaps, or ended before the stage could say why.
+		// Killed, perhaps because memory ran out, or ended before the stage could say why.
 		return ended.ExitCode() != stageFailed
 	}
 	return slices.ContainsFunc([]error{unix.EAGAIN, unix.EINTR, unix.ENOMEM, unix.EMFILE, unix.ENFILE}, func(e error) bool {
@@ -66,7 +66,7 @@ func passes(err error) bool {
 
 func layer(err error) Layer {
 	if err != nil {
-		return Layer{Why: err.Error(), passes: passes(err)}
+		return Layer{Why: err.Error(), transient: isTransient(err)}
 	}
 	return Layer{Active: true}
 }

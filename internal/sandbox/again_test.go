@@ -11,8 +11,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// failing is a stage that ends with words and a status, as often as there are
-// files in tries to remove, and works from then on.
+// failing is a stage that fails once for each file in tries, and then works.
 func failing(t *testing.T, s *sandbox.Setup, times int, end string) (tries string) {
 	t.Helper()
 	tries = t.TempDir()
@@ -26,7 +25,7 @@ func failing(t *testing.T, s *sandbox.Setup, times int, end string) (tries strin
 	return tries
 }
 
-func TestAProbeThatFailsOfWhatPassesIsTriedAgain(t *testing.T) {
+func TestAProbeThatFailsForATransientReasonIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"exit 124", "kill -9 $$", "exit 2"} {
 		data := t.TempDir()

@@ -12,18 +12,17 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-// ClaimsDir is where the servers of a machine claim users. It is root's alone:
-// who can open a file in it can take a user from everybody.
+// ClaimsDir is the folder in which the servers of a machine claim users. Only root
+// may open files in it: the lock of such a file claims a user.
 const ClaimsDir = "/run/ergane/users"
 
-// Claim takes a user for whoever has the lock, among all that claim in dir. It
-// is held from before the first process has the user to after the end of the
-// last, so that while it can be had, no process of the user is another's. It
-// makes dir and the folder above it if they are missing. The error is
-// flock.ErrHeld where somebody else has claimed the user, and only there.
+// Claim claims a user, among all servers that use dir, for as long as the lock is
+// held. It must be held from before the first process of the user starts until the
+// last has ended. Claim makes dir and the folder above it if they are missing. The
+// error is flock.ErrHeld if, and only if, the user is claimed already.
 func Claim(dir string, user int) (_ *flock.Lock, err error) {
-	// Whose the upper folder is can replace the lower one. It is open so that
-	// servers of other users can look for what they hide.
+	// The owner of the upper folder could replace the lower one, so it is checked,
+	// too. Others may read it, so that servers of other users find what to hide.
 	err = ownFolder(filepath.Dir(dir), 0o755)
 	if err == nil {
 		err = ownFolder(dir, 0o700)
@@ -38,8 +37,8 @@ func Claim(dir string, user int) (_ *flock.Lock, err error) {
 	return lock, nil
 }
 
-// ownFolder makes a folder, if it is missing, that nobody else can write to,
-// and refuses one that somebody can.
+// ownFolder makes a folder if it is missing, and refuses one that another user can
+// write to.
 func ownFolder(dir string, mode fs.FileMode) error {
 	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the folder of claims: %w; let the server write there, or start it with --sandbox off", err)
@@ -59,10 +58,10 @@ func ownFolder(dir string, mode fs.FileMode) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%s %s, so that others could take the users of sessions; remove it, and the server makes it anew", dir, why)
+	return fmt.Errorf("%s %s, so others could take the users of sessions; remove it, and the server makes it again", dir, why)
 }
 
-// Busy tells whether a process on this machine has the user.
+// Busy reports whether a process on this machine runs as the user.
 func Busy(user int) bool { return len(ProcessesOf(user)) > 0 }
 
 // ProcessesOf lists the processes of a user.
@@ -81,7 +80,7 @@ func ProcessesOf(user int) (pids []int) {
 	return pids
 }
 
-// IsOf tells whether a process has the user.
+// IsOf reports whether a process runs as the user.
 func IsOf(pid, user int) bool {
 	var st syscall.Stat_t
 	return syscall.Stat("/proc/"+strconv.Itoa(pid), &st) == nil && int(st.Uid) == user

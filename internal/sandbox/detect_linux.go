@@ -19,28 +19,28 @@ import (
 // A Setup is what Detect tries the layers with.
 type Setup struct {
 	Stage   []string // as in a Policy
-	DataDir string   // must not be visible from within
+	DataDir string   // must not be visible in the sandbox
 	View    View     // without a session's own folders
 	Users   Users
-	Need    []string // files that sessions have to be able to read
-	// Expected are layers that should work: they are not given up before
-	// several tries have failed.
+	Need    []string // files that must be readable in the sandbox
+	// Expected are layers that should work: each is tried several times before it
+	// counts as not working.
 	Expected []string
-	// Again is told before each of those; it may be nil.
+	// Again is called before each further try; it may be nil.
 	Again func(missing []string, l Layers)
 }
 
 const (
 	notRoot = "the server does not run as root"
-	noProc  = "it takes a file system view of its own, with a /proc of its own"
-	noNames = "it takes a file system view of its own, which gives the user a name and the way to its folder"
+	noProc  = "it needs the layer mounts, for a /proc of its own"
+	noNames = "it needs the layer mounts, for the user's name and a path to its folder"
 )
 
 // probeLimit bounds one try.
 const probeLimit = 20 * time.Second
 
-// Detect finds out which layers work, by processes that put them on and then
-// try what user code must not.
+// Detect finds out which layers work: it starts processes with them that try what
+// user code must not be able to do.
 func Detect(ctx context.Context, s Setup) (Layers, error) {
 	sweep(s.DataDir)
 	dir, err := os.MkdirTemp(s.DataDir, trialFolders)
@@ -78,7 +78,7 @@ func (t *trial) prepare() error {
 func (t *trial) run(ctx context.Context) Layers {
 	root := os.Geteuid() == 0
 	l := Layers{ABI: landlockABI()}
-	// Alone, because mounts would hide that it does not hold.
+	// Landlock alone, because mounts would hide a failure of it.
 	if l.Landlock.Why = noLandlock(l.ABI); l.Landlock.Why == "" {
 		l.Landlock = layer(t.try(ctx, 0, layersOn{landlock: true}))
 	}
@@ -92,9 +92,9 @@ func (t *trial) run(ctx context.Context) Layers {
 	switch {
 	case !root:
 		l.User = Layer{Why: notRoot}
-	case err != nil: // because of the user?
+	case err != nil: // perhaps because of the user
 		if l.Mounts = layer(t.try(ctx, 0, on)); !l.Mounts.Active {
-			l.User.Why = noNames // but it may still be worth another try
+			l.User.Why = noNames // transient is kept: another try may help
 		}
 	}
 	if !l.User.Active {
@@ -112,7 +112,7 @@ func (t *trial) run(ctx context.Context) Layers {
 	return l
 }
 
-// tryGroup puts a process into a group with limits.
+// tryGroup tries to put a process into a group with limits.
 func (t *trial) tryGroup(ctx context.Context, groups Groups) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
@@ -131,20 +131,20 @@ func (t *trial) tryGroup(ctx context.Context, groups Groups) (err error) {
 		}
 	}()
 	if !g.limited(memory) {
-		return errors.New("a control group takes no limit of memory")
+		return errors.New("a control group accepts no memory limit")
 	}
 	found, err := Policy{Stage: t.Stage, Dir: t.dir, Group: g, Probe: &Probe{Secret: t.canary(), Stranger: os.Getpid()}}.run(ctx)
 	if err == nil && g.memberships(found.Groups) != len(g.Dirs) {
-		err = errors.New("the process did not come into its control group")
+		err = errors.New("the process did not enter its control group")
 	}
 	return err
 }
 
-// layersOn are those that a process is started through.
+// layersOn are the layers of a process that is started.
 type layersOn struct{ mounts, landlock, pids bool }
 
-// try starts a process through some of the layers; it fails if one cannot be
-// put on or does not hold. A user of 0 is our own.
+// try starts a process with some layers; it fails if one cannot be applied or does
+// not protect. The user 0 means the server's own.
 func (t *trial) try(ctx context.Context, user int, on layersOn) error {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
@@ -157,7 +157,7 @@ func (t *trial) try(ctx context.Context, user int, on layersOn) error {
 	if os.Geteuid() == 0 {
 		for _, dir := range []string{t.work(), p.Dir} {
 			if err := os.Lchown(dir, user, user); err != nil {
-				return fmt.Errorf("give a folder to user %d: %w", user, err)
+				return fmt.Errorf("make user %d the owner of a folder: %w", user, err)
 			}
 		}
 	}
@@ -172,12 +172,12 @@ func (t *trial) try(ctx context.Context, user int, on layersOn) error {
 		return errors.New("the process could see into the data folder")
 	case on.landlock && found.Secret == readable:
 		return errors.New("the process could read the data folder")
-	case on.landlock && landlockABI() >= abiScopes && !on.pids && found.Signal: // there, the number is another's
+	case on.landlock && landlockABI() >= abiScopes && !on.pids && found.Signal: // with pids, the PID is another process
 		return errors.New("the process could send signals to the server")
 	case on.pids && found.Processes != 2: // the first one and itself
 		return fmt.Errorf("the process could see %d processes", found.Processes)
 	case len(found.Unreadable) > 0:
-		return fmt.Errorf("the process could not read %s; is the engine for everybody to read?", found.Unreadable[0])
+		return fmt.Errorf("the process could not read %s; is the engine readable for all users?", found.Unreadable[0])
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (p Policy) run(ctx context.Context) (report, error) {
 	defer read.Close()
 	go func() {
 		defer write.Close()
-		write.Write(doc) // a child that does not read says why
+		write.Write(doc) // fails if the child ended, which reports why
 	}()
 	cmd := exec.CommandContext(ctx, p.Stage[0], p.Stage[1:]...)
 	cmd.Env = []string{}
@@ -211,14 +211,14 @@ func (p Policy) run(ctx context.Context) (report, error) {
 	cmd.ExtraFiles = []*os.File{null, null, read, null} // 3, 4, policyFD, ReportFD
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return report{}, fmt.Errorf("%w: it was not done within %s", errPasses, probeLimit)
+			return report{}, fmt.Errorf("%w: the probe did not end within %s", errTransient, probeLimit)
 		}
 		said := strings.TrimSpace(words.String())
 		if said == "" {
-			said = err.Error() // the system's word on the namespaces
+			said = err.Error() // the system's error for the namespaces
 		}
-		if passes(err) {
-			return report{}, fmt.Errorf("%w: %s", errPasses, said)
+		if isTransient(err) {
+			return report{}, fmt.Errorf("%w: %s", errTransient, said)
 		}
 		return report{}, errors.New(said)
 	}

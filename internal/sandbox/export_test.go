@@ -14,8 +14,8 @@ var (
 // ServerLeaf is serverLeaf.
 const ServerLeaf = serverLeaf
 
-// Parse tells, of each hierarchy, its controllers, and the folder of our group
-// and the uppermost one.
+// Parse describes each hierarchy: its controllers, the folder of this process's
+// group and that of the highest group.
 func Parse(groups, mounts io.Reader) (all []struct {
 	Controllers []string
 	Own, Top    string
@@ -30,7 +30,7 @@ func Parse(groups, mounts io.Reader) (all []struct {
 	return all, err
 }
 
-// Base is where version 2 has room for our groups.
+// Base is the group of version 2 below which groups can be made.
 func Base(own, top string, systemd bool) (string, error) {
 	return hierarchy{own: own, top: top}.base(systemd)
 }

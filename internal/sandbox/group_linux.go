@@ -16,23 +16,23 @@ import (
 	"github.com/ergane-dev/ergane/internal/child"
 )
 
-// A Group is the control group of one session: limits that hold for all of its
-// processes together, and a way to end them whatever they have become. It
-// belongs to nobody but the one who keeps its name, so that is to be written
-// down before Make.
+// A Group is the control group of one session: limits for all of its processes
+// together, and a way to kill all of them. Record its Dirs before Make, so that it
+// can be removed after a crash.
 type Group struct {
-	// Dirs are its folders, one in each hierarchy. The folder above each is
-	// that of all sessions of the server; it comes and goes with them.
+	// Dirs are its folders, one in each hierarchy. The folder above each is that of
+	// all sessions of the server; it is removed with the last of them.
 	Dirs []string `json:"dirs"`
-	// Memory is how many bytes it may use, Total how many all beside it may together; 0 is any number.
+	// Memory is how many bytes it may use, Total how many all sessions of the
+	// server may use together; 0 is no limit.
 	Memory int64 `json:"memory,omitzero"`
 	Total  int64 `json:"total,omitzero"`
-	// Processes is how many processes and threads it may have; 0 is any number.
+	// Processes is how many processes and threads it may have; 0 is no limit.
 	Processes int `json:"processes,omitzero"`
 }
 
-// group names a group; the folder above it is called after all, and nobody
-// else's groups may be.
+// group describes a group. all is the name of the folder above it, which only one
+// server may use.
 func (g Groups) group(all, name string) *Group {
 	group := new(Group)
 	for _, dir := range g.dirs {
@@ -44,7 +44,7 @@ func (g Groups) group(all, name string) *Group {
 // groupPrefix is how the folder of a server's groups begins.
 const groupPrefix = "ergane-"
 
-// Check refuses folders that cannot be a group's.
+// Check refuses folders that cannot be those of a Group.
 func (g *Group) Check() error {
 	if len(g.Dirs) == 0 {
 		return errors.New("the group has no folder")
@@ -52,22 +52,22 @@ func (g *Group) Check() error {
 	for _, dir := range g.Dirs {
 		above := filepath.Dir(dir)
 		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || !strings.HasPrefix(filepath.Base(above), groupPrefix) || filepath.Base(above) == serverLeaf {
-			return fmt.Errorf("%q is not a group of ours", dir)
+			return fmt.Errorf("%q is not a control group of Ergane's", dir)
 		}
 	}
 	return nil
 }
 
-// A limit is a file of a group, by its version and controller, and what to
-// write there. What has no such file is not limited by this folder.
+// A limit is a file of a group and the value to write to it. Which files a folder
+// has depends on its version and controllers; missing ones are skipped.
 type limit struct {
 	file     string
 	value    int64
 	optional bool
 }
 
-// limits are those of the session's own folders. Both versions have the file
-// for processes. Swap would only make a session's end longer.
+// limits are those of the session's own folders. Both versions have the file for
+// processes. Sessions get no swap: it would only delay their end.
 func (g *Group) limits() []limit {
 	return []limit{
 		{"memory.max", g.Memory, false}, {"memory.swap.max", 0, true},
@@ -76,8 +76,8 @@ func (g *Group) limits() []limit {
 	}
 }
 
-// totals are those of the folders above. One that is exceeded already cannot
-// be set in version 1; it is by the next session.
+// totals are those of the folders above. Version 1 cannot set a limit below the
+// present use; the next session tries again.
 func (g *Group) totals() []limit {
 	return []limit{{"memory.max", g.Total, true}, {"memory.limit_in_bytes", g.Total, true}}
 }
@@ -95,7 +95,7 @@ func setLimits(dir string, limits []limit) error {
 	return nil
 }
 
-// limited tells whether the group has a limit of memory.
+// limited reports whether the group has this limit of memory.
 func (g *Group) limited(bytes int64) bool {
 	return slices.ContainsFunc(g.Dirs, func(dir string) bool {
 		return count(filepath.Join(dir, "memory.max"), "") == bytes || count(filepath.Join(dir, "memory.limit_in_bytes"), "") == bytes
@@ -109,7 +109,7 @@ func (g *Group) Make() error {
 	}
 	for _, dir := range g.Dirs {
 		err := g.makeFolder(dir)
-		for range 100 { // the last other session may take the folder above with it just now
+		for range 100 { // another session may be removing the folder above just now
 			if !errors.Is(err, fs.ErrNotExist) {
 				break
 			}
@@ -139,19 +139,19 @@ func (g *Group) makeFolder(dir string) error {
 	return setLimits(dir, g.limits())
 }
 
-// Yield makes the group give way to those beside it, or be their equal again,
-// where it shares the processors by groups.
+// Yield gives the group the lowest share of the processors, or the same as other
+// groups again. It has an effect only in version 2.
 func (g *Group) Yield(yes bool) {
 	weight := "100" // every group's, unless it is set
 	if yes {
 		weight = "1"
 	}
 	for _, dir := range g.Dirs {
-		set(dir, "cpu.weight", weight) // not everywhere there
+		set(dir, "cpu.weight", weight) // not all folders have it
 	}
 }
 
-// join makes this process a member. Its children are, too.
+// join adds this process to the group, and so its future children.
 func (g *Group) join() error {
 	for _, dir := range g.Dirs {
 		if err := set(dir, "cgroup.procs", "0"); err != nil {
@@ -191,8 +191,8 @@ func (g *Group) has(pid int) bool {
 	return err == nil && g.memberships(string(b)) > 0
 }
 
-// memberships counts the hierarchies in which what /proc/PID/cgroup says of a
-// process is in the group.
+// memberships counts the hierarchies in which a process is in the group; text is
+// its /proc/PID/cgroup.
 func (g *Group) memberships(text string) (n int) {
 	if len(g.Dirs) == 0 {
 		return 0
@@ -207,10 +207,10 @@ func (g *Group) memberships(text string) (n int) {
 	return n
 }
 
-// removeLimit is how long what is in a group may take to die.
+// removeLimit is how long killed processes of a group may take to end.
 const removeLimit = 5 * time.Second
 
-// Remove kills what is in the group and removes it; one that is not there is no error.
+// Remove kills all processes in the group and removes it; a missing group is no error.
 func (g *Group) Remove() error {
 	if err := g.Check(); err != nil {
 		return err
@@ -242,8 +242,8 @@ func (g *Group) rmdir() error {
 	return failed
 }
 
-// folders lists a folder and those below it, which a session that may write
-// there can have made, the lowest first.
+// folders lists a folder and those below it, which sessions that can write there
+// may have made, the lowest first.
 func folders(dir string) (all []string) {
 	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() {

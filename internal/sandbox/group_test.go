@@ -16,8 +16,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// newGroup is a group, made, of a folder for all that no other test has. It is
-// nil where this machine grants none; then Detect has said why.
+// newGroup makes a group in a folder that no other test uses. It is nil if no
+// groups can be made here; then Detect has said why.
 func newGroup(t *testing.T, change func(*sandbox.Group)) *sandbox.Group {
 	t.Helper()
 	data := t.TempDir()
@@ -61,7 +61,7 @@ func TestAGroupCountsProcesses(t *testing.T) {
 	p.want([]string{"fork 40"}, "resource temporarily unavailable")
 }
 
-func TestAGroupThatWantsMemoryLosesAProcessAndNobodyElseDoes(t *testing.T) {
+func TestOnlyAGroupThatRunsOutOfMemoryLosesAProcess(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, func(g *sandbox.Group) { g.Memory, g.Total = 96<<20, 1<<30 })
 	if g == nil {
@@ -113,7 +113,7 @@ func TestNothingEscapesTheEndOfAGroup(t *testing.T) {
 	t.Parallel()
 	for name, without := range map[string]func(dir string) bool{
 		"at once":    func(string) bool { return false },
-		"one by one": ofVersionTwo, // as where there is none
+		"one by one": ofVersionTwo, // as on systems without it
 	} {
 		none := false
 		g := newGroup(t, func(g *sandbox.Group) {
@@ -162,7 +162,7 @@ func TestNothingEscapesTheEndOfAGroup(t *testing.T) {
 	}
 }
 
-// ofVersionTwo tells of which version the hierarchy is in which a group will be.
+// ofVersionTwo reports whether a hierarchy is of version 2.
 func ofVersionTwo(dir string) bool {
 	_, err := os.Stat(filepath.Join(filepath.Dir(filepath.Dir(dir)), "cgroup.controllers"))
 	return err == nil
@@ -299,7 +299,7 @@ func TestWhereControlGroupsAre(t *testing.T) {
 	}
 }
 
-func TestWhereVersionTwoHasRoom(t *testing.T) {
+func TestWhereGroupsOfVersionTwoCanBeMade(t *testing.T) {
 	t.Parallel()
 	const top = "/sys/fs/cgroup"
 	for own, want := range map[string]struct {
@@ -319,7 +319,7 @@ func TestWhereVersionTwoHasRoom(t *testing.T) {
 		}
 	}
 	if _, err := sandbox.Base(top+"/system.slice/ergane.service", top, true); err == nil || !strings.Contains(err.Error(), "DelegateSubgroup=ergane-server") {
-		t.Errorf("what to do is not said: %v", err)
+		t.Errorf("the error does not say what to do: %v", err)
 	}
 }
 
@@ -366,7 +366,7 @@ func TestBothVersionsCountShortages(t *testing.T) {
 }
 
 // The group is one of the real version 2, if there is one that can be written.
-func TestProcessesMakeRoomInVersionTwo(t *testing.T) {
+func TestProcessesAreMovedToTheServersGroupInVersionTwo(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, nil)
 	if g == nil {

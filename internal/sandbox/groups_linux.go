@@ -12,21 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Groups is where this process may make control groups: a folder in each
-// hierarchy of them that is of use.
+// Groups are the folders in which this process can make control groups, one in
+// each hierarchy that is needed.
 type Groups struct{ dirs []string }
 
-// serverLeaf is the group that the server itself is in, where version 2 wants
-// it to be out of the way: a group whose children have limits may have no
-// process of its own. systemd puts it there with DelegateSubgroup=.
+// serverLeaf is the group of the server itself in version 2, in which a group
+// whose children have limits must have no process. systemd starts the server there
+// with DelegateSubgroup=.
 const serverLeaf = "ergane-server"
 
-// wanted are the controllers of version 2 that sessions get. cpu has no
-// setting: by itself it gives each group the same weight.
+// wanted are the controllers of version 2 that sessions get. cpu needs no setting:
+// it gives each group the same weight.
 var wanted = []string{"cpu", "memory", "pids"}
 
-// findGroups finds out where groups can be made, and prepares the place. The
-// error says why they cannot.
+// findGroups finds where groups can be made and enables the controllers there. The
+// error says why none can be made.
 func findGroups() (Groups, error) {
 	all, err := hierarchies()
 	if err != nil {
@@ -37,7 +37,7 @@ func findGroups() (Groups, error) {
 	base, why := two.base(booted == nil)
 	switch {
 	case !ok:
-		why = errors.New("there are no control groups here")
+		why = errors.New("no control groups were found")
 	case why == nil:
 		why = writable(base)
 	}
@@ -58,8 +58,8 @@ func findGroups() (Groups, error) {
 		return Groups{}, err
 	}
 	g := Groups{[]string{one.own}}
-	// In version 1 each limit is a hierarchy's of its own, and version 2, which
-	// is there beside it and limits nothing then, can kill a whole group.
+	// In version 1 each limit has its own hierarchy. The one of version 2 beside
+	// them has no limits then, but can kill a whole group.
 	if pids, ok := find(all, "pids"); ok && pids.own != one.own && writable(pids.own) == nil {
 		g.dirs = append(g.dirs, pids.own)
 	}
@@ -69,14 +69,14 @@ func findGroups() (Groups, error) {
 	return g, nil
 }
 
-// base is the group of version 2 below which there is room for ours. systemd
-// tolerates nobody beside it but in groups that it has given away.
+// base is the group of version 2 below which new ones can be made. With systemd
+// that must be a group that it has delegated.
 func (h hierarchy) base(systemd bool) (string, error) {
 	switch {
 	case h.own != h.top && filepath.Base(h.own) == serverLeaf:
 		return filepath.Dir(h.own), nil
 	case h.own != h.top && systemd:
-		return h.own, fmt.Errorf("systemd has not given away %s: it takes a unit with Delegate=yes and DelegateSubgroup=%s (systemd 254)", h.own, serverLeaf)
+		return h.own, fmt.Errorf("systemd has not delegated %s: the unit needs Delegate=yes and DelegateSubgroup=%s (systemd 254)", h.own, serverLeaf)
 	}
 	return h.own, nil
 }
@@ -88,8 +88,8 @@ func writable(dir string) error {
 	return nil
 }
 
-// enable gives the groups below a group of version 2 their controllers. The
-// processes in it move to a group below, if they are in the way.
+// enable enables the controllers for the groups below a group of version 2. If
+// processes in it prevent that, it moves them to a group below.
 func enable(base string) error {
 	on := list(base, "cgroup.subtree_control")
 	for _, c := range list(base, "cgroup.controllers") {
@@ -113,7 +113,7 @@ func enable(base string) error {
 	return nil
 }
 
-// vacate moves every process of a group to the one that is for servers.
+// vacate moves every process of a group to serverLeaf.
 func vacate(base string) error {
 	leaf := filepath.Join(base, serverLeaf)
 	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -127,7 +127,7 @@ func vacate(base string) error {
 	return nil
 }
 
-// list reads the words of a group's file; none where it is not there.
+// list reads the words of a group's file; none if the file is missing.
 func list(dir, file string) []string {
 	b, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
@@ -136,7 +136,7 @@ func list(dir, file string) []string {
 	return strings.Fields(string(b))
 }
 
-// set writes to a group's file, which is never made by that.
+// set writes to a group's file, which must exist.
 func set(dir, file, value string) error {
 	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// A hierarchy is a tree of control groups, as this process sees it. Linux has
-// one of version 2, which knows what it controls by itself, and may have some of
-// version 1, one for each controller or a few.
+// A hierarchy is a tree of control groups, as this process sees it. Linux has one
+// of version 2, whose files name its controllers, and may have some of version 1,
+// each with one or a few controllers.
 type hierarchy struct {
 	controllers []string // of version 1; nil is version 2
-	top         string   // the folder of the uppermost group in sight
-	own         string   // the folder of the group that this process is in
+	top         string   // the folder of the highest visible group
+	own         string   // the folder of this process's group
 }
 
 // hierarchies finds them, see cgroups(7).
@@ -75,7 +75,7 @@ func parseHierarchies(groups, mounts io.Reader) ([]hierarchy, error) {
 		}
 		path, there := own[key]
 		root := where[3]
-		if !there || !within(path, root) || seen[key] { // mounted from elsewhere, or once more
+		if !there || !within(path, root) || seen[key] { // another namespace's, or mounted twice
 			continue
 		}
 		seen[key] = true

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become makes this process an ordinary one of the user given, or leaves it its
-// user but nothing else that is special.
+// become makes this process an ordinary process of the user; 0 keeps the present
+// user, without its capabilities.
 func become(user int) error {
 	if user != 0 {
 		if err := syscall.Setgroups(nil); err != nil {
-			return fmt.Errorf("leave the groups: %w", err)
+			return fmt.Errorf("drop the supplementary groups: %w", err)
 		}
 		if err := syscall.Setresgid(user, user, user); err != nil {
 			return fmt.Errorf("become group %d: %w", user, err)
@@ -26,8 +26,8 @@ func become(user int) error {
 	return disarm()
 }
 
-// disarm gives up every capability, also for the programs that this process
-// becomes and starts: with it root is a user like others.
+// disarm gives up all capabilities, also for the programs that this process
+// executes and starts: after it root is an ordinary user.
 func disarm() error {
 	if os.Geteuid() == 0 {
 		const locked = 1<<0 | 1<<1 | 1<<2 | 1<<3 // SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, each with its lock
@@ -46,7 +46,7 @@ func disarm() error {
 	return nil
 }
 
-// limits are those that children inherit.
+// limits sets the resource limits, which children inherit.
 func limits(processes int) error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("forbid core files: %w", err)
@@ -60,10 +60,10 @@ func limits(processes int) error {
 	return nil
 }
 
-// dieWith makes this process end with its parent. Becoming another user has undone what the parent asked for.
+// dieWith makes Linux kill this process when its parent ends. The parent had set that, but the change of user undid it.
 func dieWith(parent int) error {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("tie to the parent: %w", err)
+		return fmt.Errorf("set the signal for the parent's death: %w", err)
 	}
 	if os.Getppid() != parent {
 		return errors.New("the parent is gone")

@@ -11,31 +11,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReportFD is the descriptor on which the init of a process namespace tells of
-// the kernel, to whoever started it: that it runs, and how it ended.
+// ReportFD is the descriptor to which the init of a process namespace writes that
+// the kernel was started, and how it ended.
 const ReportFD = 6
 
-// A Birth and a Death are its two lines, in JSON.
+// Started and Ended are the two lines that it writes, in JSON.
 type (
-	Birth struct {
+	Started struct {
 		PID int `json:"pid"` // in the namespace
 	}
-	Death struct {
+	Ended struct {
 		Status syscall.WaitStatus `json:"status"`
 	}
 )
 
 // beInit makes this process, the first of its process namespace, the parent of
-// the kernel. It cannot be the kernel itself: Linux keeps the signals of its own
-// namespace from the first process, and hands it every orphan. With it ends all
-// that is in the namespace. It returns the exit status.
+// the kernel. It cannot be the kernel itself: Linux does not deliver signals from
+// inside the namespace to the first process, and makes it the parent of all
+// orphans. When it ends, Linux kills all processes of the namespace. It returns the
+// exit status.
 func (p *Policy) beInit() (int, error) {
 	if err := p.outer(); err != nil {
 		return 0, err
 	}
-	// It has what the layers take from the kernel, and the kernel's user may be its own.
+	// It has rights that the layers take from the kernel, which may run as the same user.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return 0, fmt.Errorf("close the first process: %w", err)
+		return 0, fmt.Errorf("make the first process inaccessible: %w", err)
 	}
 	policy, err := p.inner()
 	if err != nil {
@@ -43,24 +44,24 @@ func (p *Policy) beInit() (int, error) {
 	}
 	defer policy.Close()
 	for fd := uintptr(0); fd <= ReportFD; fd++ {
-		unix.CloseOnExec(int(fd)) // what Files names is the child's all the same
+		unix.CloseOnExec(int(fd)) // the child still gets those in Files
 	}
 	files := []uintptr{0, 1, 2, 3, 4, policy.Fd()}
-	// As this process was started; its file need not be in view.
+	// The same program, whose file may not be visible in the sandbox.
 	pid, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
 		Dir: "/", Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return 0, fmt.Errorf("start the kernel's process: %w", err)
 	}
-	// After the start: what is ignored would be ignored by the kernel, too.
+	// After the start, because the kernel would inherit ignored signals.
 	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
-	for _, fd := range []int{3, 4} { // a pipe that the init holds has no end
+	for _, fd := range []int{3, 4} { // readers of these pipes would never see their end
 		unix.Close(fd)
 	}
 	report := os.NewFile(ReportFD, "report")
-	tell := json.NewEncoder(report)
-	tell.Encode(Birth{pid}) // who does not read does not need it
+	lines := json.NewEncoder(report)
+	lines.Encode(Started{pid}) // fails if nobody reads, which is allowed
 	debug.FreeOSMemory()
 	for {
 		var status syscall.WaitStatus
@@ -69,16 +70,16 @@ func (p *Policy) beInit() (int, error) {
 		case err != nil:
 			return 0, fmt.Errorf("wait for the kernel's process: %w", err)
 		case ended == pid:
-			tell.Encode(Death{status})
+			lines.Encode(Ended{status})
 			if status.Signaled() {
-				return 128 + int(status.Signal()), nil // as shells have it
+				return 128 + int(status.Signal()), nil // as shells do
 			}
 			return status.ExitStatus(), nil
 		}
 	}
 }
 
-// inner is the policy for the kernel's process, with what is left to do.
+// inner is a file with the policy for the kernel's process: what is left to apply.
 func (p *Policy) inner() (*os.File, error) {
 	left := *p
 	left.Inner, left.Parent = true, os.Getpid()
@@ -98,7 +99,7 @@ func (p *Policy) inner() (*os.File, error) {
 	return f, nil
 }
 
-// ownProc puts the processes of this namespace in the place of the machine's.
+// ownProc mounts a /proc with only the processes of this namespace.
 func ownProc() error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return &os.PathError{Op: "mount", Path: "/proc", Err: err}

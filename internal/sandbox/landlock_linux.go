@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What each version of Landlock's interface added; a right that a kernel does
-// not know must not be named.
+// What each version of Landlock's interface added. Rights that Linux does not know
+// must not be named.
 const (
 	abiRefer  = 2 // renames from folder to folder; before, all of them failed
 	abiScopes = 6 // signals and abstract sockets
@@ -24,7 +24,7 @@ const (
 	firstRights = 1<<13 - 1 // of version 1
 )
 
-// landlockABI is the version of the kernel's Landlock; 0 where there is none.
+// landlockABI is the version of Linux's Landlock; 0 if there is none.
 func landlockABI() int {
 	v, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
@@ -33,7 +33,7 @@ func landlockABI() int {
 	return int(v)
 }
 
-// allRights are those on files that a version knows.
+// allRights are the rights on files that a version knows.
 func allRights(abi int) uint64 {
 	rights := uint64(firstRights)
 	if abi >= abiRefer {
@@ -48,8 +48,9 @@ func allRights(abi int) uint64 {
 	return rights
 }
 
-// landlock gives this thread, and the program that it becomes, no file but
-// those of the view, no abstract socket and no process but those that come of it.
+// landlock denies this thread, and the program that it executes, all files except
+// those of the view. From abiScopes on, it also denies abstract sockets of, and
+// signals to, other processes than its descendants.
 func landlock(v View, mounts bool) error {
 	abi := landlockABI()
 	if why := noLandlock(abi); why != "" {
@@ -78,13 +79,13 @@ func landlock(v View, mounts bool) error {
 	return nil
 }
 
-// noLandlock says why a version is not enough; nothing where it is.
+// noLandlock says why a version is not sufficient; empty if it is.
 func noLandlock(abi int) string {
 	switch {
 	case abi == 0:
-		return "this Linux has no Landlock, or it is turned off (boot parameter lsm=)"
+		return "Linux has no Landlock here, or it is turned off (boot parameter lsm=)"
 	case abi < abiRefer:
-		return "this Linux' Landlock is of version 1, which lets no file move from folder to folder; it takes Linux 5.19"
+		return "Landlock has version 1 here, which allows no renames between folders; Linux 5.19 or newer is needed"
 	}
 	return ""
 }
@@ -96,11 +97,11 @@ type grant struct {
 
 const anything = ^uint64(0)
 
-// grants puts the view into Landlock's terms.
+// grants translates the view to Landlock's rules.
 func grants(v View, mounts bool) (all []grant) {
 	add := func(path string, rights uint64, but ...string) {
 		paths := []string{path}
-		if !mounts { // else what is in the way is covered
+		if !mounts { // with mounts, other mounts cover the exceptions
 			paths = around(path, but)
 		}
 		for _, p := range paths {
@@ -120,7 +121,7 @@ func grants(v View, mounts bool) (all []grant) {
 	for _, p := range devices {
 		all = append(all, grant{p, anything})
 	}
-	// Everybody's, where there are no mounts, unless something is in there that is not.
+	// Without mounts these are the machine's own, unless they contain an exception.
 	for _, p := range temporaries {
 		if mounts || slices.Equal(around(p, fixed), []string{p}) {
 			all = append(all, grant{p, anything})
@@ -134,7 +135,7 @@ type ruleset struct {
 	handled uint64
 }
 
-// allow grants rights on a file or below a folder. What is not there needs none.
+// allow grants rights on a file or below a folder. A missing one is skipped.
 func (r ruleset) allow(path string, rights uint64) error {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {

@@ -2,15 +2,15 @@ package sandbox
 
 import "slices"
 
-// A Layer is one way to keep user code to its session.
+// A Layer is one way to isolate the code of a session, and whether it works.
 type Layer struct {
 	Active bool   `json:"active"`
-	Why    string `json:"why,omitzero"` // it is not
+	Why    string `json:"why,omitzero"` // why it is not active
 
-	passes bool // it failed of what may be over in a moment
+	transient bool // the failure may be over in a moment
 }
 
-// Layers are what works on this machine, for this user.
+// Layers are the layers as they work on this machine, for this user.
 type Layers struct {
 	User     Layer `json:"user"`
 	Mounts   Layer `json:"mounts"`
@@ -22,7 +22,7 @@ type Layers struct {
 	groups Groups
 }
 
-// Names are those of all layers.
+// Names are the names of all layers.
 var Names = []string{"user", "mounts", "landlock", "pids", "group"}
 
 // Named is the layer with one of the Names.
@@ -45,16 +45,16 @@ func (l Layers) Named(name string) Layer {
 // Active are the names of the layers that work.
 func (l Layers) Active() []string { return l.pick(Names, true) }
 
-// Missing are those of names whose layers do not work.
+// Missing returns those of the names whose layers do not work.
 func (l Layers) Missing(names []string) []string { return l.pick(names, false) }
 
 func (l Layers) pick(names []string, active bool) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return l.Named(name).Active != active })
 }
 
-// NewGroup is a control group for a session, to be made. all is the name that
-// the sessions of a server share, name that of the session. It is nil where
-// there can be none.
+// NewGroup describes a control group for a session; Group.Make makes it. all is a
+// name for all sessions of the server, name one for this session. It is nil if no
+// groups can be made.
 func (l Layers) NewGroup(all, name string) *Group {
 	if !l.Group.Active {
 		return nil
@@ -62,5 +62,5 @@ func (l Layers) NewGroup(all, name string) *Group {
 	return l.groups.group(groupPrefix+all, name)
 }
 
-// Scopes tells whether Landlock also keeps signals and abstract sockets inside.
+// Scopes reports whether Landlock also denies signals and abstract sockets to the outside.
 func (l Layers) Scopes() bool { return l.Landlock.Active && l.ABI >= abiScopes }

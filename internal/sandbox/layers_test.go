@@ -15,7 +15,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// Each test also does without the layer what the layer refuses, so that it can fail.
+// Each test also tries without the layer what the layer denies, so that it can fail.
 
 func TestMountsLeaveNothingButTheView(t *testing.T) {
 	t.Parallel()
@@ -142,7 +142,7 @@ func TestWhatIsHiddenInAReadableFolderIsNotThere(t *testing.T) {
 	}
 }
 
-// It can fail only where the tests are not run as root, who gets everywhere.
+// It can fail only if the tests do not run as root, who may read everything.
 func TestWhatIsHiddenMayBeOutOfReach(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -183,7 +183,7 @@ func TestAUserThatTheListsDoNotHaveGetsAName(t *testing.T) {
 	}
 }
 
-func TestEveryStageGivesUpWhatIsSpecial(t *testing.T) {
+func TestEveryStageGivesUpItsPrivileges(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	none := strings.Repeat("0", 16)
@@ -228,7 +228,7 @@ func TestAProcessNamespaceHasNoProcessesButItsOwn(t *testing.T) {
 	}
 }
 
-func TestTheEndOfAProcessInANamespaceIsToldOutside(t *testing.T) {
+func TestTheEndOfAProcessInANamespaceIsReportedOutside(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.Mounts, p.Pids = true, true

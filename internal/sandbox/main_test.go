@@ -24,7 +24,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// The test binary is also the stage, and what the stage becomes.
+// The test binary is also the stage, and the program that the stage executes.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// try does what a word says to what comes after it, and says how it went.
+// try carries out a deed, a verb and its object, and returns the result.
 func try(deed string) string {
 	what, to, _ := strings.Cut(deed, " ")
 	switch what {
@@ -161,7 +161,7 @@ func outcome(err error) string {
 	return err.Error()
 }
 
-// fork starts n processes that stay, and tells whether it could.
+// fork starts n processes that keep running, and says whether it could.
 func fork(n int) string {
 	for range n {
 		cmd := exec.Command("/bin/sleep", "60")

@@ -12,26 +12,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A tree is a part of the file system taken out of it, to be put into another.
+// A tree is a copy of a mounted part of the file system, to be mounted in another one.
 type tree struct {
 	fd     int
 	path   string
 	folder bool
-	ifDir  bool // it is left out where the view has no folder there, and no room for one
+	ifDir  bool // it is left out if there is no folder at path and none can be made
 }
 
-// mounts gives this process a file system that has the view in it and nothing
-// else: what is not there needs no permission to be denied, sockets included.
-// The process is alone in its mount namespace.
+// mounts gives this process a file system that contains only the view: what is
+// not in it, sockets included, cannot be reached whatever its permissions are. The
+// process must be alone in its mount namespace.
 func mounts(p *Policy) error {
 	old := unix.Umask(0o022)
 	defer unix.Umask(old)
-	// What happens here stays here; what others unmount goes here, too.
+	// Mounts made here are not seen outside; what is unmounted outside is unmounted here.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("part from the mounts of the system: %w", err)
+		return fmt.Errorf("detach from the mounts of the system: %w", err)
 	}
 	if p.Pids {
-		if err := ownProc(); err != nil { // before the machine's is out of sight: without root it takes a whole one
+		if err := ownProc(); err != nil { // before the machine's is hidden: without root, Linux requires a fully visible one
 			return err
 		}
 	}
@@ -59,15 +59,15 @@ func mounts(p *Policy) error {
 	return nil
 }
 
-// collected is all that the new file system is made of.
+// collected is the content of the new file system.
 type collected struct {
 	trees   []tree
 	links   map[string]string
-	hides   []string // folders that are empty
+	hides   []string // folders that are shown empty
 	devices []tree
 }
 
-// collect takes the parts of the view out of the file system, protected already.
+// collect copies the parts of the view, with their protection set.
 func collect(v View) (c collected, err error) {
 	c.links = map[string]string{}
 	add := func(path, from string, attr uint64) error {
@@ -91,7 +91,7 @@ func collect(v View) (c collected, err error) {
 			st, err = os.Stat(e.path)
 		}
 		switch {
-		case errors.Is(err, fs.ErrNotExist), e.kind == hidden && errors.Is(err, fs.ErrPermission): // out of reach already
+		case errors.Is(err, fs.ErrNotExist), e.kind == hidden && errors.Is(err, fs.ErrPermission): // not accessible anyway
 			continue
 		case err != nil:
 			return c, err
@@ -123,7 +123,7 @@ func collect(v View) (c collected, err error) {
 	return c, nil
 }
 
-// take copies a part of the file system, with all that is mounted in it.
+// take copies a part of the file system, including what is mounted in it.
 func take(path string, attr uint64) (tree, error) {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -140,7 +140,7 @@ func take(path string, attr uint64) (tree, error) {
 	return tree{fd: fd, path: path, folder: st.IsDir()}, nil
 }
 
-// emptyRoot makes an empty folder the root of everything; at is any folder to do it at.
+// emptyRoot makes an empty file system the root; at is any folder, to mount it on.
 func emptyRoot(at string) error {
 	if err := unix.Mount("tmpfs", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size=16m"); err != nil {
 		return fmt.Errorf("mount an empty folder: %w", err)
@@ -151,13 +151,13 @@ func emptyRoot(at string) error {
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("change the root: %w", err)
 	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil { // the old one, which lies on the new one
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil { // the old root, which is on top of the new one
 		return fmt.Errorf("leave the old root: %w", err)
 	}
 	return unix.Chdir("/")
 }
 
-// place puts everything where it was.
+// place mounts everything at its path.
 func (c collected) place() error {
 	for path, to := range c.links {
 		if err := os.Symlink(to, path); err != nil {
@@ -178,7 +178,7 @@ func (t tree) place() error {
 	}
 	err := makePoint(t.path, t.folder)
 	if t.ifDir {
-		if st, err := os.Lstat(t.path); err != nil || !st.IsDir() { // in a /var that is the machine's: none, or a link
+		if st, err := os.Lstat(t.path); err != nil || !st.IsDir() { // the machine's /var may have none, or a link
 			return nil
 		}
 	}
@@ -194,7 +194,7 @@ func (t tree) place() error {
 	return nil
 }
 
-// makePoint makes what a mount needs to be mounted on.
+// makePoint makes the mount point for a file or a folder.
 func makePoint(path string, folder bool) error {
 	if folder {
 		return os.MkdirAll(path, 0o755)
@@ -203,7 +203,7 @@ func makePoint(path string, folder bool) error {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o644)
-	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission) { // it is there
+	if errors.Is(err, unix.EROFS) || errors.Is(err, fs.ErrPermission) { // it exists
 		return nil
 	}
 	if err != nil {
@@ -212,7 +212,7 @@ func makePoint(path string, folder bool) error {
 	return f.Close()
 }
 
-// protect makes one of our own folders read-only, once everything is in it.
+// protect makes a folder of the new file system read-only.
 func protect(path string) error {
 	set := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	if err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &set); err != nil {
@@ -221,8 +221,8 @@ func protect(path string) error {
 	return nil
 }
 
-// maxShared is the most that a session may keep in /dev/shm, in bytes: Spark
-// keeps nothing there, and Python's multiprocessing and Arrow little.
+// maxShared is the most that a session may store in /dev/shm, in bytes: Spark
+// stores nothing there, and Python's multiprocessing and Arrow little.
 const maxShared = 1 << 30
 
 // shared is how many bytes /dev/shm may hold: maxShared, or a quarter of the
@@ -239,8 +239,8 @@ func (p *Policy) shared() int64 {
 	return size
 }
 
-// makeDev makes a /dev with what programs need. Its memory is the session's
-// own, and /dev/shm has so many bytes.
+// makeDev makes a /dev with what programs need. /dev/shm is the session's own and
+// has the size shared, in bytes.
 func makeDev(devices []tree, shared int64) error {
 	for _, t := range devices {
 		if err := t.place(); err != nil {
@@ -269,9 +269,9 @@ func makeDev(devices []tree, shared int64) error {
 	return nil
 }
 
-// nameUser gives the process's user an entry of the system's lists, if it has
-// none: Hadoop's login, for one, fails for a user without a name, and who is
-// not in the lists' files is known to a service that is out of view.
+// nameUser adds the process's user and group to /etc/passwd and /etc/group, if
+// they have no entry: Hadoop's login fails for a user without a name, and services
+// that know other users cannot be reached from the sandbox.
 func nameUser(p *Policy) error {
 	if p.Name == "" {
 		return nil
@@ -311,7 +311,7 @@ func nameUser(p *Policy) error {
 	return nil
 }
 
-// listed tells whether a list of users or groups has a number.
+// listed reports whether a list of users or groups has an id.
 func listed(list []byte, id int) bool {
 	for line := range bytes.Lines(list) {
 		if fields := bytes.Split(line, []byte(":")); len(fields) > 2 && string(fields[2]) == strconv.Itoa(id) {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// sessionScore is the least oom_score_adj of a session (proc_pid_oom_score_adj(5)):
-// one that has half of the machine's memory less than the server still goes first.
+// sessionScore is the lowest oom_score_adj of a session
+// (proc_pid_oom_score_adj(5)): a session is killed before the server even if the
+// server uses more memory by half of the machine's.
 const sessionScore = 500
 
-// dieFirst makes Linux choose this process, and those that come of it, before
-// the server when the machine has no memory left. It is left as it is where
-// that cannot be said.
+// dieFirst makes Linux kill this process and its descendants before the server
+// when the machine runs out of memory. If that cannot be set, it does nothing.
 func dieFirst() {
 	const file = "/proc/self/oom_score_adj"
 	b, err := os.ReadFile(file)
@@ -25,16 +25,16 @@ func dieFirst() {
 	}
 }
 
-// Shortage is what a want of memory has done to a group so far.
+// Shortage says how a group has run out of memory so far.
 type Shortage struct {
 	Kills int64 // how many processes Linux has killed for it
-	// Own tells that the group has come to its own limit, and not only all of
-	// a server's sessions to theirs, or the machine to its end.
+	// Own says that the group has reached its own limit; otherwise all sessions
+	// together have reached theirs, or the machine ran out of memory.
 	Own bool
 }
 
-// nearLimit is how far, in bytes, version 1 stays away from a limit that cannot
-// be kept: memory comes in more than a page at a time.
+// nearLimit is how far, in bytes, the highest use of a group in version 1 may be
+// below a limit that it has reached: memory is allocated in more than one page.
 const nearLimit = 1 << 20
 
 // Shortage reads the counts. A nil group has none.
@@ -44,7 +44,7 @@ func (g *Group) Shortage() (s Shortage) {
 	}
 	for _, dir := range g.Dirs {
 		number := func(file, key string) int64 { return count(filepath.Join(dir, file), key) }
-		// Version 2, then version 1, which counts what it fails at no more.
+		// Version 2, then version 1, which counts no failures at the limit.
 		s.Kills += number("memory.events", "oom_kill") + number("memory.oom_control", "oom_kill")
 		most := number("memory.limit_in_bytes", "")
 		s.Own = s.Own || number("memory.events", "oom") > 0 || most > 0 && number("memory.max_usage_in_bytes", "") > most-nearLimit
@@ -52,7 +52,7 @@ func (g *Group) Shortage() (s Shortage) {
 	return s
 }
 
-// count reads the number after a key, or the only number of a file; 0 where there is none.
+// count reads the number after a key, or with an empty key the only number of a file; 0 if there is none.
 func count(file, key string) int64 {
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package sandbox keeps the process of a session's code to that session: what
-// it can read and write, whom it can reach, and who it is.
+// Package sandbox isolates the processes of a session: what they can read and
+// write, which processes they can reach, and as which user they run.
 //
-// The layers are independent of each other, and each is there or not by what
-// the system grants: a user of its own, a file system view of its own (a mount
-// namespace), Landlock, limits. Detect finds out by trying. They are put on by
-// Main, a stage between the shim and the kernel that ends by becoming the
-// kernel (exec), so that the shim still waits for the very process that runs
+// Its layers are independent of each other; which of them work depends on the
+// system: a user of its own, a file system of its own (a mount namespace),
+// Landlock, a process namespace, and a control group. Detect finds out by trying.
+// Main applies them: it is a stage between the shim and the kernel that executes
+// the kernel in its own place, so that the shim waits for the process that runs
 // the code.
 package sandbox
 
@@ -15,11 +15,11 @@ import (
 	"slices"
 )
 
-// A Policy says what the stage does to itself before it becomes the kernel.
+// A Policy says what the stage applies to itself before it executes the kernel.
 type Policy struct {
 	// Stage is the command that calls Main; the kernel's command is added to it.
 	Stage []string `json:"stage"`
-	// Parent is the process that has to be alive: the kernel dies with it.
+	// Parent is the PID of the process with which the kernel is to end.
 	Parent int `json:"parent"`
 	// Dir is the working directory.
 	Dir string `json:"dir"`
@@ -28,25 +28,25 @@ type Policy struct {
 	User int `json:"user,omitzero"`
 	// Mounts puts the process into a file system that has only View in it.
 	Mounts bool `json:"mounts,omitzero"`
-	// Pids puts the process into a process namespace, in which it finds its own
-	// and those that it starts; it takes Mounts. What is started is then not the
-	// process itself but its init, which tells of it on ReportFD.
+	// Pids puts the process into a process namespace, in which it sees only itself
+	// and its descendants; it needs Mounts. The process that is started is then the
+	// namespace's init, which reports on the kernel to ReportFD.
 	Pids bool `json:"pids,omitzero"`
 	// Inner says that this is the process in the namespace.
 	Inner bool `json:"inner,omitzero"`
 	// Landlock denies every file outside of View, whatever the mounts are.
 	Landlock bool `json:"landlock,omitzero"`
-	// View is what is there.
+	// View is what the process can see of the file system.
 	View View `json:"view"`
-	// Name is what the user is called, where the system has no name for it; Home is its home folder.
+	// Name is the user's name, if the system has none for it; Home is its home folder.
 	Name string `json:"name,omitzero"`
 	Home string `json:"home,omitzero"`
-	// Processes is how many processes and threads User may have; 0 is any number.
+	// Processes is how many processes and threads User may have; 0 is no limit.
 	Processes int `json:"processes,omitzero"`
-	// Group is the control group that the process joins. Who starts the stage makes it, and removes it in the end.
+	// Group is the control group that the process joins. The starter of the stage makes and removes it.
 	Group *Group `json:"group,omitzero"`
 
-	// Probe makes the stage report what it finds instead of becoming a kernel.
+	// Probe makes the stage report what it can do instead of executing a kernel.
 	Probe *Probe `json:"probe,omitzero"`
 }
 

@@ -10,25 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Probe is what a stage tries once its layers are on.
+// A Probe is what a stage tries after it has applied its layers.
 type Probe struct {
-	Secret   string   `json:"secret"`   // a file that is not for it
-	Stranger int      `json:"stranger"` // a process that is not for it
-	Need     []string `json:"need"`     // files that are
+	Secret   string   `json:"secret"`   // a file that it must not read
+	Stranger int      `json:"stranger"` // the PID of a process that it must not reach
+	Need     []string `json:"need"`     // files that it must be able to read
 }
 
 // A report is what a Probe found.
 type report struct {
 	User       int      `json:"user"`
-	Secret     sight    `json:"secret"`
-	Signal     bool     `json:"signal"` // it could have been sent
+	Secret     access   `json:"secret"`
+	Signal     bool     `json:"signal"` // it could signal Stranger
 	Unreadable []string `json:"unreadable"`
 	Groups     string   `json:"groups"`    // as /proc/self/cgroup has them
-	Processes  int      `json:"processes"` // in sight
+	Processes  int      `json:"processes"` // that it can see
 }
 
 func (p *Probe) report() int {
-	r := report{User: os.Geteuid(), Secret: look(p.Secret), Signal: unix.Kill(p.Stranger, 0) == nil}
+	r := report{User: os.Geteuid(), Secret: accessTo(p.Secret), Signal: unix.Kill(p.Stranger, 0) == nil}
 	if b, err := os.ReadFile("/proc/self/cgroup"); err == nil {
 		r.Groups = string(b)
 	}
@@ -45,16 +45,16 @@ func (p *Probe) report() int {
 	return 0
 }
 
-// A sight is how much of a file can be seen.
-type sight string
+// An access says whether a file can be seen and read.
+type access string
 
 const (
-	notThere sight = "not there"
-	denied   sight = "denied"
-	readable sight = "readable"
+	notThere access = "not there"
+	denied   access = "denied"
+	readable access = "readable"
 )
 
-func look(path string) sight {
+func accessTo(path string) access {
 	if canRead(path) {
 		return readable
 	}

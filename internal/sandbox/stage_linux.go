@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The exit status of a stage that could not do what it was told: because the
-// machine had no room for it just then, and for any other reason.
+// The exit status of a stage that failed: because the machine was short of
+// resources, or for another reason.
 const (
 	stageShort  = 124
 	stageFailed = 125
 )
 
-// Main is the main function of the stage; args is the command that it becomes.
-// It returns only where that fails, with an exit status, after a line on stderr.
+// Main is the main function of the stage; args is the command that it executes in
+// its place. It returns an exit status only if that fails, after a line on stderr.
 func Main(args []string) int {
-	runtime.LockOSThread() // much of what follows is the thread's, and the thread becomes the program
+	runtime.LockOSThread() // most settings below are per thread, and this thread executes the program
 	p, err := readPolicy()
 	if err == nil && p.Pids && !p.Inner {
 		var status int
@@ -39,8 +39,8 @@ func Main(args []string) int {
 		err = syscall.Exec(args[0], args, os.Environ())
 		err = fmt.Errorf("become %s: %w", args[0], err)
 	}
-	fmt.Fprintln(os.Stderr, "the sandbox could not be made:", err)
-	if passes(err) {
+	fmt.Fprintln(os.Stderr, "cannot set up the sandbox:", err)
+	if isTransient(err) {
 		return stageShort
 	}
 	return stageFailed
@@ -60,7 +60,7 @@ func readPolicy() (*Policy, error) {
 	return p, p.check()
 }
 
-// outer puts those layers on that the first process of a namespace has, too.
+// outer applies the layers that the first process of a namespace also gets.
 func (p *Policy) outer() error {
 	if p.Group != nil {
 		if err := p.Group.join(); err != nil {
@@ -79,7 +79,7 @@ func (p *Policy) outer() error {
 	return nil
 }
 
-// apply puts the layers on, those first that need what later ones take away.
+// apply applies the layers, in the order in which each has the rights that it needs.
 func (p *Policy) apply() error {
 	if !p.Inner {
 		if err := p.outer(); err != nil {
@@ -89,8 +89,8 @@ func (p *Policy) apply() error {
 	if err := unix.Chdir(p.Dir); err != nil {
 		return &os.PathError{Op: "chdir", Path: p.Dir, Err: err}
 	}
-	// Keys that the server's login put into its keyring are not for sessions.
-	unix.KeyctlJoinSessionKeyring("") // not everywhere there
+	// Sessions must not get the keys in the server's keyring.
+	unix.KeyctlJoinSessionKeyring("") // not all systems have it
 	if err := become(p.User); err != nil {
 		return err
 	}

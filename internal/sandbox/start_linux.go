@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attr is how the stage is started: with the namespaces that it cannot make
-// itself, because Go has several threads.
+// Attr are the attributes to start the stage with: the namespaces, which it cannot
+// create itself, because a Go program has several threads.
 func (p Policy) Attr() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if !p.Mounts {
@@ -19,7 +19,7 @@ func (p Policy) Attr() *syscall.SysProcAttr {
 		attr.Cloneflags |= unix.CLONE_NEWPID
 	}
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
-		// A user namespace in which we are who we are, and may mount.
+		// A user namespace with the same user, which may mount there.
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}

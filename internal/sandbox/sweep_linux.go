@@ -10,12 +10,12 @@ import (
 
 const (
 	trialFolders = ".sandbox-*"
-	trialLock    = "lock"       // held as long as somebody tries
-	trialGroup   = "group.json" // the control group, before it is made
+	trialLock    = "lock"       // held during the trial
+	trialGroup   = "group.json" // the control group, recorded before it is made
 )
 
-// sweep removes what is left of trials that were cut short. One that was just
-// begun may have no lock yet, and nothing else.
+// sweep removes what interrupted trials left. A trial without a lock file was just
+// begun and has nothing to remove.
 func sweep(dataDir string) {
 	left, _ := filepath.Glob(filepath.Join(dataDir, trialFolders))
 	for _, dir := range left {
@@ -36,7 +36,7 @@ func sweep(dataDir string) {
 	}
 }
 
-// record writes down a group that is to be made.
+// record records a group before it is made, for sweep.
 func (t *trial) record(g *Group) error {
 	b, err := json.Marshal(g)
 	if err != nil {

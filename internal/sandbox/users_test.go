@@ -102,7 +102,7 @@ func elsewhere(t *testing.T, dir string) string {
 func TestAFolderOfClaimsThatOthersCanChangeIsRefused(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Fatal("only root can give a folder away; run the tests of this package as root, too")
+		t.Fatal("only root can change the owner of a folder; run the tests of this package as root, too")
 	}
 	mode := func(m os.FileMode) func(string) error {
 		return func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, m)) }

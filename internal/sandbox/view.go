@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// A View is the part of the file system that a session's code has, by
-// absolute paths. A more specific path wins over a more general one.
+// A View is the part of the file system that a session can see, as absolute paths.
+// A more specific path wins over a more general one.
 type View struct {
-	Read   []string `json:"read"`  // to read and to execute
-	Write  []string `json:"write"` // to write, too
+	Read   []string `json:"read"`  // can be read and executed
+	Write  []string `json:"write"` // can also be written
 	Hidden []string `json:"hidden"`
-	// Tmp is the folder that /tmp and /var/tmp are where there are mounts;
-	// without them both are everybody's.
+	// Tmp is the folder that is mounted on /tmp and /var/tmp; without mounts both
+	// are the machine's.
 	Tmp string `json:"tmp,omitzero"`
 }
 
-// system is what programs need of the machine. What is not there is left out.
+// system are the paths that programs need. Missing ones are left out.
 var system = []string{
 	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store", "/gnu/store",
 	"/proc", "/sys",
@@ -28,30 +28,30 @@ var system = []string{
 // devices are what programs need of /dev.
 var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 
-// System is the view of a process that needs nothing of its own. What hidden
-// names, and is inside of it, is left out: folders or files.
+// System is the view with only the system's files, without the folders and files
+// that hidden names.
 func System(hidden ...string) View {
 	v := View{Read: slices.Clone(system), Hidden: withRealPaths(hidden)}
-	// A resolv.conf that is a link leads to where its keeper replaces it.
+	// If resolv.conf is a link, a service replaces its target, so show the folder.
 	if to, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && !within(to, "/etc") {
 		v.Read = append(v.Read, filepath.Dir(to))
 	}
 	return v
 }
 
-// AndRead is the view with more to read.
+// AndRead is the view with more paths that can be read.
 func (v View) AndRead(paths ...string) View {
 	v.Read = append(slices.Clip(v.Read), withRealPaths(paths)...)
 	return v
 }
 
-// AndWrite is the view with more to write.
+// AndWrite is the view with more paths that can be written.
 func (v View) AndWrite(paths ...string) View {
 	v.Write = append(slices.Clip(v.Write), withRealPaths(paths)...)
 	return v
 }
 
-// withRealPaths adds where links lead, because programs ask for that.
+// withRealPaths adds the targets of links, because programs open those.
 func withRealPaths(paths []string) []string {
 	var all []string
 	for _, p := range paths {
@@ -81,7 +81,7 @@ type entry struct {
 // entries are the parts of the view, general ones before specific ones, each path once.
 func (v View) entries() []entry {
 	var all []entry
-	// In this order: of two that name the same path the last one holds.
+	// In this order: of entries with the same path the last one wins.
 	for _, p := range v.Hidden {
 		all = append(all, entry{p, hidden})
 	}
@@ -103,13 +103,12 @@ func (v View) entries() []entry {
 	return all
 }
 
-// temporaries are what programs take for folders that everybody may write.
+// temporaries are the folders in which programs expect to be able to write.
 var temporaries = []string{"/tmp", "/var/tmp"}
 
-// withTmp are the entries and the temporary folders, each in its place: on
-// what is more general, such as a /var to read, and below what is more
-// specific, such as an engine in /var/tmp. One that the view names itself is
-// meant to be the machine's.
+// withTmp are the entries and the temporary folders, general ones before specific
+// ones: a temporary folder covers a readable /var, and an engine in /var/tmp covers
+// a part of it. If the view itself names one, that is the machine's.
 func (v View) withTmp() []entry {
 	all := v.entries()
 	if v.Tmp == "" {
@@ -131,8 +130,8 @@ func within(p, dir string) bool {
 	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
 }
 
-// around lists what is in p but for the parts named; p itself where none of
-// them is in it. It is for Landlock, which can grant but not take away.
+// around lists what is in p except the parts; p itself if it contains none of
+// them. It is for Landlock, which can only grant.
 func around(p string, parts []string) []string {
 	inside := slices.ContainsFunc(parts, func(part string) bool { return within(part, p) })
 	if !inside {
@@ -147,7 +146,7 @@ func around(p string, parts []string) []string {
 	}
 	var all []string
 	for _, name := range names {
-		if name.Type()&os.ModeSymlink == 0 { // granted where it leads, or not at all
+		if name.Type()&os.ModeSymlink == 0 { // a link's target has its own rule, or none
 			all = append(all, around(filepath.Join(p, name.Name()), parts)...)
 		}
 	}

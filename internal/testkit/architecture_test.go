@@ -32,7 +32,7 @@ func TestEveryPackageIsInTheTableAndSaysWhatItIsFor(t *testing.T) {
 		if table.row(dir) == "" {
 			t.Errorf("%s is not in the table of docs/architecture.md: give it a line in its layer there", dir)
 		}
-		said := false
+		documented := false
 		for _, file := range files {
 			said = said || parsed(t, file, parser.PackageClauseOnly|parser.ParseComments).Doc != nil
 		}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Await polls until done says true and fails the test if that takes longer
-// than within. It calls done at least once, from the test's own goroutine, so
+// Await polls until done returns true, and fails the test if that takes longer
+// than within. It calls done at least once, and from the test's own goroutine, so
 // done may end the test itself.
 func Await(t testing.TB, within time.Duration, done func() bool) {
 	t.Helper()

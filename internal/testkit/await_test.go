@@ -46,7 +46,7 @@ func TestAwaitFailsTheTestAtTheDeadlineWithTheLastError(t *testing.T) {
 	})
 }
 
-// recorder is a test that takes note of its failure.
+// recorder is a testing.TB that records its failure.
 type recorder struct {
 	testing.TB
 	said string

@@ -10,8 +10,8 @@ import (
 // longest entry takes 280.
 const batchSize = 8 << 10
 
-// openFolder opens a folder of ours to be read and changed, whatever its
-// permissions: those of the owner are added if they are missing.
+// openFolder opens a folder to read and change it. Missing permissions of the
+// owner are added.
 func openFolder(at int, name string) (int, error) {
 	fd, err := openAt(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err == unix.EACCES {
@@ -22,19 +22,19 @@ func openFolder(at int, name string) (int, error) {
 	}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) == nil && st.Mode&0o700 != 0o700 {
-		_ = unix.Fchmod(fd, 0o700) // what needs it will say so
+		_ = unix.Fchmod(fd, 0o700) // without it later calls fail
 	}
 	return fd, nil
 }
 
-// openClosed opens a folder that its owner may not even read.
+// openClosed opens a folder that not even its owner may read.
 func openClosed(at int, name string) (int, error) {
 	found, err := openAt(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(found)
-	// A descriptor of this kind takes no fchmod; its name in /proc leads to the very folder.
+	// fchmod does not work on an O_PATH descriptor; its name in /proc leads to the same folder.
 	if err := unix.Chmod("/proc/self/fd/"+strconv.Itoa(found), 0o700); err != nil {
 		return -1, err
 	}
@@ -66,7 +66,7 @@ func readEntries(fd int, batch []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// again repeats what a signal has interrupted, which some file systems let happen.
+// again repeats a call that a signal interrupted, as can happen on some file systems.
 func again(f func() error) error {
 	for {
 		if err := f(); err != unix.EINTR {

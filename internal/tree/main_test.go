@@ -26,7 +26,7 @@ var deeds = map[string]func() error{
 	"mount":     removeMountPoint,
 }
 
-// ordinary is the user as whom a child of root works, where it is to be an ordinary one.
+// ordinary is the user that a child of root runs as if it is to be an ordinary one.
 const ordinary = 65534
 
 func TestMain(m *testing.M) {
@@ -47,8 +47,8 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// child does a deed in a folder and returns what it said. With a user, and as
-// root, it is that user who does it.
+// child carries out a deed in a folder and returns its output. If it runs as root
+// and a user is given, it carries it out as that user.
 func child(t *testing.T, deed, dir string, user int, flags uintptr) string {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
@@ -66,8 +66,8 @@ func child(t *testing.T, deed, dir string, user int, flags uintptr) string {
 	return string(out)
 }
 
-// nest makes folders within each other, beside each a file that takes up room,
-// and calls within for the lowest. It returns how much room they all take.
+// nest makes nested folders, with a file next to each, and calls within for the
+// lowest. It returns how many bytes of disk they use.
 func nest(t *testing.T, dir string, depth int, name string, within func(at int)) (use int64) {
 	t.Helper()
 	at, err := unix.Open(dir, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -99,7 +99,7 @@ func blocks(t *testing.T, fd int) int64 {
 	return st.Blocks * 512
 }
 
-// own makes a folder, and what is in it, that of the ordinary user.
+// own makes the ordinary user the owner of a folder and of what is in it.
 func own(t *testing.T, paths ...string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -110,8 +110,8 @@ func own(t *testing.T, paths ...string) {
 	}
 }
 
-// workplace is a folder with an empty one, tree, in it, both the ordinary user's.
-// Whatever a test leaves in it is gone at its end.
+// workplace is a folder that contains an empty folder, tree; the ordinary user owns
+// both. It is removed at the end of the test.
 func workplace(t *testing.T) (dir, root string) {
 	t.Helper()
 	dir = t.TempDir()

@@ -1,8 +1,7 @@
-// Package tree removes and measures folders in which others may have made
-// whatever they like. It works by descriptors alone: no link is followed,
-// nothing outside the folder is reached, no depth and no length of a path
-// defeats it, and it never needs more than a few dozen descriptors and some
-// hundred KB of memory.
+// Package tree removes and measures folders in which user code may have made
+// anything. It works with descriptors instead of paths: it follows no link,
+// reaches nothing outside the folder, works at any depth and length of paths, and
+// needs at most a few dozen descriptors and some hundred KB of memory.
 package tree
 
 import (
@@ -19,22 +18,20 @@ import (
 )
 
 const (
-	// maxOpen is how many levels are open at once, a descriptor each. With the
-	// one above them, and the one or two that it takes to enter a folder, a
-	// removal has some 20.
+	// maxOpen is how many levels are open at once, with one descriptor each. With
+	// the one above them, and one or two to enter a folder, a removal uses some 20.
 	maxOpen = 16
-	// maxRounds bounds how often a folder is read in which there is always
-	// something new.
+	// maxRounds bounds how often a folder is read in which new entries keep
+	// appearing.
 	maxRounds = 16
-	// patience bounds a removal. Where somebody adds to the folder as fast as it
-	// is emptied there is no end; where there is just very much, what was removed
-	// so far is, and the next removal goes on from there.
+	// patience bounds a removal: a process may add to the folder as fast as it is
+	// emptied. If there is just very much in it, the next removal continues.
 	patience = 10 * time.Minute
 )
 
-// Remove removes what is at path, and all that is in it. Folders without
-// permissions are given them. What cannot be removed is left, and the first
-// error returned after the rest is gone. Nothing at path is no error.
+// Remove removes what is at path and all that is in it. Folders get the
+// permissions that they lack for that. It removes all that it can and returns the
+// first error. If there is nothing at path, that is no error.
 func Remove(path string) error { return remove(path, patience) }
 
 func remove(path string, patience time.Duration) error {
@@ -55,7 +52,7 @@ func remove(path string, patience time.Duration) error {
 	return r.err
 }
 
-// Clear removes what is in an open folder, but for the names given, as Remove does.
+// Clear removes what is in an open folder, except the names to keep, as Remove does.
 func Clear(folder *os.File, keep ...string) error {
 	raw, err := folder.SyscallConn()
 	if err != nil {
@@ -67,7 +64,7 @@ func Clear(folder *os.File, keep ...string) error {
 }
 
 func clearAt(at int, name string, keep []string) error {
-	// Opened again, because where a descriptor reads is its user's.
+	// Opened again, because the position of the caller's descriptor must not change.
 	fd, err := openFolder(at, ".")
 	if err != nil {
 		return &fs.PathError{Op: "clear", Path: name, Err: err}
@@ -84,25 +81,25 @@ func clearAt(at int, name string, keep []string) error {
 	return r.err
 }
 
-// A removal goes down into folders until maxOpen of them are open. A folder
-// that is deeper than that is moved up, as an entry of the first of the open
-// ones, and waits there until that one has been read. So every folder comes
-// within reach, and nothing has to be remembered but how many were moved.
+// A removal goes down into folders until maxOpen of them are open. A deeper folder
+// is moved up into the first of the open ones, and is removed when all else in that
+// one has been. So every folder is reached, and only the number of moved folders
+// has to be remembered.
 type removal struct {
 	above  string // the path of the folder in which the first level is
 	levels []*level
-	prefix string // of the names of folders that are moved; nobody guesses it
+	prefix string // of the names of moved folders; random, so that nobody can guess it
 	until  time.Time
-	late   bool
-	err    error // the first
+	late   bool  // until has passed
+	err    error // the first one
 }
 
 // A level is a folder that is open.
 type level struct {
 	fd   int
 	name string
-	// moved counts the folders that were moved here, done those of them that
-	// have been tried since.
+	// moved counts the folders that were moved here, done those of them that were
+	// tried to remove since.
 	moved, done int
 }
 
@@ -112,7 +109,7 @@ func begin(above string, patience time.Duration) *removal {
 
 func (r *removal) movedName(n int) string { return fmt.Sprint(r.prefix, n) }
 
-// remove removes an entry of a folder and tells whether it is out of the way.
+// remove removes an entry of a folder, or moves it up, and reports whether it could.
 func (r *removal) remove(at int, name string) bool {
 	err := unlink(at, name, 0)
 	if err == unix.EISDIR {
@@ -134,7 +131,7 @@ func (r *removal) removeFolder(at int, name string) error {
 	}
 	fd, err := openFolder(at, name)
 	if err == unix.ENOTDIR || err == unix.ELOOP {
-		return unlink(at, name, 0) // it was a folder when we asked
+		return unlink(at, name, 0) // it was a folder before
 	}
 	if err != nil {
 		return err
@@ -146,7 +143,7 @@ func (r *removal) removeFolder(at int, name string) error {
 	for range maxRounds {
 		gone := r.empty(l, nil)
 		err = unlink(at, name, unix.AT_REMOVEDIR)
-		// Reading may pass over entries while others are being removed.
+		// A read may miss entries while others are being removed.
 		if err != unix.ENOTEMPTY && err != unix.EEXIST || gone == 0 {
 			break
 		}
@@ -154,8 +151,8 @@ func (r *removal) removeFolder(at int, name string) error {
 	return err
 }
 
-// empty removes what a folder holds, but for the names to keep, and tells how
-// much of it is out of the way.
+// empty removes what is in a folder, except the names to keep, and returns how many
+// entries it removed or moved up.
 func (r *removal) empty(l *level, keep []string) (gone int) {
 	if _, err := unix.Seek(l.fd, 0, unix.SEEK_SET); err != nil {
 		r.fail("read", "", err)
@@ -174,7 +171,7 @@ func (r *removal) empty(l *level, keep []string) (gone int) {
 		}
 		_, _, names = unix.ParseDirent(batch[:n], -1, names[:0])
 		for _, name := range names {
-			if r.tired() {
+			if r.overdue() {
 				return gone
 			}
 			if !slices.Contains(keep, name) && r.remove(l.fd, name) {
@@ -182,7 +179,7 @@ func (r *removal) empty(l *level, keep []string) (gone int) {
 			}
 		}
 	}
-	for ; l.done < l.moved && !r.tired(); l.done++ {
+	for ; l.done < l.moved && !r.overdue(); l.done++ {
 		if r.remove(l.fd, r.movedName(l.done)) {
 			gone++
 		}
@@ -190,16 +187,15 @@ func (r *removal) empty(l *level, keep []string) (gone int) {
 	return gone
 }
 
-// move moves a folder up. Where the file system does not let it go to the first
-// level, as between subvolumes or where that has as many folders as it can, it
-// goes to the next one that takes it.
+// move moves a folder up to the first level, or if the file system does not allow
+// that (another subvolume, or too many folders there) to the next one that it can.
 func (r *removal) move(at int, name string) error {
 	err := error(unix.EXDEV)
 	for _, l := range r.levels[:len(r.levels)-1] {
 		to := r.movedName(l.moved)
 		err = rename(at, name, l.fd, to)
 		if err == unix.EACCES || err == unix.EPERM {
-			// Moving a folder writes its "..", for which it has to be open to us.
+			// Moving a folder writes its "..", which needs permissions on it.
 			fd, failed := openFolder(at, name)
 			if failed != nil {
 				return failed
@@ -217,11 +213,11 @@ func (r *removal) move(at int, name string) error {
 	return err
 }
 
-// tired tells that the removal has taken too long.
-func (r *removal) tired() bool {
+// overdue reports whether the removal has taken too long.
+func (r *removal) overdue() bool {
 	if !r.late && time.Now().After(r.until) {
 		r.late = true
-		r.fail("remove", "", errors.New("there is too much in it, or somebody adds to it; the rest is for the next time"))
+		r.fail("remove", "", errors.New("it holds too much, or something keeps adding to it; the rest is left for the next removal"))
 	}
 	return r.late
 }

@@ -25,7 +25,7 @@ func TestNoDepthDefeatsARemovalWith64Descriptors(t *testing.T) {
 	dir, root := workplace(t)
 	nest(t, root, 3000, longName, nil) // a path of 600 KB, 150 times what the system takes
 	if said := child(t, "removeall", dir, 0, 0); said == "" {
-		t.Fatal("the tree is no challenge")
+		t.Fatal("the tree is not deep enough for this test")
 	}
 	if said := child(t, "remove", dir, 0, 0); said != "" {
 		t.Error(said)
@@ -132,7 +132,7 @@ func TestRemoveTakesFilesAndWhatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestClearKeepsWhatItIsTold(t *testing.T) {
+func TestClearKeepsTheNamesGiven(t *testing.T) {
 	t.Parallel()
 	_, root := workplace(t)
 	for _, name := range []string{"kept", "other"} {
@@ -164,10 +164,10 @@ func TestClearKeepsWhatItIsTold(t *testing.T) {
 }
 
 // Somebody else's folder with something in it is one that cannot be removed.
-func TestWhatCannotBeRemovedIsToldAndTheRestIsGone(t *testing.T) {
+func TestWhatCannotBeRemovedIsReportedAndTheRestRemoved(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("it takes root to make a folder that another user cannot remove")
+		t.Skip("only root can make a folder that another user cannot remove")
 	}
 	dir, root := workplace(t)
 	path := root
@@ -222,7 +222,7 @@ func removeMountPoint() error {
 func TestAMountPointIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("it takes root to mount")
+		t.Skip("only root can mount")
 	}
 	dir, root := workplace(t)
 	for _, name := range []string{"a", "mount", "z"} {
@@ -233,7 +233,7 @@ func TestAMountPointIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestNobodyKeepsARemovalForEver(t *testing.T) {
+func TestARemovalEndsEvenIfOthersKeepAdding(t *testing.T) {
 	t.Parallel()
 	for name, add := range map[string]func(root string, n int){
 		"files": func(root string, n int) {

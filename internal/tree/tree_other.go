@@ -1,7 +1,7 @@
 //go:build !linux
 
-// Package tree removes and measures folders. Only on Linux does it do so against the will of
-// those who have made what is in them; nothing else runs sessions.
+// Package tree removes and measures folders. Only on Linux is it safe with folders of hostile
+// user code; no other system runs sessions.
 package tree
 
 import (
@@ -16,7 +16,7 @@ import (
 // Remove removes what is at path, and all that is in it.
 func Remove(path string) error { return os.RemoveAll(path) }
 
-// Clear removes what is in an open folder, but for the names given.
+// Clear removes what is in an open folder, except the names to keep.
 func Clear(folder *os.File, keep ...string) error {
 	entries, err := os.ReadDir(folder.Name())
 	for _, e := range entries {
@@ -27,20 +27,20 @@ func Clear(folder *os.File, keep ...string) error {
 	return err
 }
 
-// ErrLost is for Linux.
+// ErrLost is only returned on Linux.
 var ErrLost = errors.New("the folder cannot be measured")
 
-// Size is what a file of so many blocks, of 512 bytes, counts.
+// Size is how many bytes a file of so many blocks, of 512 bytes, counts as.
 func Size(blocks int64) int64 { return blocks * 512 }
 
-// Use is how many bytes a folder's files have.
+// Use is the size of a folder's files, in bytes.
 func Use(ctx context.Context, path string, limit int64) (sum int64, err error) {
 	err = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return nil // gone, or closed to us
+			return nil // gone, or not readable
 		}
 		if info, err := d.Info(); err == nil {
 			sum += info.Size()

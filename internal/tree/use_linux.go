@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// maxKept is how many folders a measurement has open at most, the lowest of
-	// the ones that it is in.
+	// maxKept is how many folders a measurement has open at most: the lowest of
+	// those that it is in.
 	maxKept = 32
-	// maxDepth bounds what is remembered of the others: some 6 MB.
+	// maxDepth bounds the memory for the others: some 6 MB.
 	maxDepth = 100_000
 	maxTries = 3
 )
 
-// ErrLost tells that a folder cannot be measured: folders in it are nested too
-// deep, or those below maxKept levels are moved to and fro.
+// ErrLost says that a folder cannot be measured: folders in it are nested too
+// deep, or those above its lowest maxKept levels were moved meanwhile.
 var ErrLost = errors.New("folders are nested too deep, or are moved while they are measured")
 
-// Use is how many bytes of disk a folder and all that is in it count; once
-// that is more than limit nothing more is looked at. Others make and remove files
-// meanwhile: what cannot be read counts as nothing, links are not followed, and a
-// measurement that takes too long ends with ctx. A file counts under each of its names.
+// Use is how many bytes of disk a folder and all that is in it use; it stops
+// counting beyond limit. Files may be made and removed meanwhile: what cannot be
+// read is not counted, links are not followed, and ctx bounds the time. A file with
+// several names counts once for each.
 func Use(ctx context.Context, path string, limit int64) (sum int64, err error) {
 	for range maxTries {
 		w := walk{ctx: ctx, limit: limit}
@@ -37,14 +37,14 @@ func Use(ctx context.Context, path string, limit int64) (sum int64, err error) {
 	return sum, err
 }
 
-// A walk is in a folder and all those above it. Of them only the lowest are
-// open; for the others it remembers which they are and how far they were read,
-// and finds them again as "..".
+// A walk is in a folder and all those above it. Only the lowest of them are open;
+// of the others it remembers the inode and how far they were read, and opens them
+// again as "..".
 type walk struct {
 	ctx        context.Context
 	limit, sum int64
 	places     []place
-	closed     int      // how many of the places, from the top, are
+	closed     int      // how many of the places, from the top, are not open
 	spare      [][]byte // buffers
 }
 
@@ -52,8 +52,8 @@ type place struct {
 	fd         int
 	dev, ino   uint64
 	buffer     []byte
-	batch      []byte // of the buffer: what was read, but not looked at
-	afterwards int64  // where the entry ends that was looked at last, for Seek
+	batch      []byte // the part of the buffer that was read and not processed yet
+	afterwards int64  // the offset behind the entry that was processed last, for Seek
 }
 
 func (w *walk) measure(path string) (int64, error) {
@@ -91,11 +91,10 @@ func (w *walk) measure(path string) (int64, error) {
 	return w.sum, err
 }
 
-// least is what a file counts at least, in bytes: its place among the files of
-// the disk is used up, too, also where it is empty.
+// least is what a file counts as at least, in bytes: even an empty one uses an inode.
 const least = 4 << 10
 
-// Size is what a file or folder of so many blocks, of 512 bytes, counts.
+// Size is how many bytes a file or folder of so many blocks, of 512 bytes, counts as.
 func Size(blocks int64) int64 { return max(blocks*512, least) }
 
 func (w *walk) add(st *unix.Stat_t) {
@@ -128,7 +127,7 @@ func (w *walk) next() (name string, ok bool) {
 	}
 }
 
-// enter goes down into a folder. One that is gone or closed to us is passed over.
+// enter goes down into a folder. One that is gone or not readable is skipped.
 func (w *walk) enter(at int, name string) error {
 	if len(w.places) == maxDepth {
 		return ErrLost
@@ -166,7 +165,7 @@ func (w *walk) takeBuffer() []byte {
 	return b
 }
 
-// leave goes back up, and on from where the folder there was left.
+// leave goes back up to the folder above, whose reading continues.
 func (w *walk) leave() error {
 	n := len(w.places) - 1
 	low := w.places[n]
@@ -181,8 +180,8 @@ func (w *walk) leave() error {
 	return nil
 }
 
-// reopen opens the lowest of the closed places from the folder below it. What
-// is there now may be another: somebody has moved a folder.
+// reopen opens the lowest of the closed places from the folder below it. It fails
+// with ErrLost if another folder is there now, because one was moved.
 func (w *walk) reopen(below int) error {
 	p := &w.places[w.closed-1]
 	fd, err := openAt(below, "..", unix.O_RDONLY|unix.O_DIRECTORY)

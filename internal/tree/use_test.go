@@ -62,8 +62,8 @@ func TestNoDepthHidesUse(t *testing.T) {
 	}
 }
 
-// Where a folder is found again, reading goes on where it was left off: nothing
-// counts twice, and nothing is passed over.
+// When a folder is opened again, reading continues where it stopped: nothing is
+// counted twice or skipped.
 func TestUseOfAWideTreeThatIsDeep(t *testing.T) {
 	t.Parallel()
 	dir, root := workplace(t)
@@ -93,8 +93,8 @@ func TestUseOfAWideTreeThatIsDeep(t *testing.T) {
 	}
 }
 
-// A meddler moves a folder away, to another place each time, whenever a
-// measurement has looked at 300 entries more.
+// A meddler moves a folder to another place after every 300 entries of a
+// measurement.
 type meddler struct {
 	context.Context
 	folder        string
@@ -106,14 +106,14 @@ type meddler struct {
 func (m *meddler) Err() error {
 	if m.looked++; m.looked%300 == 0 && m.moved < m.most {
 		m.moved++
-		away := filepath.Join(filepath.Dir(m.folder), fmt.Sprint("away", m.moved))
-		m.failed = errors.Join(m.failed, os.Mkdir(away, 0o700), os.Rename(m.folder, filepath.Join(away, "folder")))
-		m.folder = filepath.Join(away, "folder")
+		elsewhere := filepath.Join(filepath.Dir(m.folder), fmt.Sprint("moved", m.moved))
+		m.failed = errors.Join(m.failed, os.Mkdir(elsewhere, 0o700), os.Rename(m.folder, filepath.Join(elsewhere, "folder")))
+		m.folder = filepath.Join(elsewhere, "folder")
 	}
 	return nil
 }
 
-func TestAFolderThatIsMovedAwayIsMeasuredAnew(t *testing.T) {
+func TestAFolderThatIsMovedIsMeasuredAgain(t *testing.T) {
 	t.Parallel()
 	for _, always := range []bool{false, true} {
 		t.Run(fmt.Sprint("always ", always), func(t *testing.T) {

@@ -142,7 +142,7 @@ func (m *model) element(name string) (string, error) {
 func (m *model) field(name string) (string, error) {
 	t, err := m.element(name)
 	switch m.Shapes[name].Type {
-	case "list", "map", "timestamp": // have an absent value of their own
+	case "list", "map", "timestamp": // their zero value means absent
 		return t, err
 	}
 	return "*" + t, err

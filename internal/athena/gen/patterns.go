@@ -9,16 +9,16 @@ import (
 // \u escapes are Java's, and the pairs of them are surrogates.
 const xmlCharacters = `[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]`
 
-// predicates are the patterns that RE2 does not have the syntax for, with the
-// functions of package athena that do their work.
+// predicates are the patterns that RE2 cannot express, with the functions of
+// package athena that match them.
 var predicates = map[string]string{
 	xmlCharacters + `*`:                  "isXMLText",
 	`(?!.*[/:\\])` + xmlCharacters + `+`: "isNotebookName",
 }
 
-// re2 translates a pattern, which is Java's, to RE2's syntax: there a dot
-// stands for more characters than in Java, where no line ending is among them,
-// and \S for one more, as RE2 does not take a vertical tab for a space.
+// re2 translates a pattern from Java's syntax to RE2's. In Java a dot matches no
+// line ending, and a vertical tab is a space, which \S does not match; RE2 differs
+// in both.
 func re2(pattern string) (string, error) {
 	var out strings.Builder
 	inClass := false

@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// subjects are the shapes whose values name something, and the field of Subject that each is.
+// subjects are the shapes of names and ids, with the field of Subject that each fills.
 var subjects = map[string]string{
 	"WorkGroupName": "WorkGroup", "SessionId": "Session", "CalculationExecutionId": "Calculation", "NotebookId": "Notebook",
 }

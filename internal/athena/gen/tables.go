@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// kinds maps the model's types of inputs to awsjson's; an input with another
-// one cannot be decoded yet.
+// kinds maps the model's types to awsjson's. Inputs of other types cannot be
+// decoded.
 var kinds = map[string]string{
 	"structure": "Structure", "list": "List", "map": "Map", "string": "String",
 	"integer": "Integer", "long": "Long", "boolean": "Boolean",

@@ -37,7 +37,7 @@ func writeStruct(m *model, s *source, name string) error {
 	return nil
 }
 
-// writeErrors writes the modelled errors. Wire makes of each what is answered.
+// writeErrors writes the modelled errors, each with a method Wire that makes the answer.
 func writeErrors(m *model, s *source) error {
 	s.begin(awsjsonPath)
 	for _, name := range m.names(func(sh *shape) bool { return sh.Exception }) {

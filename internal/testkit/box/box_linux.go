@@ -1,10 +1,10 @@
-// Package box runs a command where it can reach nothing beside it: in pid, mount,
-// IPC and network namespaces of its own, with a /tmp and /dev/shm of its own, a
-// network that is loopback alone, and, where control groups can be made, bounds
-// of memory and processes. All that the command leaves running ends with it.
+// Package box runs a command isolated from the machine: in pid, mount, IPC and
+// network namespaces of its own, with its own /tmp and /dev/shm, a network with
+// only loopback, and, if control groups can be made, limits of memory and
+// processes. All processes that the command leaves are killed when it ends.
 //
-// The tests run hostile code, kill things and fill disks; a test that could
-// reach the machine would take everything on it along.
+// The tests run hostile code, kill processes and fill disks, which must not harm
+// the machine.
 package box
 
 import (
@@ -24,29 +24,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inside is set in the environment of whatever runs in a box. Tests whose harm
-// nothing else bounds look for it.
+// Inside is the variable that is set in the environment of a box. Tests that could
+// harm the machine run only if it is set.
 const Inside = "ERGANE_TEST_BOX"
 
-// A Box is what a command gets.
+// A Box describes a box and the surroundings of the command in it.
 type Box struct {
-	// Dir is where the box's /tmp lies; it is removed at the end.
+	// Dir is the folder in which the box's /tmp is made, and removed at the end.
 	Dir string
-	// Keep are folders that stay in sight if they lie under /tmp or /dev/shm.
+	// Keep are folders below /tmp or /dev/shm that stay visible.
 	Keep []string
-	// Memory in bytes and Processes bound all of it; 0 is no bound. They hold
-	// where control groups can be made.
+	// Memory, in bytes, and Processes are the limits of the box; 0 is no limit. They
+	// need control groups.
 	Memory, Processes int64
-	// Network leaves the machine's network in sight.
+	// Network gives the box the machine's network.
 	Network bool
 
-	// What the command is given.
+	// Of the command.
 	WorkDir        string
 	Env            []string
 	Stdout, Stderr io.Writer
 }
 
-// order is what the box's first process is told to do.
+// order is what the box's first process has to do.
 type order struct {
 	Tmp     string
 	Keep    []string
@@ -57,8 +57,8 @@ type order struct {
 
 const initName = "ergane-test-box"
 
-// Main is to be called first by every program that calls Run: the box's first
-// process is that program again, and Main does not return there.
+// Main must be called first by every program that calls Run: the box's first
+// process is the same program, in which Main does not return.
 func Main() {
 	if os.Args[0] != initName {
 		return
@@ -70,8 +70,8 @@ func Main() {
 	os.Exit(status)
 }
 
-// Run runs a command in the box and returns its exit status, 128 and the signal
-// where one killed it. The error says that there was no box.
+// Run runs a command in the box and returns its exit status, or 128 plus the signal
+// that killed it. An error means that the box could not be made.
 func (b Box) Run(ctx context.Context, argv ...string) (int, error) {
 	tmp, err := os.MkdirTemp(b.Dir, "box-")
 	if err != nil {
@@ -104,10 +104,10 @@ func (b Box) Run(ctx context.Context, argv ...string) (int, error) {
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
 		cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN}
 	}
-	runtime.LockOSThread() // the signal at the parent's death is the thread's
+	runtime.LockOSThread() // Pdeathsig follows the thread that started the process
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
-		return 0, fmt.Errorf("no namespaces can be had here: %w", err)
+		return 0, fmt.Errorf("namespaces cannot be created here: %w", err)
 	}
 	err = cmd.Wait()
 	if ended := (*exec.ExitError)(nil); err != nil && !errors.As(err, &ended) {
@@ -123,11 +123,11 @@ func status(ended syscall.WaitStatus) int {
 	return ended.ExitStatus()
 }
 
-// inside is the first process of the box: it makes the rest of it, starts the
-// command and takes in what is left without a parent.
+// inside is the first process of the box: it sets up the rest, starts the command
+// and reaps processes whose parent has ended.
 func inside() (int, error) {
 	const failed = 125
-	runtime.LockOSThread() // capabilities are the thread's
+	runtime.LockOSThread() // capabilities are per thread
 	var told order
 	if err := json.Unmarshal([]byte(os.Args[1]), &told); err != nil {
 		return failed, err
@@ -171,7 +171,7 @@ func inside() (int, error) {
 		case err != nil:
 			return failed, err
 		case pid == child.Pid:
-			return status(ended), nil // and with this process all others end
+			return status(ended), nil // when this process ends, Linux kills all others in the box
 		}
 	}
 }
@@ -214,7 +214,7 @@ func mounts(told order) error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
-	wd, err := os.Getwd() // what is kept is another mount by now
+	wd, err := os.Getwd() // the folder may be in Keep, which was mounted again
 	if err == nil {
 		err = os.Chdir(wd)
 	}

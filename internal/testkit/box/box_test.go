@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// run runs a shell script in a box and returns its status and what it said.
+// run runs a shell script in a box and returns its status and output.
 func run(t *testing.T, script string, args ...string) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -30,7 +30,7 @@ func run(t *testing.T, script string, args ...string) (int, string) {
 	return status, out.String()
 }
 
-// The canary: a process beside the box, that an attack on everything does not reach.
+// The canary is a process outside of the box that an attack on everything must not reach.
 func TestAnAttackInTheBoxReachesNothingBesideIt(t *testing.T) {
 	t.Parallel()
 	canary := exec.Command("sleep", "600")

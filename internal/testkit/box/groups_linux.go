@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// makeGroups makes a control group for each bound, below the one that this
-// process is in, of version 1 or 2. It returns those that could be made.
+// makeGroups makes a control group of version 1 or 2 for each limit, below that of
+// this process. It returns those that could be made.
 func makeGroups(memory, processes int64) []string {
 	var made []string
 	for _, bound := range []struct {
@@ -48,8 +48,8 @@ func makeGroups(memory, processes int64) []string {
 	return made
 }
 
-// ownGroup is the folder of the group that this process is in, in the hierarchy
-// of a controller of version 1, or of version 2 for "". It is "" where there is none.
+// ownGroup is the folder of this process's group in the hierarchy of a controller
+// of version 1, or of version 2 for "". It is "" if there is none.
 func ownGroup(top, controller string) string {
 	raw, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -68,8 +68,8 @@ func ownGroup(top, controller string) string {
 	return ""
 }
 
-// removeGroups removes groups and those below them. What was in them has been
-// killed, and is gone in a moment.
+// removeGroups removes groups and those below them. Their processes have been
+// killed and end in a moment.
 func removeGroups(groups []string) {
 	for _, g := range groups {
 		for range 100 {

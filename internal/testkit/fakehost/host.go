@@ -113,10 +113,10 @@ func (h *Host) Start(ctx context.Context, s ergane.Session) (k session.Kernel, e
 	return k, err
 }
 
-// Shape implements session.Host: the memory of the driver is what cannot be changed later.
+// Shape implements session.Host: only the driver's memory cannot be changed later.
 func (h *Host) Shape(s ergane.Session) (string, ergane.Session) {
 	if s.Engine.Properties()["spark.jars"] != "" {
-		return "", ergane.Session{} // what they are may change meanwhile
+		return "", ergane.Session{} // the files may change meanwhile
 	}
 	memory := s.Engine.Properties()["spark.driver.memory"]
 	like := ergane.Session{Memory: s.Memory}
@@ -178,7 +178,7 @@ func (h *Host) Expel(ctx context.Context, id string) error {
 	})
 }
 
-// attach makes a server's Kernel, which a server that is killed gives back by that.
+// attach makes a server's Kernel. Its handle is closed by Detach, or when the server is killed.
 func (h *Host) attach(p *process) *Kernel {
 	k := &Kernel{p: p, power: h.power}
 	k.held, k.let = context.WithCancelCause(h.power.ctx)
@@ -210,7 +210,7 @@ func (h *Host) Spool(id string) (_ delivery.Spool, err error) {
 	if s == nil {
 		return nil, err
 	}
-	return s, nil // a killed server's finds out at its next step
+	return s, nil // if the server was killed, its next call fails
 }
 
 // Discard implements session.Host.
@@ -260,7 +260,7 @@ func (h *Host) LogSize(id string) (size int64, err error) {
 	return size, err
 }
 
-// LogSize is how many bytes the logs of every session take up.
+// LogSize is how many bytes the logs of every session have.
 const LogSize = 1000
 
 // LogStored implements session.Host.

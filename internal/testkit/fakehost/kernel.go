@@ -20,7 +20,7 @@ type Kernel struct {
 	let   context.CancelCauseFunc
 }
 
-var errDetached = errors.New("the server has let go of the kernel")
+var errDetached = errors.New("the server has detached from the kernel")
 
 // call makes a call that ends with Detach, too.
 func (k *Kernel) call(ctx context.Context, name string, do func(context.Context) error) error {
@@ -130,7 +130,7 @@ func (k *Kernel) Wait(ctx context.Context, id string) (out ergane.Outcome, err e
 		defer p.mu.Unlock()
 		switch {
 		case b.outcome != nil && p.m.fault().Wait != nil:
-			b.outcome = nil // nor does anybody else find it
+			b.outcome = nil // it is lost for other readers, too
 			return p.m.fault().Wait
 		case b.outcome != nil:
 			out = *b.outcome

@@ -1,10 +1,10 @@
-// Package fakehost is a machine made up for the tests of package session: its
-// kernels run small scripts (see script.go), its spools lie in memory, and
-// nearly everything on it can be made to fail. Around it stand Objects and a
-// Store with the same knobs. All of it works in a testing/synctest bubble.
+// Package fakehost is a fake machine for the tests of package session: its kernels
+// run small scripts (see script.go), its spools are in memory, and nearly every
+// call can be made to fail. Objects and Store are fakes with the same controls. All
+// of it works in a testing/synctest bubble.
 //
-// A Machine outlives the servers on it. Each server gets a Host of its own,
-// which stops answering when the server's Power is cut.
+// A Machine outlives the servers on it. Each server gets its own Host, whose calls
+// fail once the server's Power is cut.
 package fakehost
 
 import (
@@ -18,42 +18,43 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// Faults are what goes wrong on a Machine. The zero value is a machine in order.
+// Faults are what goes wrong on a Machine. With the zero value nothing does.
 type Faults struct {
-	// Check is the answer of Host.Check.
+	// Check is the error of Host.Check.
 	Check error
-	// Memory is what a session needs, DiskUse what its files take up, in bytes.
+	// Memory is what a session needs, DiskUse what its files use, in bytes.
 	Memory, DiskUse int64
-	// Unmeasurable is what Host.DiskUse answers in place of that.
+	// Unmeasurable is the error of Host.DiskUse.
 	Unmeasurable error
 	// Logs are the parts of every session's log.
 	Logs []string
-	// Start is the answer of Host.Start, for the reason given.
+	// Start is the error of Host.Start.
 	Start error
-	// PrepareTakes is how long Host.Prepare needs, StartTakes Host.Start, ReadyTakes a kernel after that.
+	// PrepareTakes is how long Host.Prepare takes, StartTakes Host.Start, and
+	// ReadyTakes a kernel after that until it is ready.
 	PrepareTakes, StartTakes, ReadyTakes time.Duration
-	// Refusal is Spark's sentence with which kernels end instead of being ready.
+	// Refusal is the error with which Spark refuses to start; kernels end with it.
 	Refusal string
-	// Unready ends kernels in this way instead of their being ready.
+	// Unready is how kernels end instead of becoming ready.
 	Unready *ergane.Exit
-	// Unclaimed ends kernels in this way when they are claimed; ClaimRefusal is
-	// Spark's sentence with which it refuses to be.
+	// Unclaimed is how kernels end when they are claimed; ClaimRefusal is the error
+	// with which Spark refuses a claim.
 	Unclaimed    *ergane.Exit
 	ClaimRefusal string
-	// Adopt is the answer of Host.Adopt, Expel of Host.Expel, Spool of Host.Spool.
+	// Adopt is the error of Host.Adopt, Expel of Host.Expel, Spool of Host.Spool.
 	Adopt, Expel, Spool error
-	// Exec is the answer of Kernel.Exec; nothing runs.
+	// Exec is the error of Kernel.Exec; nothing runs.
 	Exec error
-	// Wait is what Kernel.Wait answers at the end of the code, while the kernel lives.
+	// Wait is the error of Kernel.Wait at the end of the code, while the kernel lives.
 	Wait error
-	// Deaf kernels take no code and answer nothing, but live.
+	// Deaf kernels accept no code and answer nothing, but live.
 	Deaf bool
-	// Untaken ends a kernel in this way when it gets code, before the code starts.
+	// Untaken is how a kernel ends when it gets code, before the code starts.
 	Untaken *ergane.Exit
 	// Age is how long ago every calculation was submitted, whatever the clock says.
 	Age time.Duration
-	// Section is what Spool.Section answers for every range that is not empty,
-	// Unread what Spool.Outcome and Spool.Started do, Unsized what Spool.Size does.
+	// Section is the error of Spool.Section, Unread of Spool.Outcome and
+	// Spool.Started, Unsized of Spool.Size.
 	Section, Unread, Unsized error
 }
 
@@ -65,14 +66,14 @@ type Machine struct {
 	started  int                   // guarded by mu
 	starting int                   // neither ready nor gone; guarded by mu
 	crowd    int                   // the most that were starting at once; guarded by mu
-	wrongs   []string              // what no server may do; guarded by mu
-	open     map[string]int        // handles that were not given back, by kind; guarded by mu
-	doors    map[string]*door      // what scripts wait for; guarded by mu
+	wrongs   []string              // what servers did and must not do; guarded by mu
+	open     map[string]int        // handles that were not closed, by kind; guarded by mu
+	doors    map[string]*door      // that scripts wait for; guarded by mu
 	runs     map[string]int        // by calculation; guarded by mu
 	engines  map[string]string     // selected to effective; guarded by mu
 	running  sync.WaitGroup        // the goroutines of the kernels
 	history  map[string][]*process // every kernel of each session; guarded by mu
-	// logStored are the sessions of which that is known; guarded by mu.
+	// logStored are the sessions whose log was stored; guarded by mu.
 	logStored map[string]bool
 }
 
@@ -126,7 +127,7 @@ func (m *Machine) all() []*process {
 	return all
 }
 
-// Kill ends the kernel of a session; false where there is none.
+// Kill ends the kernel of a session; false if there is none.
 func (m *Machine) Kill(session string, e ergane.Exit) bool {
 	p := m.kernel(session)
 	if p == nil {
@@ -157,8 +158,7 @@ func (m *Machine) Tasks(session string, done, total int) {
 // Orphan starts a kernel for a session that no server knows.
 func (m *Machine) Orphan(session string) { m.spawn(session) }
 
-// Lose removes all that the machine has of a session, as a lost disk does. A
-// living kernel is ended.
+// Lose ends the kernel of a session and removes all of its files, as a lost disk does.
 func (m *Machine) Lose(session string) {
 	m.Kill(session, ergane.Exit{Signal: 9})
 	m.mu.Lock()
@@ -214,7 +214,7 @@ func (m *Machine) Started() int {
 	return m.started
 }
 
-// Crowd is the largest number of kernels that were starting at once.
+// Crowd is the highest number of kernels that were starting at once.
 func (m *Machine) Crowd() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -228,7 +228,7 @@ func (m *Machine) Runs(calculation string) int {
 	return m.runs[calculation]
 }
 
-// Orders is how often a calculation's interrupt was ordered.
+// Orders is how often a calculation was interrupted.
 func (m *Machine) Orders(calculation string) int {
 	n := 0
 	for _, p := range m.all() {
@@ -241,15 +241,15 @@ func (m *Machine) Orders(calculation string) int {
 	return n
 }
 
-// Wrongs says what servers have done that none may: two kernels for one
-// session, files taken away from a living kernel.
+// Wrongs lists what servers did and must not do: start two kernels for one session,
+// or remove the files of a living kernel.
 func (m *Machine) Wrongs() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.wrongs)
 }
 
-// Open counts the handles that servers have not given back, by kind.
+// Open counts the handles that servers have not closed, by kind.
 func (m *Machine) Open() (kernels, spools, sections int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -280,7 +280,7 @@ func (m *Machine) kernel(session string) *process {
 	return m.kernels[session]
 }
 
-// A door keeps scripts waiting until it is open.
+// A door makes scripts wait until it is opened.
 type door struct {
 	reached, open chan struct{}
 	reach, push   sync.Once
@@ -300,7 +300,7 @@ func (m *Machine) door(name string) *door {
 // Reached is closed when a script waits at the door of that name.
 func (m *Machine) Reached(name string) <-chan struct{} { return m.door(name).reached }
 
-// Let opens a door for good: scripts that wait at it, or will, go on.
+// Let opens a door permanently: scripts that wait at it, or will, go on.
 func (m *Machine) Let(name string) { d := m.door(name); d.push.Do(func() { close(d.open) }) }
 
 func closed(ch <-chan struct{}) bool {

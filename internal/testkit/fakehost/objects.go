@@ -14,22 +14,22 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// Answers of a result store that is not in order.
+// Errors of a Bucket that is made to fail.
 var (
 	ErrAway   = errors.New("connection refused")
 	ErrDenied = errors.New("access denied") // repeating does not help
 )
 
-// Bucket is a result store. It outlives servers; each has Objects of its own.
+// Bucket is an S3 for results. It outlives servers; each has its own Objects.
 type Bucket struct {
 	mu      sync.Mutex
 	objects map[string][]byte      // by address; guarded by mu
 	fault   func(uri string) error // guarded by mu
 	hung    chan struct{}          // Puts wait for its close; guarded by mu
-	below   string                 // those of addresses that begin so; guarded by mu
+	below   string                 // only Puts to addresses with this prefix wait; guarded by mu
 }
 
-// NewBucket makes an empty result store.
+// NewBucket makes an empty Bucket.
 func NewBucket() *Bucket { return &Bucket{objects: map[string][]byte{}} }
 
 // Fail makes every Put and Delete fail for which the function returns an error, which may be nil.
@@ -50,10 +50,10 @@ func (b *Bucket) FailTimes(n int, err error) {
 	})
 }
 
-// Hang makes Puts wait; the function that it returns lets them go on.
+// Hang makes Puts wait until the function that it returns is called.
 func (b *Bucket) Hang() (release func()) { return b.HangBelow("") }
 
-// HangBelow is Hang for the addresses that begin so.
+// HangBelow is Hang for addresses with the prefix.
 func (b *Bucket) HangBelow(prefix string) (release func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,7 +62,7 @@ func (b *Bucket) HangBelow(prefix string) (release func()) {
 	return sync.OnceFunc(func() { close(hung) })
 }
 
-// Object is the content of an object; false where there is none.
+// Object is the content of an object; false if there is none.
 func (b *Bucket) Object(uri string) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

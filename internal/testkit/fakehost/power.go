@@ -7,21 +7,21 @@ import (
 	"sync"
 )
 
-// ErrCut is what every call gives that a server makes after its Power was cut.
+// ErrCut is the error of every call that a server makes after its Power was cut.
 var ErrCut = errors.New("the server was killed")
 
-// Power is what one server runs on. Once it is cut, no call that the server
-// makes of its Host, Kernels, Spools, Objects or Store does or returns anything
-// but ErrCut: to the world it is as if the server had been killed with -9.
+// Power is what one server runs on. Once it is cut, every call to the server's
+// Host, Kernels, Spools, Objects and Store has no effect and returns ErrCut: as if
+// the server had been killed with SIGKILL.
 type Power struct {
 	ctx context.Context // ends at the cut
 	off context.CancelCauseFunc
 
 	mu    sync.Mutex
 	calls []string // so far; guarded by mu
-	at    int      // the call that something happens at; guarded by mu
-	act   func()   // before it, if not nil; guarded by mu
-	after func()   // after it, if not nil; guarded by mu
+	at    int      // the number of the call that act and after belong to; guarded by mu
+	act   func()   // called before it, if not nil; guarded by mu
+	after func()   // called after it, if not nil; guarded by mu
 }
 
 // NewPower is the power of a new server.
@@ -34,7 +34,7 @@ func NewPower() *Power {
 func (p *Power) Cut() { p.off(ErrCut) }
 
 // CutAt ends the server at its n-th call from now on: before the call has an
-// effect, or after it, so that only the answer is lost.
+// effect, or after it, so that only its result is lost.
 func (p *Power) CutAt(n int, after bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Power) Calls() []string {
 	return slices.Clone(p.calls)
 }
 
-// call makes a call that ends, at the latest, with the power.
+// call makes a call that is interrupted when the power is cut.
 func (p *Power) call(ctx context.Context, name string, do func(context.Context) error) error {
 	p.mu.Lock()
 	p.calls = append(p.calls, name)

@@ -8,7 +8,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// process is a kernel with its files, which stay when it is gone.
+// process is a kernel with its files, which stay when it has ended.
 type process struct {
 	m       *Machine
 	session string
@@ -34,7 +34,7 @@ type process struct {
 	claimed bool
 	// The tasks of its calculation, guarded by mu.
 	done, total int
-	// Processes that were killed for want of memory, and of which; guarded by mu.
+	// How many processes Linux killed because memory ran out, and which memory; guarded by mu.
 	killed   int64
 	shortage string
 }
@@ -42,7 +42,7 @@ type process struct {
 // block is a calculation as its kernel has it.
 type block struct {
 	id, code  string
-	interrupt chan struct{} // closed by the order to stop
+	interrupt chan struct{} // closed when it is interrupted
 	ordered   sync.Once
 	orders    int // guarded by the process's mu
 
@@ -51,7 +51,7 @@ type block struct {
 	stdout, stderr int64
 	outputs        []byte
 	outcome        *ergane.Outcome // on disk
-	verdict        *ergane.Outcome // told, because the disk would not take it
+	verdict        *ergane.Outcome // reported only, because it could not be written to disk
 }
 
 func (m *Machine) spawn(session string) *process {
@@ -74,7 +74,7 @@ func (m *Machine) spawn(session string) *process {
 	return p
 }
 
-// begin comes up, or does not.
+// begin starts the kernel: it becomes ready, or ends as the Faults say.
 func (p *process) begin(f Faults) {
 	defer func() {
 		p.m.mu.Lock()
@@ -99,7 +99,7 @@ func (p *process) begin(f Faults) {
 	}
 }
 
-// change makes a change and wakes whoever waits for one.
+// change makes a change and wakes the goroutines in await.
 func (p *process) change(do func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +112,7 @@ func (p *process) wake() {
 	p.changed = make(chan struct{})
 }
 
-// await waits until done, which is called under mu, says true.
+// await waits until done, which is called under mu, returns true.
 func (p *process) await(ctx context.Context, done func() bool) error {
 	for {
 		p.mu.Lock()
@@ -150,7 +150,7 @@ func (p *process) endDriver() {
 	})
 }
 
-// block returns the calculation's, which is made at the first word of it. Call it under mu.
+// block returns the calculation's block, and makes it if there is none. Call it under mu.
 func (p *process) block(id string) *block {
 	b := p.blocks[id]
 	if b == nil {
@@ -180,7 +180,7 @@ func (p *process) run(b *block) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if closed(p.gone) {
-		return // the dead write no outcome
+		return // a process that has ended writes no outcome
 	}
 	out := &ergane.Outcome{
 		State: v.state, Reason: v.reason, StartedAt: b.started, EndedAt: time.Now(),

@@ -10,22 +10,22 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// The code that kernels of a Machine run is a verb and what belongs to it a line:
+// The code that the kernels of a Machine run has a verb and its argument on each line:
 //
 //	print TEXT         TEXT and a newline to stdout
 //	warn TEXT          the same to stderr
 //	fill BYTES         as many bytes to stdout
 //	show JSON          a rich output
 //	sleep DURATION     can be interrupted
-//	at DOOR            waits until the test opens it (Machine.Let); can be interrupted
+//	at DOOR            waits until the test opens the door (Machine.Let); can be interrupted
 //	hang               waits for ever and ignores interrupts
 //	raise NAME: VALUE  ends the code with an exception
 //	exit STATUS        ends the kernel
 //	kill SIGNAL        ends the kernel by a signal
 //	driver             ends the Spark driver
-//	short WHY          Linux kills one of its processes for want of memory
+//	short WHY          Linux kills one of its processes because memory ran out
 //	unrecorded WHY     the outcome cannot be written to disk
-//	timeless           the outcome will name no times that can be believed
+//	timeless           the outcome will have no valid times
 
 // verdict is how a script ended.
 type verdict struct {
@@ -119,7 +119,7 @@ func (i *interpreter) raise(name, value string) *verdict {
 
 // wait waits for one of Go's channels, the interrupt, or the kernel's end.
 func wait[T any](i *interpreter, ch <-chan T) *verdict {
-	select { // an interrupt that came before wins, as the marker of a kernel does
+	select { // an earlier interrupt wins, as with a real kernel
 	case <-i.b.interrupt:
 		return &verdict{state: ergane.CalculationCanceled}
 	default:

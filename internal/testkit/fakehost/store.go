@@ -10,11 +10,11 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// ErrStore is the answer of a Store that is made to fail.
+// ErrStore is the error of a Store that is made to fail.
 var ErrStore = errors.New("the disk that holds the database is full")
 
-// Store is a real store as one server sees it: all that a runner and recovery
-// call can be made to fail. What only API calls read goes straight through.
+// Store is a real store as one server sees it. Every method that runners and
+// recovery call can be made to fail; others go directly to the real store.
 type Store struct {
 	session.Store
 	power *Power
@@ -40,14 +40,14 @@ func (s *Store) Fail(method string, n int) {
 	s.fails[method] = n
 }
 
-// Lose makes the next n calls of a method fail although they have had their effect.
+// Lose makes the next n calls of a method fail after they had their effect.
 func (s *Store) Lose(method string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.loses[method] = n
 }
 
-// Before calls a function before every call, with the method's name; nil ends that.
+// Before sets a function that is called before every call, with the method's name; nil removes it.
 func (s *Store) Before(hook func(method string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func take(from map[string]int, method string) bool {
 	return false
 }
 
-// do makes a call; what it gives is only good without an error.
+// do makes a call; its value is only valid without an error.
 func do[T any](ctx context.Context, s *Store, method string, call func(context.Context) (T, error)) (v T, err error) {
 	s.mu.Lock()
 	hook := s.hook

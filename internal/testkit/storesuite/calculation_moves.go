@@ -51,8 +51,8 @@ func everyCalculationMove(id string, at time.Time) []ergane.CalculationMove {
 		completed(id, at), failed(id, at), canceled(id, at)}
 }
 
-var calculationMoves = map[string]func(*testing.T, *house){
-	"a calculation moves from a move's source states only": func(t *testing.T, h *house) {
+var calculationMoves = map[string]func(*testing.T, *harness){
+	"a calculation moves from a move's source states only": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for state, path := range calculationPathsTo {
 			for i := range everyCalculationMove("", dawn) {
@@ -78,7 +78,7 @@ var calculationMoves = map[string]func(*testing.T, *house){
 			}
 		}
 	},
-	"a calculation's status tells its life": func(t *testing.T, h *house) {
+	"a calculation's status has the times of its moves": func(t *testing.T, h *harness) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		want := ergane.CalculationStatus{State: ergane.CalculationRunning, SubmittedAt: after(2 * time.Second), StartedAt: after(3 * time.Second)}
 		h.same("running", h.moveC(ergane.CalculationStarts(c.ID, after(3*time.Second))).Status, want)
@@ -90,17 +90,17 @@ var calculationMoves = map[string]func(*testing.T, *house){
 		h.same("statistics", c.Statistics, ergane.CalculationStatistics{DpuMillis: 9, Progress: "100%"})
 		h.same("result", c.Result, ergane.ResultAt("s3://b/x"))
 	},
-	"a COMPLETED calculation has no reason": func(t *testing.T, h *house) {
+	"a COMPLETED calculation has no reason": func(t *testing.T, h *harness) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
 		h.same("reason", h.moveC(completed(c.ID, after(time.Minute))).Status.Reason, "")
 	},
-	"a FAILED calculation has the reason of its failure": func(t *testing.T, h *house) {
+	"a FAILED calculation has the reason of its failure": func(t *testing.T, h *harness) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		h.moveC(ergane.CalculationStopping(c.ID, after(4*time.Second), "asked"))
 		h.same("reason", h.moveC(ergane.CalculationFails(c.ID, dawn, "ValueError: x")).Status.Reason, "ValueError: x")
 	},
-	"a calculation's times never run backwards": func(t *testing.T, h *house) {
+	"a calculation's times never run backwards": func(t *testing.T, h *harness) {
 		early, submitted := after(-time.Hour), after(2*time.Second)
 		s := h.idle()
 		c := h.submit(s.ID, submitted)

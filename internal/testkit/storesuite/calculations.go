@@ -8,8 +8,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-var calculations = map[string]func(*testing.T, *house){
-	"a calculation comes back as it was submitted": func(t *testing.T, h *house) {
+var calculations = map[string]func(*testing.T, *harness){
+	"a calculation comes back as it was submitted": func(t *testing.T, h *harness) {
 		s := h.idle()
 		c := ergane.Calculation{ID: newID(), SessionID: s.ID, Description: "naïve 🧶", WorkingDirectory: "s3://b/session/x/y",
 			Code: "print('a')\n", Status: ergane.CalculationStatus{SubmittedAt: after(2 * time.Second)}}
@@ -26,7 +26,7 @@ var calculations = map[string]func(*testing.T, *house){
 		h.same("list, without code", list, []ergane.Calculation{want})
 		h.same("session", h.session(s.ID).Status, ergane.SessionStatus{State: ergane.SessionBusy, StartedAt: dawn, ModifiedAt: after(2 * time.Second)})
 	},
-	"code comes back byte for byte": func(t *testing.T, h *house) {
+	"code comes back byte for byte": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for _, code := range []string{"", "# a NUL \x00 in a comment", "x = '''\r\n\t ''' \\ \"", strings.Repeat("🧶", ergane.MaxCodeBlock)} {
 			c := block(s.ID, after(time.Minute))
@@ -43,7 +43,7 @@ var calculations = map[string]func(*testing.T, *house){
 			h.finish(c, after(time.Minute))
 		}
 	},
-	"a session that is not IDLE takes no calculation": func(t *testing.T, h *house) {
+	"a session that is not IDLE takes no calculation": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		for state, path := range pathsTo {
 			if state == ergane.SessionIdle {
@@ -65,7 +65,7 @@ var calculations = map[string]func(*testing.T, *house){
 			h.fails(err, ergane.CodeNotFound, "")
 		}
 	},
-	"a refused insertion leaves the session IDLE": func(t *testing.T, h *house) {
+	"a refused insertion leaves the session IDLE": func(t *testing.T, h *harness) {
 		s := h.idle()
 		c := h.submit(s.ID, after(time.Second))
 		h.finish(c, after(2*time.Second))
@@ -74,13 +74,13 @@ var calculations = map[string]func(*testing.T, *house){
 		h.fails(err, ergane.CodeInternal, "")
 		h.same("session", h.session(s.ID), free)
 	},
-	"a calculation is not submitted before the session's last change": func(t *testing.T, h *house) {
+	"a calculation is not submitted before the session's last change": func(t *testing.T, h *harness) {
 		s := h.idle()
 		c := h.submit(s.ID, after(-time.Hour))
 		h.same("submitted", c.Status.SubmittedAt, s.Status.ModifiedAt)
 		h.same("as stored", h.calculation(c.ID).Status.SubmittedAt, s.Status.ModifiedAt)
 	},
-	"an unknown calculation is refused": func(t *testing.T, h *house) {
+	"an unknown calculation is refused": func(t *testing.T, h *harness) {
 		s, id := h.idle(), newID()
 		sentence := "Calculation " + id + " was not found"
 		_, err := h.Calculation(h.ctx, id)
@@ -93,7 +93,7 @@ var calculations = map[string]func(*testing.T, *house){
 		h.fails(err, ergane.CodeNotFound, sentence)
 		h.fails(h.RecordDelivery(h.ctx, id, ergane.CalculationResult{}), ergane.CodeNotFound, sentence)
 	},
-	"open calculations are those that have not ended, oldest first": func(t *testing.T, h *house) {
+	"open calculations are those that have not ended, oldest first": func(t *testing.T, h *harness) {
 		s := h.idle()
 		var ids []string
 		for i, end := range []bool{false, true, false, false} {
@@ -123,7 +123,7 @@ var calculations = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("of another session", len(none), 0)
 	},
-	"progress is kept until the end": func(t *testing.T, h *house) {
+	"progress is kept until the end": func(t *testing.T, h *harness) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		h.same("before the start", c.Statistics, ergane.CalculationStatistics{})
 		c = h.moveC(ergane.CalculationStarts(c.ID, after(3*time.Second)))
@@ -138,13 +138,13 @@ var calculations = map[string]func(*testing.T, *house){
 		h.setProgress(c.ID, ergane.CalculationStatistics{DpuMillis: 2000, Progress: "50%"})
 		h.same("ended", h.calculation(c.ID).Statistics, ergane.CalculationStatistics{DpuMillis: 900, Progress: "100%"})
 	},
-	"progress of many is one write": func(t *testing.T, h *house) {
+	"progress of many is one write": func(t *testing.T, h *harness) {
 		one, other := h.submit(h.idle().ID, after(2*time.Second)), h.submit(h.idle().ID, after(2*time.Second))
 		h.must(h.SetProgress(h.ctx, map[string]ergane.CalculationStatistics{one.ID: {Progress: "1%"}, newID(): {Progress: "3%"}, other.ID: {Progress: "2%"}}))
 		h.same("one", h.calculation(one.ID).Statistics.Progress, "1%")
 		h.same("other", h.calculation(other.ID).Statistics.Progress, "2%")
 	},
-	"a result appears once, after the end": func(t *testing.T, h *house) {
+	"a result appears once, after the end": func(t *testing.T, h *harness) {
 		c := h.submit(h.idle().ID, after(2*time.Second))
 		late, other := *ergane.ResultAt("s3://b/late"), *ergane.ResultAt("s3://b/other")
 		h.must(h.RecordDelivery(h.ctx, c.ID, other))

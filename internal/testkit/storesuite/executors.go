@@ -19,13 +19,13 @@ func worker(session string, state ergane.ExecutorState, started time.Time) ergan
 	return e
 }
 
-func (h *house) save(es ...ergane.Executor) {
+func (h *harness) save(es ...ergane.Executor) {
 	h.Helper()
 	h.must(h.SaveExecutors(h.ctx, es))
 }
 
 // executor returns the executor of an id, which must be on its session's first page.
-func (h *house) executor(e ergane.Executor) ergane.Executor {
+func (h *harness) executor(e ergane.Executor) ergane.Executor {
 	h.Helper()
 	es, err := h.Executors(h.ctx, e.SessionID, nil, ergane.Page{Limit: 100})
 	h.must(err)
@@ -36,8 +36,8 @@ func (h *house) executor(e ergane.Executor) ergane.Executor {
 	return es[i]
 }
 
-var executors = map[string]func(*testing.T, *house){
-	"executors come back as they were saved": func(t *testing.T, h *house) {
+var executors = map[string]func(*testing.T, *harness){
+	"executors come back as they were saved": func(t *testing.T, h *harness) {
 		s := h.idle()
 		driver := ergane.Executor{ID: newID(), SessionID: s.ID, Name: "driver", Type: ergane.ExecutorCoordinator, State: ergane.ExecutorRegistered, Size: 1, StartedAt: after(time.Minute)}
 		gone := ergane.Executor{ID: newID(), SessionID: s.ID, Name: "1", Type: ergane.ExecutorWorker, State: ergane.ExecutorTerminated, Size: 4, StartedAt: after(2 * time.Minute), TerminatedAt: after(3 * time.Minute)}
@@ -47,7 +47,7 @@ var executors = map[string]func(*testing.T, *house){
 		h.same("executors", es, []ergane.Executor{gone, driver})
 		h.save()
 	},
-	"an executor follows its edges only": func(t *testing.T, h *house) {
+	"an executor follows its edges only": func(t *testing.T, h *harness) {
 		for _, from := range executorStates {
 			for _, to := range executorStates {
 				s := h.idle()
@@ -64,7 +64,7 @@ var executors = map[string]func(*testing.T, *house){
 			}
 		}
 	},
-	"an executor does not start before its session, nor end before its start": func(t *testing.T, h *house) {
+	"an executor does not start before its session, nor end before its start": func(t *testing.T, h *harness) {
 		s := h.idle()
 		e := worker(s.ID, ergane.ExecutorTerminated, after(-time.Hour))
 		nameless := ergane.Executor{ID: newID(), SessionID: s.ID, State: ergane.ExecutorRegistered}
@@ -79,13 +79,13 @@ var executors = map[string]func(*testing.T, *house){
 		h.same("started as first seen", h.executor(late).StartedAt, after(time.Hour))
 		h.same("terminated early", h.executor(late).TerminatedAt, after(time.Hour))
 	},
-	"only an ended executor has an end": func(t *testing.T, h *house) {
+	"only an ended executor has an end": func(t *testing.T, h *harness) {
 		e := worker(h.idle().ID, ergane.ExecutorRegistered, after(time.Minute))
 		e.TerminatedAt = after(time.Hour)
 		h.save(e)
 		h.same("terminated", h.executor(e).TerminatedAt, time.Time{})
 	},
-	"ending executors spares those that have ended": func(t *testing.T, h *house) {
+	"ending executors spares those that have ended": func(t *testing.T, h *harness) {
 		s, other := h.idle(), h.idle()
 		alive, failed := worker(s.ID, ergane.ExecutorRegistered, after(time.Minute)), worker(s.ID, ergane.ExecutorFailed, after(time.Minute))
 		late, elsewhere := worker(s.ID, ergane.ExecutorCreating, after(2*time.Hour)), worker(other.ID, ergane.ExecutorRegistered, after(time.Minute))
@@ -101,7 +101,7 @@ var executors = map[string]func(*testing.T, *house){
 		h.same("of another session", h.executor(elsewhere), elsewhere)
 		h.fails(h.EndExecutors(h.ctx, s.ID, ergane.ExecutorRegistered, after(time.Hour)), ergane.CodeInternal, "")
 	},
-	"an ended session has no live executor": func(t *testing.T, h *house) {
+	"an ended session has no live executor": func(t *testing.T, h *harness) {
 		for _, end := range []struct {
 			moves func(id string) []ergane.SessionMove
 			want  ergane.ExecutorState
@@ -120,7 +120,7 @@ var executors = map[string]func(*testing.T, *house){
 				h.move(m)
 				if now := e; m.To == ergane.SessionTerminating {
 					now.State = ergane.ExecutorTerminating
-					h.same("while the session is on its way out", h.executor(e), now)
+					h.same("while the session is terminating", h.executor(e), now)
 				}
 			}
 			want := e
@@ -139,7 +139,7 @@ var executors = map[string]func(*testing.T, *house){
 			h.same("ended after the end", h.executor(late).TerminatedAt, after(2*time.Hour))
 		}
 	},
-	"executors are on their way out with their session": func(t *testing.T, h *house) {
+	"executors terminate with their session": func(t *testing.T, h *harness) {
 		s, other := h.idle(), h.idle()
 		var all []ergane.Executor
 		for _, state := range executorStates {

@@ -9,14 +9,14 @@ import (
 )
 
 // ended makes a session of a workgroup that ended at the time given.
-func (h *house) ended(workGroup string, end time.Time) ergane.Session {
+func (h *harness) ended(workGroup string, end time.Time) ergane.Session {
 	h.Helper()
 	s := h.creating(workGroup, dawn)
 	return h.move(ergane.SessionLost(s.ID, end, "lost"))
 }
 
 // expire removes the sessions named, and says in how many steps.
-func (h *house) expire(before time.Time, ids ...string) (gone []string, steps int) {
+func (h *harness) expire(before time.Time, ids ...string) (gone []string, steps int) {
 	h.Helper()
 	for left := ids; len(left) > 0; steps++ {
 		if steps > 100 {
@@ -29,7 +29,7 @@ func (h *house) expire(before time.Time, ids ...string) (gone []string, steps in
 	return gone, steps
 }
 
-func (h *house) expired(workGroup string, before time.Time, p ergane.Page) (ids []string) {
+func (h *harness) expired(workGroup string, before time.Time, p ergane.Page) (ids []string) {
 	h.Helper()
 	old, err := h.Expired(h.ctx, workGroup, before, p)
 	h.must(err)
@@ -39,8 +39,8 @@ func (h *house) expired(workGroup string, before time.Time, p ergane.Page) (ids 
 	return ids
 }
 
-var expiry = map[string]func(*testing.T, *house){
-	"what ended before a time is listed, the first to end first": func(t *testing.T, h *house) {
+var expiry = map[string]func(*testing.T, *harness){
+	"what ended before a time is listed, the first to end first": func(t *testing.T, h *harness) {
 		w, other := h.workGroup("w"), h.workGroup("other")
 		third, first, second := h.ended(w, after(3*time.Hour)), h.ended(w, after(time.Hour)), h.ended(w, after(2*time.Hour))
 		foreign := h.ended(other, after(time.Hour))
@@ -54,7 +54,7 @@ var expiry = map[string]func(*testing.T, *house){
 		h.same("page by page", h.expired(w, after(4*time.Hour), p), []string{second.ID})
 		h.same("of a workgroup that is not there", len(h.expired("none", after(4*time.Hour), everything)), 0)
 	},
-	"a session goes with all that belongs to it, and leaves its workgroup": func(t *testing.T, h *house) {
+	"a session is removed with all that belongs to it, and its workgroup stays": func(t *testing.T, h *harness) {
 		s := h.idle()
 		token := []ergane.Token{{Scope: "s", Value: "v", Hash: "h"}}
 		own := []ergane.Token{{Scope: "c", Value: "v", Hash: "h"}}
@@ -91,7 +91,7 @@ var expiry = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("the token of its calculation is free", created, true)
 	},
-	"what lives, is too young or is not there does not go": func(t *testing.T, h *house) {
+	"live, too young and unknown sessions are not removed": func(t *testing.T, h *harness) {
 		w := h.workGroup("w")
 		lives, young := h.creating(w, dawn), h.ended(w, after(time.Hour))
 		gone, _ := h.expire(after(time.Hour), lives.ID, young.ID, newID())
@@ -114,7 +114,7 @@ var expiry = map[string]func(*testing.T, *house){
 		gone, _ := h.expire(far, delivered.SessionID, discarded.SessionID)
 		h.same("gone", gone, []string{delivered.SessionID, discarded.SessionID})
 	},
-	"much goes bit by bit, and what is left is whole": func(t *testing.T, h *house) {
+	"much is removed step by step, and what is left is complete": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for i := range 450 {
 			h.finish(h.submit(s.ID, after(time.Duration(i)*time.Second)), after(time.Duration(i)*time.Second))
@@ -142,7 +142,7 @@ var expiry = map[string]func(*testing.T, *house){
 			h.Errorf("450 calculations went in %d steps", steps+1)
 		}
 	},
-	"space is given back to its end, and nothing else goes": func(t *testing.T, h *house) {
+	"all free space is returned, and nothing else is removed": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for i := range 30 {
 			c := block(s.ID, after(time.Duration(i)*time.Second))
@@ -166,7 +166,7 @@ var expiry = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("code", code, "print(1)")
 	},
-	"forgotten tokens go with it": func(t *testing.T, h *house) {
+	"expired tokens are removed with it": func(t *testing.T, h *harness) {
 		w := h.workGroup("w")
 		brief := []ergane.Token{{Scope: "s", Value: "v", Hash: "1", Until: after(time.Minute)}}
 		s, _, err := h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: w, Status: ergane.SessionStatus{StartedAt: dawn}}, brief, ergane.Limits{})
@@ -183,7 +183,7 @@ var expiry = map[string]func(*testing.T, *house){
 		h.same("found afterwards", found, false)
 		h.session(s.ID)
 	},
-	"lists go on right while what they show vanishes": func(t *testing.T, h *house) {
+	"lists are right while sessions are removed": func(t *testing.T, h *harness) {
 		w := h.workGroup("w")
 		var newest []string // first
 		for i := range 12 {
@@ -231,7 +231,7 @@ var expiry = map[string]func(*testing.T, *house){
 		}
 		h.same("those that live", len(h.live(w)), 2)
 	},
-	"calculations and executors are paged until their session vanishes": func(t *testing.T, h *house) {
+	"calculations and executors are paged until their session is removed": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for i := range 4 {
 			h.finish(h.submit(s.ID, after(time.Duration(i)*time.Minute)), after(time.Duration(i)*time.Minute))
@@ -252,7 +252,7 @@ var expiry = map[string]func(*testing.T, *house){
 
 func first[A, B any](a A, _ B) A { return a }
 
-func (h *house) live(w string) []ergane.Session {
+func (h *harness) live(w string) []ergane.Session {
 	h.Helper()
 	list, err := h.Sessions(h.ctx, w, ergane.ActiveSessionStates, ergane.Page{Limit: 100})
 	h.must(err)

@@ -9,14 +9,14 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// A shelf is a list under test: its things' ids and keys.
+// A shelf is a list under test: the ids and keys of its items.
 type shelf struct {
 	list func(states []string, p ergane.Page) ([]ergane.Key, []string, error) // keys and states
 	add  func(i int, at time.Time) string                                     // makes the i-th thing
 }
 
-var paging = map[string]func(*testing.T, *house){
-	"sessions are paged newest first": func(t *testing.T, h *house) {
+var paging = map[string]func(*testing.T, *harness){
+	"sessions are paged newest first": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		h.creating(h.workGroup("other"), dawn)
 		h.pages(shelf{
@@ -38,7 +38,7 @@ var paging = map[string]func(*testing.T, *house){
 			},
 		}, "IDLE", "FAILED", "CREATED")
 	},
-	"calculations are paged newest first": func(t *testing.T, h *house) {
+	"calculations are paged newest first": func(t *testing.T, h *harness) {
 		s, other := h.idle(), h.idle()
 		h.submit(other.ID, dawn)
 		h.pages(shelf{
@@ -61,7 +61,7 @@ var paging = map[string]func(*testing.T, *house){
 			},
 		}, "RUNNING", "FAILED", "QUEUED")
 	},
-	"executors are paged newest first": func(t *testing.T, h *house) {
+	"executors are paged newest first": func(t *testing.T, h *harness) {
 		s, other := h.idle(), h.idle()
 		h.must(h.SaveExecutors(h.ctx, []ergane.Executor{{ID: newID(), SessionID: other.ID, State: ergane.ExecutorCreated, StartedAt: after(time.Hour)}}))
 		h.pages(shelf{
@@ -91,7 +91,7 @@ func typed[S ~string](states []string) (out []S) {
 
 // pages fills a list with 25 things, several in each millisecond, and reads
 // it in pages of several sizes, with and without the filter.
-func (h *house) pages(s shelf, filter ...string) {
+func (h *harness) pages(s shelf, filter ...string) {
 	h.Helper()
 	empty, _, err := s.list(nil, ergane.Page{Limit: 10})
 	h.must(err)
@@ -112,12 +112,12 @@ func (h *house) pages(s shelf, filter ...string) {
 		}
 	}
 	for _, size := range []int{1, 3, 4, 25, 26} {
-		h.same("pages", h.leaf(s, nil, size), whole)
-		h.same("pages with a filter", h.leaf(s, filter, size), some)
+		h.same("pages", h.readAll(s, nil, size), whole)
+		h.same("pages with a filter", h.readAll(s, filter, size), some)
 	}
-	h.same("a state named twice", h.leaf(s, append(filter, filter...), 3), some)
+	h.same("a state named twice", h.readAll(s, append(filter, filter...), 3), some)
 
-	// What comes into being while someone pages does not disturb the pages to come.
+	// Items that are created while a client pages do not change its next pages.
 	head, _, err := s.list(nil, ergane.Page{Limit: 10})
 	h.must(err)
 	s.add(25, after(time.Hour))
@@ -126,8 +126,8 @@ func (h *house) pages(s shelf, filter ...string) {
 	h.same("the rest", tail, whole[10:])
 }
 
-// leaf reads a whole list page by page.
-func (h *house) leaf(s shelf, states []string, size int) (all []ergane.Key) {
+// readAll reads a whole list page by page.
+func (h *harness) readAll(s shelf, states []string, size int) (all []ergane.Key) {
 	h.Helper()
 	p := ergane.Page{Limit: size}
 	for {

@@ -11,8 +11,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// crowd runs do n times at once and reports the errors it returns.
-func (h *house) crowd(n int, do func(i int) error) {
+// atOnce runs do n times at once and reports the errors it returns.
+func (h *harness) atOnce(n int, do func(i int) error) {
 	h.Helper()
 	var wg sync.WaitGroup
 	for i := range n {
@@ -25,12 +25,12 @@ func (h *house) crowd(n int, do func(i int) error) {
 	wg.Wait()
 }
 
-var races = map[string]func(*testing.T, *house){
-	"of many submissions at once a session takes one": func(t *testing.T, h *house) {
+var races = map[string]func(*testing.T, *harness){
+	"of many submissions at once a session takes one": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for range 5 {
 			var taken atomic.Pointer[ergane.Calculation]
-			h.crowd(8, func(int) error {
+			h.atOnce(8, func(int) error {
 				c, _, err := h.Submit(h.ctx, block(s.ID, after(time.Minute)), nil)
 				if ergane.CodeOf(err) == ergane.CodeState {
 					return nil
@@ -46,11 +46,11 @@ var races = map[string]func(*testing.T, *house){
 			h.finish(*taken.Load(), after(time.Minute))
 		}
 	},
-	"of many calls with one token at once one creates": func(t *testing.T, h *house) {
+	"of many calls with one token at once one creates": func(t *testing.T, h *harness) {
 		s := h.idle()
 		var created atomic.Int32
 		ids := make([]string, 8)
-		h.crowd(8, func(i int) error {
+		h.atOnce(8, func(i int) error {
 			c, made, err := h.Submit(h.ctx, block(s.ID, after(time.Minute)), []ergane.Token{token("a", "1")})
 			if made {
 				created.Add(1)
@@ -63,7 +63,7 @@ var races = map[string]func(*testing.T, *house){
 			h.same("id", id, ids[0])
 		}
 	},
-	"a calculation that is stopped and ends at once has one outcome": func(t *testing.T, h *house) {
+	"a calculation that is stopped and ends at once has one outcome": func(t *testing.T, h *harness) {
 		for range 10 {
 			s := h.idle()
 			c := h.submit(s.ID, after(time.Minute))
@@ -89,9 +89,9 @@ var races = map[string]func(*testing.T, *house){
 			h.same("DPU ms", h.session(s.ID).DpuMillis, int64(1))
 		}
 	},
-	"a read sees every write that came before": func(t *testing.T, h *house) {
+	"a read sees every write that came before": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
-		h.crowd(8, func(int) error {
+		h.atOnce(8, func(int) error {
 			for range 25 {
 				s, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), nil, ergane.Limits{})
 				if err != nil {
@@ -110,7 +110,7 @@ var races = map[string]func(*testing.T, *house){
 			return nil
 		})
 	},
-	"a caller that has gone away changes nothing": func(t *testing.T, h *house) {
+	"a caller that has gone changes nothing": func(t *testing.T, h *harness) {
 		s := h.idle()
 		ctx, cancel := context.WithCancel(h.ctx)
 		cancel()

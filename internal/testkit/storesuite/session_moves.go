@@ -37,8 +37,8 @@ func everyMove(id string, at time.Time) []ergane.SessionMove {
 		ergane.SessionStopping(id, at, "stopping"), ergane.SessionExpires(id, at, "unused"), ergane.SessionStopped(id, at), ergane.SessionLost(id, at, "lost"), ergane.SessionDegrades(id, at, "degrades")}
 }
 
-var sessionMoves = map[string]func(*testing.T, *house){
-	"a session moves from a move's source states only": func(t *testing.T, h *house) {
+var sessionMoves = map[string]func(*testing.T, *harness){
+	"a session moves from a move's source states only": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		for state, path := range pathsTo {
 			for i := range everyMove("", dawn) {
@@ -64,7 +64,7 @@ var sessionMoves = map[string]func(*testing.T, *house){
 			}
 		}
 	},
-	"a session's times tell its life": func(t *testing.T, h *house) {
+	"a session's times are those of its moves": func(t *testing.T, h *harness) {
 		s := h.creating(h.workGroup("primary"), dawn)
 		for _, step := range []struct {
 			move ergane.SessionMove
@@ -84,7 +84,7 @@ var sessionMoves = map[string]func(*testing.T, *house){
 		h.same("status of a lost session", h.move(ergane.SessionLost(lost.ID, after(time.Second), "no kernel")).Status,
 			ergane.SessionStatus{State: ergane.SessionFailed, Reason: "no kernel", StartedAt: dawn, ModifiedAt: after(time.Second), EndedAt: after(time.Second)})
 	},
-	"a session's times never run backwards": func(t *testing.T, h *house) {
+	"a session's times never run backwards": func(t *testing.T, h *harness) {
 		s := h.creating(h.workGroup("primary"), dawn)
 		early := after(-time.Hour)
 		s = h.move(ergane.SessionReady(s.ID, early))
@@ -96,7 +96,7 @@ var sessionMoves = map[string]func(*testing.T, *house){
 		s = h.move(ergane.SessionStopped(s.ID, early))
 		h.same("ended", s.Status.EndedAt, after(time.Minute))
 	},
-	"a session's reason is that of its state": func(t *testing.T, h *house) {
+	"a session's reason is that of its state": func(t *testing.T, h *harness) {
 		s := h.idle()
 		h.move(ergane.SessionStopping(s.ID, dawn, "idle for 20 minutes"))
 		_, moved, err := h.MoveSession(h.ctx, ergane.SessionStopping(s.ID, dawn, "too late"))

@@ -8,8 +8,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-var sessions = map[string]func(*testing.T, *house){
-	"a session comes back as it was created": func(t *testing.T, h *house) {
+var sessions = map[string]func(*testing.T, *harness){
+	"a session comes back as it was created": func(t *testing.T, h *harness) {
 		s := ergane.Session{
 			ID: newID(), WorkGroup: h.workGroup("primary"), Owner: "server 1", Description: "line\nline\ttab 🧶",
 			EngineVersion: ergane.EngineVersion{Selected: "AUTO", Effective: "PySpark engine version 3"},
@@ -36,19 +36,19 @@ var sessions = map[string]func(*testing.T, *house){
 		want.Status.State, want.Status.ModifiedAt = ergane.SessionCreating, dawn
 		h.same("bare session", h.creatingAs(bare), want)
 	},
-	"a session begins CREATING, whatever its status says": func(t *testing.T, h *house) {
+	"a session begins CREATING, whatever its status says": func(t *testing.T, h *harness) {
 		s := h.creatingAs(ergane.Session{ID: newID(), WorkGroup: h.workGroup("primary"), DpuMillis: 7, Status: ergane.SessionStatus{
 			State: ergane.SessionIdle, Reason: "because", StartedAt: dawn, ModifiedAt: after(time.Hour), EndedAt: dawn, IdleSince: dawn}})
 		h.same("status", s.Status, ergane.SessionStatus{State: ergane.SessionCreating, StartedAt: dawn, ModifiedAt: dawn})
 		h.same("DPU ms", s.DpuMillis, int64(0))
 	},
-	"an id is used once": func(t *testing.T, h *house) {
+	"an id is used once": func(t *testing.T, h *harness) {
 		s := h.creating(h.workGroup("primary"), dawn)
 		_, _, err := h.CreateSession(h.ctx, ergane.Session{ID: s.ID, WorkGroup: "primary", Description: "other", Status: s.Status}, nil, ergane.Limits{})
 		h.fails(err, ergane.CodeInternal, "")
 		h.same("session", h.session(s.ID), s)
 	},
-	"an unknown session is refused": func(t *testing.T, h *house) {
+	"an unknown session is refused": func(t *testing.T, h *harness) {
 		id := newID()
 		sentence := "Session " + id + " was not found"
 		page := ergane.Page{Limit: 1}
@@ -67,7 +67,7 @@ var sessions = map[string]func(*testing.T, *house){
 		h.fails(h.SaveExecutors(h.ctx, []ergane.Executor{{ID: newID(), SessionID: id, State: ergane.ExecutorCreated}}), ergane.CodeNotFound, sentence)
 		h.fails(h.EndExecutors(h.ctx, id, ergane.ExecutorTerminated, dawn), ergane.CodeNotFound, sentence)
 	},
-	"live sessions are those that have not ended, oldest first": func(t *testing.T, h *house) {
+	"live sessions are those that have not ended, oldest first": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		young := h.creating(w, after(time.Minute))
 		old := h.creating(h.workGroup("other"), dawn)
@@ -87,7 +87,7 @@ var sessions = map[string]func(*testing.T, *house){
 	},
 }
 
-func (h *house) creatingAs(s ergane.Session) ergane.Session {
+func (h *harness) creatingAs(s ergane.Session) ergane.Session {
 	h.Helper()
 	_, created, err := h.CreateSession(h.ctx, s, nil, ergane.Limits{})
 	h.must(err)

@@ -7,8 +7,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-var settling = map[string]func(*testing.T, *house){
-	"settling ends the calculation and frees the session": func(t *testing.T, h *house) {
+var settling = map[string]func(*testing.T, *harness){
+	"settling ends the calculation and frees the session": func(t *testing.T, h *harness) {
 		s := h.idle()
 		c := h.submit(s.ID, after(2*time.Second))
 		h.moveC(ergane.CalculationStarts(c.ID, after(3*time.Second)))
@@ -22,7 +22,7 @@ var settling = map[string]func(*testing.T, *house){
 		h.same("stored calculation", h.calculation(c.ID), c)
 		h.same("stored session", h.session(s.ID), s)
 	},
-	"a lost settling changes nothing": func(t *testing.T, h *house) {
+	"a lost settling changes nothing": func(t *testing.T, h *harness) {
 		s := h.idle()
 		first := h.submit(s.ID, after(2*time.Second))
 		h.finish(first, after(3*time.Second))
@@ -38,7 +38,7 @@ var settling = map[string]func(*testing.T, *house){
 		h.same("session", h.session(s.ID), busy)
 		h.same("second calculation", h.calculation(second.ID).Status.State, ergane.CalculationCreating)
 	},
-	"a terminated session stays so when its calculation settles": func(t *testing.T, h *house) {
+	"a terminated session stays so when its calculation settles": func(t *testing.T, h *harness) {
 		s := h.idle()
 		c := h.submit(s.ID, after(2*time.Second))
 		h.move(ergane.SessionStopping(s.ID, after(3*time.Second), "asked"))
@@ -49,7 +49,7 @@ var settling = map[string]func(*testing.T, *house){
 		h.same("session", s.Status, ergane.SessionStatus{State: ergane.SessionTerminating, Reason: "asked", StartedAt: dawn, ModifiedAt: after(3 * time.Second)})
 		h.same("session's DPU ms", s.DpuMillis, int64(7))
 	},
-	"a lost kernel fails the calculation and the session at once": func(t *testing.T, h *house) {
+	"a lost kernel fails the calculation and the session at once": func(t *testing.T, h *harness) {
 		s := h.idle()
 		c := h.submit(s.ID, after(2*time.Second))
 		end := after(3 * time.Second)
@@ -59,7 +59,7 @@ var settling = map[string]func(*testing.T, *house){
 		h.same("calculation", c.Status.State, ergane.CalculationFailed)
 		h.same("session", s.Status, ergane.SessionStatus{State: ergane.SessionFailed, Reason: "killed", StartedAt: dawn, ModifiedAt: end, EndedAt: end})
 	},
-	"a calculation does not settle another session": func(t *testing.T, h *house) {
+	"a calculation does not settle another session": func(t *testing.T, h *harness) {
 		s, other := h.idle(), h.idle()
 		c := h.submit(s.ID, after(2*time.Second))
 		h.submit(other.ID, after(2*time.Second))
@@ -68,7 +68,7 @@ var settling = map[string]func(*testing.T, *house){
 		h.same("calculation", h.calculation(c.ID).Status.State, ergane.CalculationCreating)
 		h.same("other session", h.session(other.ID).Status.State, ergane.SessionBusy)
 	},
-	"a session's DPU milliseconds are those of its ended calculations": func(t *testing.T, h *house) {
+	"a session's DPU milliseconds are those of its ended calculations": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for _, ms := range []int64{5, 0, 70} {
 			c := h.submit(s.ID, after(2*time.Second))

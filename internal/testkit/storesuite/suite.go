@@ -14,7 +14,7 @@ import (
 )
 
 // Run runs the suite in parallel subtests. Each calls open for an empty store,
-// which open closes at the end of the test that it is given.
+// which open must close at the end of that test.
 func Run(t *testing.T, open func(t *testing.T) ergane.Store) {
 	for _, group := range []map[string]func(*testing.T, *house){
 		workGroups, sessions, sessionMoves, calculations, calculationMoves, settling, tokens, paging, expiry, executors, owners, races, walks,
@@ -22,40 +22,40 @@ func Run(t *testing.T, open func(t *testing.T) ergane.Store) {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				test(t, &house{T: t, Store: open(t), ctx: context.Background()})
+				test(t, &harness{T: t, Store: open(t), ctx: context.Background()})
 			})
 		}
 	}
 }
 
-// dawn is when every test begins. No test reads the clock.
+// dawn is the time at which every test begins. No test reads the clock.
 var dawn = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func after(d time.Duration) time.Time { return dawn.Add(d) }
 
-// house is a store with short ways to fill it. Its methods end the test on an error.
-type house struct {
+// harness is a store with helpers to fill it. Its methods end the test on an error.
+type harness struct {
 	*testing.T
 	ergane.Store
 	ctx context.Context
 }
 
-func (h *house) must(err error) {
+func (h *harness) must(err error) {
 	h.Helper()
 	if err != nil {
 		h.Fatal(err)
 	}
 }
 
-func (h *house) same(what string, got, want any) {
+func (h *harness) same(what string, got, want any) {
 	h.Helper()
 	if d := cmp.Diff(want, got); d != "" {
 		h.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
 
-// fails checks an error's code and sentence; an empty sentence is not looked at.
-func (h *house) fails(err error, code ergane.Code, sentence string) {
+// fails checks an error's code and sentence; an empty sentence is not compared.
+func (h *harness) fails(err error, code ergane.Code, sentence string) {
 	h.Helper()
 	e, ok := err.(*ergane.Error)
 	switch {
@@ -70,14 +70,14 @@ func (h *house) fails(err error, code ergane.Code, sentence string) {
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-func (h *house) workGroup(name string) string {
+func (h *harness) workGroup(name string) string {
 	h.Helper()
 	h.must(h.CreateWorkGroup(h.ctx, ergane.WorkGroup{Name: name, State: ergane.WorkGroupEnabled, CreatedAt: dawn}))
 	return name
 }
 
 // creating makes a session of a workgroup, CREATING since the time given.
-func (h *house) creating(workGroup string, since time.Time) ergane.Session {
+func (h *harness) creating(workGroup string, since time.Time) ergane.Session {
 	h.Helper()
 	s, created, err := h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: workGroup, Status: ergane.SessionStatus{StartedAt: since}}, nil, ergane.Limits{})
 	h.must(err)
@@ -88,14 +88,14 @@ func (h *house) creating(workGroup string, since time.Time) ergane.Session {
 }
 
 // idle makes a session of a new workgroup, IDLE since one second after dawn.
-func (h *house) idle() ergane.Session {
+func (h *harness) idle() ergane.Session {
 	h.Helper()
 	s := h.creating(h.workGroup(newID()), dawn)
 	return h.move(ergane.SessionReady(s.ID, after(time.Second)))
 }
 
 // move makes a move that must succeed.
-func (h *house) move(m ergane.SessionMove) ergane.Session {
+func (h *harness) move(m ergane.SessionMove) ergane.Session {
 	h.Helper()
 	s, moved, err := h.MoveSession(h.ctx, m)
 	h.must(err)
@@ -106,7 +106,7 @@ func (h *house) move(m ergane.SessionMove) ergane.Session {
 }
 
 // submit gives a session a calculation, which must be accepted.
-func (h *house) submit(session string, at time.Time) ergane.Calculation {
+func (h *harness) submit(session string, at time.Time) ergane.Calculation {
 	h.Helper()
 	c, created, err := h.Submit(h.ctx, block(session, at), nil)
 	h.must(err)
@@ -122,7 +122,7 @@ func block(session string, at time.Time) ergane.Calculation {
 }
 
 // moveC makes a move that must succeed.
-func (h *house) moveC(m ergane.CalculationMove) ergane.Calculation {
+func (h *harness) moveC(m ergane.CalculationMove) ergane.Calculation {
 	h.Helper()
 	c, moved, err := h.MoveCalculation(h.ctx, m)
 	h.must(err)
@@ -132,13 +132,13 @@ func (h *house) moveC(m ergane.CalculationMove) ergane.Calculation {
 	return c
 }
 
-func (h *house) setProgress(id string, s ergane.CalculationStatistics) {
+func (h *harness) setProgress(id string, s ergane.CalculationStatistics) {
 	h.Helper()
 	h.must(h.SetProgress(h.ctx, map[string]ergane.CalculationStatistics{id: s}))
 }
 
 // finish completes a calculation and frees its session.
-func (h *house) finish(c ergane.Calculation, at time.Time) {
+func (h *harness) finish(c ergane.Calculation, at time.Time) {
 	h.Helper()
 	_, _, moved, err := h.Settle(h.ctx, complete(ergane.CalculationCompletes(c.ID, at), 1), ergane.SessionFreed(c.SessionID, at))
 	h.must(err)
@@ -147,14 +147,14 @@ func (h *house) finish(c ergane.Calculation, at time.Time) {
 	}
 }
 
-func (h *house) session(id string) ergane.Session {
+func (h *harness) session(id string) ergane.Session {
 	h.Helper()
 	s, err := h.Session(h.ctx, id)
 	h.must(err)
 	return s
 }
 
-func (h *house) calculation(id string) ergane.Calculation {
+func (h *harness) calculation(id string) ergane.Calculation {
 	h.Helper()
 	c, err := h.Calculation(h.ctx, id)
 	h.must(err)

@@ -15,8 +15,8 @@ func sessionAt(w string, at time.Time) ergane.Session {
 	return ergane.Session{ID: newID(), WorkGroup: w, Status: ergane.SessionStatus{StartedAt: at}}
 }
 
-var tokens = map[string]func(*testing.T, *house){
-	"a token makes one session": func(t *testing.T, h *house) {
+var tokens = map[string]func(*testing.T, *harness){
+	"a token makes one session": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		first, created, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{token("a", "1")}, ergane.Limits{})
 		h.must(err)
@@ -32,7 +32,7 @@ var tokens = map[string]func(*testing.T, *house){
 			h.Error("another scope's token made the same session")
 		}
 	},
-	"a token is looked up before the session's state": func(t *testing.T, h *house) {
+	"a token is looked up before the session's state": func(t *testing.T, h *harness) {
 		s := h.idle()
 		c := block(s.ID, after(2*time.Second))
 		first, created, err := h.Submit(h.ctx, c, []ergane.Token{token("a", "1")})
@@ -52,7 +52,7 @@ var tokens = map[string]func(*testing.T, *house){
 		h.same("as it is now", again, h.calculation(c.ID))
 		h.same("the session stays IDLE", h.session(s.ID).Status.State, ergane.SessionIdle)
 	},
-	"a token with other parameters is refused": func(t *testing.T, h *house) {
+	"a token with other parameters is refused": func(t *testing.T, h *harness) {
 		const sentence = "Idempotent parameters do not match"
 		s := h.idle()
 		c := block(s.ID, after(2*time.Second))
@@ -63,7 +63,7 @@ var tokens = map[string]func(*testing.T, *house){
 		_, _, err = h.CreateSession(h.ctx, sessionAt(s.WorkGroup, dawn), []ergane.Token{token("a", "3")}, ergane.Limits{})
 		h.fails(err, ergane.CodeMismatch, sentence)
 	},
-	"any of a call's tokens finds what it made": func(t *testing.T, h *house) {
+	"any of a call's tokens finds what it made": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		first, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), []ergane.Token{token("client", "1"), token("invocation", "1")}, ergane.Limits{})
 		h.must(err)
@@ -76,7 +76,7 @@ var tokens = map[string]func(*testing.T, *house){
 			h.same("id", again.ID, first.ID)
 		}
 	},
-	"a refused call keeps no token": func(t *testing.T, h *house) {
+	"a refused call keeps no token": func(t *testing.T, h *harness) {
 		s := h.idle()
 		busy := h.submit(s.ID, after(2*time.Second))
 		c := block(s.ID, after(3*time.Second))
@@ -88,7 +88,7 @@ var tokens = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("created", created, true)
 	},
-	"a token is forgotten when its time is up": func(t *testing.T, h *house) {
+	"a token is forgotten when its time is up": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		brief := func(hash string, start time.Time) ergane.Token {
 			k := token("a", hash)

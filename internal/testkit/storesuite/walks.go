@@ -11,9 +11,9 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-var walks = map[string]func(*testing.T, *house){
+var walks = map[string]func(*testing.T, *harness){
 	// Whatever is asked, in whatever order and at whatever time.
-	"on a random walk every step is an edge and no time runs backwards": func(t *testing.T, h *house) {
+	"on a random walk every step is an edge and no time runs backwards": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		rapid.Check(t, func(r *rapid.T) {
 			s, _, err := h.CreateSession(h.ctx, sessionAt(w, dawn), nil, ergane.Limits{})

@@ -11,8 +11,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-var workGroups = map[string]func(*testing.T, *house){
-	"a workgroup comes back as it was created": func(t *testing.T, h *house) {
+var workGroups = map[string]func(*testing.T, *harness){
+	"a workgroup comes back as it was created": func(t *testing.T, h *harness) {
 		w := ergane.WorkGroup{
 			Name: "a-b.c_1", Description: "it's \"ours\" — für alle 🧶", State: ergane.WorkGroupDisabled, CreatedAt: dawn.Add(123 * time.Millisecond),
 			Configuration: ergane.WorkGroupConfiguration{
@@ -36,7 +36,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("bare workgroup", got, bare)
 	},
-	"a workgroup's name is unique": func(t *testing.T, h *house) {
+	"a workgroup's name is unique": func(t *testing.T, h *harness) {
 		h.workGroup("primary")
 		err := h.CreateWorkGroup(h.ctx, ergane.WorkGroup{Name: "primary", Description: "another", State: ergane.WorkGroupEnabled, CreatedAt: dawn})
 		h.fails(err, ergane.CodeInvalid, "WorkGroup is already created")
@@ -45,7 +45,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.same("description", got.Description, "")
 		h.workGroup("Primary") // names differ by case
 	},
-	"an unknown workgroup is refused": func(t *testing.T, h *house) {
+	"an unknown workgroup is refused": func(t *testing.T, h *harness) {
 		const sentence = "WorkGroup is not found."
 		_, err := h.WorkGroup(h.ctx, "x")
 		h.fails(err, ergane.CodeNotFound, sentence)
@@ -54,7 +54,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		_, _, err = h.CreateSession(h.ctx, ergane.Session{ID: newID(), WorkGroup: "x", Status: ergane.SessionStatus{StartedAt: dawn}}, nil, ergane.Limits{})
 		h.fails(err, ergane.CodeNotFound, sentence)
 	},
-	"a workgroup is updated alone, or not at all": func(t *testing.T, h *house) {
+	"a workgroup is updated alone, or not at all": func(t *testing.T, h *harness) {
 		h.workGroup("w")
 		var group sync.WaitGroup
 		for i := range 20 {
@@ -91,7 +91,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		_, err = h.UpdateWorkGroup(h.ctx, "x", func(*ergane.WorkGroup) error { return nil })
 		h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
 	},
-	"the tags of a session are updated alone": func(t *testing.T, h *house) {
+	"the tags of a session are updated alone": func(t *testing.T, h *harness) {
 		s := h.idle()
 		h.must(h.UpdateSessionTags(h.ctx, s.ID, func(tags []ergane.Tag) ([]ergane.Tag, error) {
 			return append(tags, ergane.Tag{Key: "a", Value: "b"}), nil
@@ -108,7 +108,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.fails(h.UpdateSessionTags(h.ctx, id, func(t []ergane.Tag) ([]ergane.Tag, error) { return t, nil }),
 			ergane.CodeNotFound, "Session "+id+" was not found")
 	},
-	"a DISABLED workgroup takes nothing new, but what its tokens made is found": func(t *testing.T, h *house) {
+	"a DISABLED workgroup takes nothing new, but what its tokens made is found": func(t *testing.T, h *harness) {
 		token := []ergane.Token{{Scope: "s", Value: "v", Hash: "h"}}
 		s := h.idle()
 		again := ergane.Session{ID: newID(), WorkGroup: s.WorkGroup, Status: ergane.SessionStatus{StartedAt: dawn}}
@@ -134,7 +134,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("calculation of the token", same.ID, c.ID)
 	},
-	"a workgroup with sessions goes only recursively, and takes all of them along": func(t *testing.T, h *house) {
+	"a workgroup with sessions is removed only recursively, and with all of them": func(t *testing.T, h *harness) {
 		empty := h.workGroup("empty")
 		stopping, err := h.CondemnWorkGroup(h.ctx, empty, false, dawn, "")
 		h.must(err)
@@ -204,7 +204,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		h.must(err)
 		h.same("the token is free again", created, true)
 	},
-	"a workgroup with many calculations goes bit by bit": func(t *testing.T, h *house) {
+	"a workgroup with many calculations is removed step by step": func(t *testing.T, h *harness) {
 		s := h.idle()
 		for i := range 450 {
 			h.finish(h.submit(s.ID, after(time.Duration(i)*time.Second)), after(time.Duration(i)*time.Second))
@@ -218,7 +218,7 @@ var workGroups = map[string]func(*testing.T, *house){
 		_, err = h.Session(h.ctx, s.ID)
 		h.fails(err, ergane.CodeNotFound, "")
 	},
-	"workgroups are listed by name, in pages": func(t *testing.T, h *house) {
+	"workgroups are listed by name, in pages": func(t *testing.T, h *harness) {
 		for _, n := range []string{"b", "primary", "a", "a-1", "B", "a.1", "a_1"} {
 			h.workGroup(n)
 		}
@@ -240,7 +240,7 @@ var workGroups = map[string]func(*testing.T, *house){
 }
 
 // purge removes a condemned workgroup and says in how many steps.
-func (h *house) purge(name string) int {
+func (h *harness) purge(name string) int {
 	h.Helper()
 	for n := 1; n < 100; n++ {
 		now, err := h.PurgeWorkGroup(h.ctx, name)

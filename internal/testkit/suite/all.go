@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// all runs the named parts, or all of them, and concludes. What needs no engine
-// runs while that is installed, with all else that comes over the network.
+// all runs the named parts, or all of them, and prints the table. Parts that need
+// no downloads run while those are fetched.
 func (c *checkout) all(ctx context.Context, names []string) (int, error) {
 	wanted := c.parts()
 	for _, name := range names {
@@ -25,32 +25,32 @@ func (c *checkout) all(ctx context.Context, names []string) (int, error) {
 	}
 	whole := len(names) == 0
 	wanted = slices.DeleteFunc(wanted, func(p part) bool {
-		return whole && p.asked || !whole && !slices.Contains(names, p.name)
+		return whole && p.onlyNamed || !whole && !slices.Contains(names, p.name)
 	})
 	var rows []row
 	var downloads row
 	var waiting sync.WaitGroup
-	var said bytes.Buffer
+	var output bytes.Buffer
 	joined := !whole
 	if whole {
-		say(os.Stdout, "downloads, beside lint and fuzz")
+		say(os.Stdout, "downloads, at the same time as lint and fuzz")
 		waiting.Go(func() {
-			downloads = c.one(ctx, part{name: "downloads", run: commands{c: c, steps: []step{{"downloads", []string{"make", "--no-print-directory", "downloads"}}}}}, &said)
+			downloads = c.one(ctx, part{name: "downloads", run: commands{c: c, steps: []step{{"downloads", []string{"make", "--no-print-directory", "downloads"}}}}}, &output)
 		})
 	}
-	var besides []*beside
+	var backgrounds []*background
 	for _, p := range wanted {
-		if whole && p.beside {
-			say(os.Stdout, p.name+", beside what follows")
-			b := &beside{}
-			besides = append(besides, b)
-			waiting.Go(func() { b.row = c.one(ctx, p, &b.said) })
+		if whole && p.background {
+			say(os.Stdout, p.name+", at the same time as the next parts")
+			b := &background{}
+			backgrounds = append(backgrounds, b)
+			waiting.Go(func() { b.row = c.one(ctx, p, &b.output) })
 			continue
 		}
-		if p.alone && !joined {
+		if p.needsDownloads && !joined {
 			waiting.Wait()
 			joined = true
-			fmt.Print(said.String())
+			fmt.Print(output.String())
 			rows = append(rows, downloads)
 		}
 		say(os.Stdout, p.name)
@@ -62,22 +62,23 @@ func (c *checkout) all(ctx context.Context, names []string) (int, error) {
 		}
 	}
 	waiting.Wait()
-	for _, b := range besides {
+	for _, b := range backgrounds {
 		say(os.Stdout, b.row.name)
-		fmt.Print(b.said.String())
+		fmt.Print(b.output.String())
 		say(os.Stdout, fmt.Sprintf("%s took %.0f s", b.row.name, b.row.took.Seconds()))
 		rows = append(rows, b.row)
 	}
 	return c.conclude(os.Stdout, rows)
 }
 
-// beside is a part that runs beside others, and what it says, which is shown afterwards.
-type beside struct {
-	row  row
-	said bytes.Buffer
+// background is a part that runs at the same time as others; its output is shown
+// when all have ended.
+type background struct {
+	row    row
+	output bytes.Buffer
 }
 
-// one runs a part. Its own failure is a test that failed.
+// one runs a part. If the part itself fails, that counts as a failed test.
 func (c *checkout) one(ctx context.Context, p part, out io.Writer) row {
 	begun := time.Now()
 	results, err := p.run.run(ctx, out)

@@ -1,6 +1,6 @@
-// Command suite runs the parts of the test suite: every part, whatever failed
-// before, each in a box of its own (internal/testkit/box), and closes with one
-// table and the line "N passed, N failed, N skipped".
+// Command suite runs the parts of the test suite: every part, even if others have
+// failed, each in a box of its own (internal/testkit/box). It ends with one table
+// and the line "N passed, N failed, N skipped".
 //
 //	suite run PART...         those parts; all without a name
 //	suite again N TEST        one test N times, from twice on beside two busy loops;
@@ -8,10 +8,10 @@
 //	                          or internal/kernel:TestY
 //	suite box COMMAND...      a command in a box
 //
-// What failed is run once more, in a new process; what passes then is flaky: it
-// is named in the table and in .build/flaky.txt, and more than three are a
-// failure. Where a second look proves nothing (fuzz, chaos, durability,
-// recovery, the store) a failure is a failure.
+// A test that failed is run once more, in a new process; if it passes then it is
+// flaky: it is named in the table and in .build/flaky.txt, and more than three
+// flaky tests are a failure. Tests of fuzz, chaos, durability, recovery and the
+// store are not run again: that a second run passes proves nothing there.
 package main
 
 import (
@@ -57,16 +57,16 @@ func run(ctx context.Context, args []string) (int, error) {
 	case command == "again" && len(args) == 2:
 		n, err := strconv.Atoi(args[0])
 		if err != nil || n < 1 {
-			return 0, fmt.Errorf("%q is no number of runs", args[0])
+			return 0, fmt.Errorf("%q is not a number of runs", args[0])
 		}
 		return c.again(ctx, n, args[1])
 	case command == "box" && len(args) > 0:
 		return c.boxed(ctx, os.Stdout, nil, args...)
 	}
-	return 0, errors.New("give it run [PART...], again N TEST, or box COMMAND [ARG...]")
+	return 0, errors.New("usage: suite run [PART...] | again N TEST | box COMMAND [ARG...]")
 }
 
-// checkout is what is tested; build is its folder of what was made.
+// checkout is the source tree that is tested; build is its folder for build results.
 type checkout struct{ root, build string }
 
 func newCheckout() (*checkout, error) {
@@ -75,20 +75,20 @@ func newCheckout() (*checkout, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
-		return nil, fmt.Errorf("run it in the folder of go.mod: %w", err)
+		return nil, fmt.Errorf("run suite in the folder of go.mod: %w", err)
 	}
-	if os.Getenv("ERGANE_ENGINE_DIR") == "" { // as make has it
+	if os.Getenv("ERGANE_ENGINE_DIR") == "" { // as in the Makefile
 		os.Setenv("ERGANE_ENGINE_DIR", filepath.Join(root, ".build", "engines"))
 	}
 	c := &checkout{root: root, build: filepath.Join(root, ".build")}
 	return c, os.MkdirAll(c.build, 0o755)
 }
 
-// boxed runs a command in a box that shows no network. Where the machine has no
-// namespaces for one it runs as it is, and the tests that need a box skip.
+// boxed runs a command in a box without network. If the machine allows no
+// namespaces, it runs without a box, and the tests that need one skip.
 func (c *checkout) boxed(ctx context.Context, out io.Writer, env []string, argv ...string) (int, error) {
 	b := box.Box{
-		Dir:    "/var/tmp", // on disk, and with a path that sessions may look up
+		Dir:    "/var/tmp", // on disk, and readable for sessions
 		Memory: 20 << 30, Processes: 20_000,
 		WorkDir: c.root, Env: append([]string{"GOPROXY=off", "PIP_NO_INDEX=1"}, env...), Stdout: out, Stderr: out,
 	}
@@ -102,11 +102,11 @@ func (c *checkout) boxed(ctx context.Context, out io.Writer, env []string, argv 
 	if err == nil && status == 0 {
 		return b.Run(ctx, argv...)
 	}
-	fmt.Fprintf(out, "no box can be made here (%v, status %d): what could harm the machine is skipped\n", err, status)
+	fmt.Fprintf(out, "no box can be made here (%v, status %d): tests that could harm the machine are skipped\n", err, status)
 	return command(ctx, c.root, b.Env, out, argv...)
 }
 
-// command runs a command as it is and returns its exit status.
+// command runs a command without a box and returns its exit status.
 func command(ctx context.Context, dir string, env []string, out io.Writer, argv ...string) (int, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(os.Environ(), env...), out, out

@@ -11,17 +11,18 @@ import (
 	"time"
 )
 
-// A part is a piece of the suite with a row of its own in the table.
+// A part is a part of the suite with its own row in the table.
 type part struct {
 	name string
 	run  runner
-	// alone is false for a part that may run while the engine is installed.
-	alone bool
-	// beside is true for a part that leaves most of the machine to others: in a
-	// whole run the next ones do not wait for it.
-	beside bool
-	// asked is true for a part that runs only by its name.
-	asked bool
+	// needsDownloads says that the part runs after the engine is installed and all
+	// else is downloaded.
+	needsDownloads bool
+	// background says that the part uses little of the machine: when all parts
+	// run, the next ones do not wait for it.
+	background bool
+	// onlyNamed says that the part runs only if it is named.
+	onlyNamed bool
 }
 
 // parts is the whole suite in the order in which it runs.
@@ -30,51 +31,51 @@ func (c *checkout) parts() []part {
 	return []part{
 		{name: "lint", run: commands{c: c, steps: []step{{"lint", []string{"make", "--no-print-directory", "lint"}}}}},
 		{name: "fuzz", run: commands{c: c, steps: c.fuzzTests()}},
-		{name: "unit", run: goTests{c, []string{"./..."}}, alone: true},
-		{name: "kernel", run: pytest{c: c, dir: "kernel", name: "kernel", args: []string{"-q", "-n", "3", "tests"}}, alone: true},
-		{name: "e2e", run: pytest{c: c, dir: ".", name: "e2e", args: []string{"-q", "-n", "4", "--dist", "loadfile", "e2e"}}, alone: true},
-		{name: "soak", alone: true, beside: true, run: commands{c: c, box: true, steps: []step{
+		{name: "unit", run: goTests{c, []string{"./..."}}, needsDownloads: true},
+		{name: "kernel", run: pytest{c: c, dir: "kernel", name: "kernel", args: []string{"-q", "-n", "3", "tests"}}, needsDownloads: true},
+		{name: "e2e", run: pytest{c: c, dir: ".", name: "e2e", args: []string{"-q", "-n", "4", "--dist", "loadfile", "e2e"}}, needsDownloads: true},
+		{name: "soak", needsDownloads: true, background: true, run: commands{c: c, box: true, steps: []step{
 			{"soak", []string{python, "e2e/soak/run.py", "--minutes", "1", "--every", "2", "--life", "100", "--seed", "100"}},
 		}}},
-		{name: "clients", alone: true, run: commands{c: c, box: true, steps: []step{
+		{name: "clients", needsDownloads: true, run: commands{c: c, box: true, steps: []step{
 			{"clients", []string{python, "e2e/clients/run.py", "--only", "boto3,cli,go,pyathena"}},
 		}}},
-		{name: "chaos", alone: true, run: commands{c: c, box: true, steps: []step{
+		{name: "chaos", needsDownloads: true, run: commands{c: c, box: true, steps: []step{
 			{"points", []string{python, "e2e/chaos/points.py", "--every", "4"}},
 			{"chaos with stand-ins", []string{python, "e2e/chaos/run.py", "--rounds", "30", "--seed", "100"}},
 			{"chaos with Spark", []string{python, "e2e/chaos/run.py", "--rounds", "5", "--kernels", "real", "--seed", "60000"}},
 		}}},
-		{name: "bench", alone: true, run: commands{c: c, box: true, steps: []step{
+		{name: "bench", needsDownloads: true, run: commands{c: c, box: true, steps: []step{
 			{"bench", []string{python, "bench/run.py", "--short"}},
 			{"peers", []string{python, "bench/peers/run.py", "--short"}},
 		}}},
-		{name: "race", asked: true, alone: true, run: goTests{c, []string{
+		{name: "race", onlyNamed: true, needsDownloads: true, run: goTests{c, []string{
 			"-race", "-timeout", "20m", "./internal/session", "./internal/kernel", "./internal/objects/...", "./internal/store",
 		}}},
 	}
 }
 
-// neverAgain are tests whose failure is one, whatever a second run says: they
-// show that nothing is lost.
+// neverAgain are the tests that are not run again: they show that nothing is lost,
+// so one failure counts.
 var neverAgain = regexp.MustCompile(`(?i)test_durability|test_recovery|internal/store|recover|crash|durab`)
 
-// testEnv is what the tests of Go and of the kernel know of the installed engine.
+// testEnv is the environment in which tests of Go and of the kernel find the installed engine.
 func (c *checkout) testEnv() []string {
 	boot := filepath.Join(c.build, "boot.json")
 	var doc struct {
 		Python string `json:"python"`
 	}
 	if raw, err := os.ReadFile(boot); err == nil {
-		_ = json.Unmarshal(raw, &doc) // the tests say what they miss
+		_ = json.Unmarshal(raw, &doc) // without it the tests say what is missing
 	}
 	return []string{"ERGANE_TEST_JAVA_BOOT=" + boot, "ERGANE_TEST_PYTHON=" + doc.Python}
 }
 
 var fuzzTest = regexp.MustCompile(`(?m)^func (Fuzz[A-Za-z]+)`)
 
-// fuzzTests is a step for each fuzz test; go takes one at a time. They are told
-// how many inputs to try and not for how long: at the end of a time, go now and
-// then reports its own deadline as a failure of the test.
+// fuzzTests has a step for each fuzz test, because go runs one at a time. They get
+// a number of inputs instead of a time: at the end of a time, go sometimes reports
+// its own deadline as a failure of the test.
 func (c *checkout) fuzzTests() []step {
 	inputs := cmp.Or(os.Getenv("FUZZ_INPUTS"), "3000")
 	var found []step
@@ -96,7 +97,7 @@ func (c *checkout) fuzzTests() []step {
 	return found
 }
 
-// A result is how one test ended, in the end.
+// A result is the final result of one test.
 type result struct {
 	name    string
 	outcome outcome

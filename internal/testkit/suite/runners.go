@@ -60,7 +60,7 @@ func (p commands) run(ctx context.Context, out io.Writer) ([]result, error) {
 	return all, nil
 }
 
-// goTests are those of Go packages; args are go test's.
+// goTests runs the tests of Go packages; args are those of go test.
 type goTests struct {
 	c    *checkout
 	args []string
@@ -98,7 +98,7 @@ func (p goTests) run(ctx context.Context, out io.Writer) ([]result, error) {
 	}, out)
 }
 
-// pytest is a folder of Python tests.
+// pytest runs a folder of Python tests.
 type pytest struct {
 	c         *checkout
 	dir, name string
@@ -138,7 +138,7 @@ func (p pytest) once(ctx context.Context, out io.Writer, suffix string, args []s
 	return all, nil
 }
 
-// readReport reads what pytest-reportlog has written: a line for each phase of each test.
+// readReport reads the file of pytest-reportlog, which has a line for each phase of each test.
 func readReport(path string) ([]result, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -187,11 +187,11 @@ func readReport(path string) ([]result, error) {
 	return all, nil
 }
 
-// manyFailures is where something is broken for all tests, and running them
-// again tells nothing.
+// manyFailures is the number of failures above which none is run again: something
+// common to all tests is then broken.
 const manyFailures = 20
 
-// again runs once more what failed and may be run again; what passes then is flaky.
+// again runs failed tests once more, except neverAgain; those that pass then are flaky.
 func again(all []result, once func(names []string) ([]result, error), out io.Writer) ([]result, error) {
 	var names []string
 	for _, r := range all {
@@ -216,8 +216,8 @@ func again(all []result, once func(names []string) ([]result, error), out io.Wri
 	return all, nil
 }
 
-// goEvents takes the output of go test -json, says what failed and which
-// packages passed, and keeps how each test ended.
+// goEvents reads the output of go test -json, prints what failed and which packages
+// passed, and keeps the result of each test.
 type goEvents struct {
 	out    io.Writer
 	rest   []byte
@@ -297,8 +297,8 @@ func (g *goEvents) take(line []byte) {
 	g.found[name] = r
 }
 
-// results leaves out tests that are but the sum of others, and packages whose
-// failure is that of a test.
+// results leaves out tests that only have subtests, and packages that failed
+// because one of their tests did.
 func (g *goEvents) results() []result {
 	failedIn := map[string]bool{}
 	for name, r := range g.found {

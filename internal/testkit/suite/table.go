@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// mostFlaky is how many tests may fail at first before all of them count.
-const mostFlaky = 3
+// maxFlaky is how many flaky tests are tolerated.
+const maxFlaky = 3
 
 // A row is a part that has run.
 type row struct {
@@ -31,9 +31,9 @@ func (r row) count(o outcome) (n int) {
 	return n
 }
 
-// conclude prints the table and what needs a name, keeps the flaky tests in
-// .build/flaky.txt, and returns the exit status. Its last line is
-// "N passed, N failed, N skipped"; flaky tests passed in the end.
+// conclude prints the table and the names of flaky, failed and skipped tests,
+// writes the flaky ones to .build/flaky.txt, and returns the exit status. The last
+// line is "N passed, N failed, N skipped"; flaky tests count as passed.
 func (c *checkout) conclude(out io.Writer, rows []row) (int, error) {
 	var names, lines []string
 	total := map[outcome]int{}
@@ -72,8 +72,8 @@ func (c *checkout) conclude(out io.Writer, rows []row) (int, error) {
 	if total[failed] > 0 {
 		status = 1
 	}
-	if total[flaky] > mostFlaky {
-		fmt.Fprintf(out, "%d tests are flaky, more than %d: they count as failed\n", total[flaky], mostFlaky)
+	if total[flaky] > maxFlaky {
+		fmt.Fprintf(out, "%d tests are flaky, more than %d: they count as failed\n", total[flaky], maxFlaky)
 		total[failed] += total[flaky]
 		total[flaky], status = 0, 1
 	}

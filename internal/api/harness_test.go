@@ -22,9 +22,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
-// house is a whole server without a network: the Service on a real manager and
-// store, on a machine that is made up.
-type house struct {
+// harness is a whole server without a network: the Service with a real manager and
+// store, on a fake machine.
+type harness struct {
 	testing.TB
 	service *Service
 	mux     *http.ServeMux
@@ -32,25 +32,25 @@ type house struct {
 	close   func()
 }
 
-// inHouse runs a test with a house in a bubble of its own time, which begins
-// with the year 2000 and passes only when everybody waits.
-func inHouse(t *testing.T, test func(*house)) {
+// withHarness runs a test with a harness in a synctest bubble, whose time begins
+// with the year 2000 and passes only while all goroutines wait.
+func withHarness(t *testing.T, test func(*harness)) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, path)
+		h := newHarness(t, path)
 		defer h.close()
 		test(h)
 	})
 }
 
-func newHouse(t testing.TB, path string) *house {
+func newHarness(t testing.TB, path string) *harness {
 	t.Helper()
 	db, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{TB: t, mux: http.NewServeMux(), machine: fakehost.New()}
+	h := &harness{TB: t, mux: http.NewServeMux(), machine: fakehost.New()}
 	power := fakehost.NewPower()
 	log := slog.New(slog.DiscardHandler)
 	m := session.New(session.Config{Server: "server 1", DefaultEngine: fakehost.Engine}, fakehost.NewStore(db, power),
@@ -78,11 +78,11 @@ func newHouse(t testing.TB, path string) *house {
 
 const (
 	testKey    = "AKHOUSE"
-	testSecret = "the secret of the house"
+	testSecret = "the secret of the server"
 )
 
 // call sends a signed request to an operation.
-func (h *house) call(operation, body string) *httptest.ResponseRecorder {
+func (h *harness) call(operation, body string) *httptest.ResponseRecorder {
 	r := request("AmazonAthena."+operation, body)
 	sign(r, body, testSecret, time.Now())
 	return h.send(r)
@@ -107,7 +107,7 @@ func sign(r *http.Request, body, secret string, at time.Time) {
 	}
 }
 
-func (h *house) send(r *http.Request) *httptest.ResponseRecorder {
+func (h *harness) send(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.mux.ServeHTTP(w, r)
 	return w
