@@ -37,8 +37,8 @@ func resourceNotFound(arn string) error {
 	return athena.ResourceNotFoundException{Message: new("Resource " + arn + " was not found"), ResourceName: &arn}.Wire()
 }
 
-// absent turns the answer to an unknown name or id into that to an unknown resource.
-func absent(arn string, err error) error {
+// asResourceNotFound turns the error for an unknown name or id into resourceNotFound.
+func asResourceNotFound(arn string, err error) error {
 	if ergane.CodeOf(err) == ergane.CodeNotFound {
 		return resourceNotFound(arn)
 	}

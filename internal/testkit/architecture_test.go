@@ -23,9 +23,9 @@ var strangers = map[string][]string{
 	"internal/host": {"internal/store"},
 }
 
-// The table of docs/architecture.md names every folder with Go code, and every
-// package says itself what it is for.
-func TestEveryPackageIsInTheTableAndSaysWhatItIsFor(t *testing.T) {
+// The table of docs/architecture.md has every folder with Go code, and each
+// package has a comment.
+func TestEveryPackageIsInTheTableAndHasAComment(t *testing.T) {
 	t.Parallel()
 	table := readLayers(t)
 	for dir, files := range goFiles(t) {
@@ -34,9 +34,9 @@ func TestEveryPackageIsInTheTableAndSaysWhatItIsFor(t *testing.T) {
 		}
 		documented := false
 		for _, file := range files {
-			said = said || parsed(t, file, parser.PackageClauseOnly|parser.ParseComments).Doc != nil
+			documented = documented || parsed(t, file, parser.PackageClauseOnly|parser.ParseComments).Doc != nil
 		}
-		if !said {
+		if !documented {
 			t.Errorf("package %s has no comment that says what it is for", dir)
 		}
 	}

@@ -99,7 +99,7 @@ var expiry = map[string]func(*testing.T, *harness){
 		h.session(lives.ID)
 		h.session(young.ID)
 	},
-	"a session with a pending delivery stays until that is recorded or discarded": func(t *testing.T, h *house) {
+	"a session with a pending delivery stays until that is recorded or discarded": func(t *testing.T, h *harness) {
 		delivered, discarded := h.undelivered(), h.undelivered()
 		far := after(1000 * time.Hour)
 		for _, c := range []ergane.Calculation{delivered, discarded} {
@@ -261,7 +261,7 @@ func (h *harness) live(w string) []ergane.Session {
 
 // undelivered makes an ended session of a new workgroup with a calculation
 // whose delivery is pending.
-func (h *house) undelivered() ergane.Calculation {
+func (h *harness) undelivered() ergane.Calculation {
 	h.Helper()
 	s := h.idle()
 	c := h.submit(s.ID, after(time.Second))

@@ -10,13 +10,13 @@ import (
 )
 
 // ownedBy makes a session of a server.
-func (h *house) ownedBy(server, workGroup string, since time.Time) ergane.Session {
+func (h *harness) ownedBy(server, workGroup string, since time.Time) ergane.Session {
 	h.Helper()
 	return h.creatingAs(ergane.Session{ID: newID(), WorkGroup: workGroup, Owner: server, Status: ergane.SessionStatus{StartedAt: since}})
 }
 
 // owns checks the ids of an owner's live sessions.
-func (h *house) owns(owner string, want ...string) {
+func (h *harness) owns(owner string, want ...string) {
 	h.Helper()
 	live, err := h.LiveSessions(h.ctx, owner)
 	h.must(err)
@@ -25,7 +25,7 @@ func (h *house) owns(owner string, want ...string) {
 
 // takeOver checks the ids of the sessions that a server gets at a time, and
 // ends the test if they are others.
-func (h *house) takeOver(server string, at time.Time, want ...string) []ergane.Session {
+func (h *harness) takeOver(server string, at time.Time, want ...string) []ergane.Session {
 	h.Helper()
 	taken, err := h.TakeOver(h.ctx, server, at)
 	h.must(err)
@@ -43,8 +43,8 @@ func ids(all []ergane.Session) (ids []string) {
 	return ids
 }
 
-var owners = map[string]func(*testing.T, *house){
-	"a server has the sessions that were created as its own": func(t *testing.T, h *house) {
+var owners = map[string]func(*testing.T, *harness){
+	"a server has the sessions that were created as its own": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		young := h.ownedBy("a", w, after(time.Minute))
 		old := h.ownedBy("a", w, dawn)
@@ -55,14 +55,14 @@ var owners = map[string]func(*testing.T, *house){
 		h.owns("c")
 		h.owns("")
 	},
-	"a move leaves the owner as it is": func(t *testing.T, h *house) {
+	"a move leaves the owner as it is": func(t *testing.T, h *harness) {
 		s := h.ownedBy("a", h.workGroup("primary"), dawn)
 		h.same("owner", h.move(ergane.SessionReady(s.ID, dawn)).Owner, "a")
 		c := h.submit(s.ID, dawn)
 		h.finish(c, after(time.Second))
 		h.same("owner", h.session(s.ID).Owner, "a")
 	},
-	"a session is taken over when its owner's lease has ended, not before": func(t *testing.T, h *house) {
+	"a session is taken over when its owner's lease has ended, not before": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		young, old := h.ownedBy("a", w, after(time.Second)), h.ownedBy("a", w, dawn)
 		h.must(h.RenewLease(h.ctx, "a", after(time.Minute)))
@@ -75,7 +75,7 @@ var owners = map[string]func(*testing.T, *house){
 		h.owns("a")
 		h.owns("b", old.ID, young.ID)
 	},
-	"a lease that is renewed goes on": func(t *testing.T, h *house) {
+	"a lease that is renewed goes on": func(t *testing.T, h *harness) {
 		s := h.ownedBy("a", h.workGroup("primary"), dawn)
 		h.must(h.RenewLease(h.ctx, "a", after(time.Minute)))
 		h.must(h.RenewLease(h.ctx, "a", after(2*time.Minute)))
@@ -84,7 +84,7 @@ var owners = map[string]func(*testing.T, *house){
 		h.must(h.RenewLease(h.ctx, "a", after(time.Second))) // the last word counts, also after a clock that was ahead
 		h.takeOver("b", after(time.Second), s.ID)
 	},
-	"the lease of one server says nothing of another's": func(t *testing.T, h *house) {
+	"the lease of one server says nothing of another's": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		s, kept := h.ownedBy("a", w, dawn), h.ownedBy("b", w, dawn)
 		h.must(h.RenewLease(h.ctx, "a", after(time.Minute)))
@@ -92,7 +92,7 @@ var owners = map[string]func(*testing.T, *house){
 		h.takeOver("c", after(2*time.Minute), s.ID)
 		h.owns("b", kept.ID)
 	},
-	"sessions without an owner, or of one without a lease, are taken over at once": func(t *testing.T, h *house) {
+	"sessions without an owner, or of one without a lease, are taken over at once": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		nobodys := h.creating(w, dawn)
 		h.same("owner", nobodys.Owner, "")
@@ -101,7 +101,7 @@ var owners = map[string]func(*testing.T, *house){
 		h.takeOver("b", dawn, nobodys.ID, lost.ID)
 		h.owns("")
 	},
-	"a server takes over nothing that is its own, or that has ended": func(t *testing.T, h *house) {
+	"a server takes over nothing that is its own, or that has ended": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		own := h.ownedBy("b", w, dawn)
 		ended, lost, stopping := h.ownedBy("a", w, dawn), h.ownedBy("a", w, dawn), h.ownedBy("a", w, dawn)
@@ -114,12 +114,12 @@ var owners = map[string]func(*testing.T, *house){
 		h.same("owner of an ended one", h.session(ended.ID).Owner, "a")
 		h.owns("b", own.ID, stopping.ID)
 	},
-	"of many servers that take over at once one gets a session": func(t *testing.T, h *house) {
+	"of many servers that take over at once one gets a session": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		for range 10 {
 			s := h.ownedBy("dead", w, dawn)
 			var got atomic.Int32
-			h.crowd(8, func(i int) error {
+			h.atOnce(8, func(i int) error {
 				server := fmt.Sprint("server ", i)
 				if err := h.RenewLease(h.ctx, server, after(time.Hour)); err != nil {
 					return err

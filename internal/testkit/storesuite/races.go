@@ -68,7 +68,7 @@ var races = map[string]func(*testing.T, *harness){
 			s := h.idle()
 			c := h.submit(s.ID, after(time.Minute))
 			var ends atomic.Int32
-			h.crowd(3, func(i int) error {
+			h.atOnce(3, func(i int) error {
 				end := after(2 * time.Minute)
 				m := []ergane.CalculationMove{ergane.CalculationStopping(c.ID, end, "asked"), complete(ergane.CalculationCompletes(c.ID, end), 1), complete(ergane.CalculationCancels(c.ID, end, ""), 1)}[i]
 				if i == 0 {

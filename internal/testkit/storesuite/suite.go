@@ -16,7 +16,7 @@ import (
 // Run runs the suite in parallel subtests. Each calls open for an empty store,
 // which open must close at the end of that test.
 func Run(t *testing.T, open func(t *testing.T) ergane.Store) {
-	for _, group := range []map[string]func(*testing.T, *house){
+	for _, group := range []map[string]func(*testing.T, *harness){
 		workGroups, sessions, sessionMoves, calculations, calculationMoves, settling, tokens, paging, expiry, executors, owners, races, walks,
 	} {
 		for name, test := range group {
