@@ -11,7 +11,7 @@ from os import killpg, unlink
 from shutil import rmtree
 from signal import SIGINT, SIGKILL
 from site import addsitedir
-from subprocess import DEVNULL, Popen, TimeoutExpired
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import TYPE_CHECKING
 
 from .usage import UsageError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..shell import Shell
 
 STOP_SECONDS = 3.0  # that pip has to clean up when it is stopped
+ERROR = "ERROR: "  # how pip begins a line that says why it failed
 CHANGING = ("install", "uninstall")
 # They would install elsewhere, or for another Python.
 ELSEWHERE = ("-t", "--target", "--prefix", "--root", "--user", "--python")
@@ -58,7 +59,7 @@ class PackageMagics:
         if command in NOT_OFFERED:
             raise UsageError(f"%pip {command} is not offered: it {NOT_OFFERED[command]}")
         if command not in CHANGING:
-            _check(_run(packages, arguments))
+            _run(packages, arguments)
             return
         _refuse_elsewhere(arguments)
         engines = _of_engine(packages, arguments)
@@ -113,7 +114,7 @@ def _change(packages: Packages, arguments: list[str]) -> None:
     """Runs a pip that changes the folder; one that fails or is stopped leaves nothing new in it."""
     before = packages.listing()
     try:
-        _check(_run(packages, arguments))
+        _run(packages, arguments)
     except BaseException:
         for name in packages.listing().keys() - before.keys():
             path = f"{packages.site}/{name}"
@@ -131,18 +132,19 @@ def _change(packages: Packages, arguments: list[str]) -> None:
         print(f"{', '.join(imported)} was imported already: what has imported it goes on with it as it was.")
 
 
-def _check(status: int) -> None:
-    if status != 0:
-        raise UsageError(f"pip failed with status {status}; stdout and stderr of this calculation say why")
-
-
-def _run(packages: Packages, arguments: list[str]) -> int:
-    """Runs pip to its end, with our stdout and stderr. Stopped, it may clean up for some seconds."""
+def _run(packages: Packages, arguments: list[str]) -> None:
+    """Runs pip to its end, with our stdout and stderr. Raises UsageError with its first error if it fails."""
     sys.stdout.flush()
     argv = [packages.python, "-I", "-X", "utf8", "-m", "pip", *arguments]
-    process = Popen(argv, stdin=DEVNULL, start_new_session=True)
+    process = Popen(argv, stdin=DEVNULL, stderr=PIPE, text=True, errors="replace", start_new_session=True)
+    assert process.stderr is not None
+    error = ""
     try:
-        return process.wait()
+        for line in process.stderr:
+            sys.stderr.write(line)
+            if not error and line.startswith(ERROR):
+                error = line.removeprefix(ERROR).strip()
+        status = process.wait()
     except BaseException:
         killpg(process.pid, SIGINT)
         with suppress(TimeoutExpired):
@@ -152,6 +154,9 @@ def _run(packages: Packages, arguments: list[str]) -> int:
         with suppress(ProcessLookupError):  # what it started, such as the build of a package, ends with it
             killpg(process.pid, SIGKILL)
         process.wait()
+        process.stderr.close()
+    if status != 0:
+        raise UsageError(f"pip: {error}" if error else f"pip failed with status {status}")
 
 
 def _tell_of_executors() -> None:
