@@ -57,7 +57,7 @@ def engine_files(athena: Athena, sid: str) -> dict[str, int]:
     return {
         str(path): path.stat().st_mtime_ns
         for path in Path(os.fsdecode(site).strip()).rglob("*")
-        if path.suffix != ".pyc" and path.name != "__pycache__"
+        if path.suffix != ".pyc" and path.is_file()
     }
 
 

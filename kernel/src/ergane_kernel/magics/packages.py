@@ -7,9 +7,8 @@ import shlex
 import sys
 from contextlib import suppress
 from importlib import invalidate_caches
-from os import killpg, unlink
+from os import unlink
 from shutil import rmtree
-from signal import SIGINT, SIGKILL
 from site import addsitedir
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import TYPE_CHECKING
@@ -136,7 +135,7 @@ def _run(packages: Packages, arguments: list[str]) -> None:
     """Runs pip to its end, with our stdout and stderr. Raises UsageError with its first error if it fails."""
     sys.stdout.flush()
     argv = [packages.python, "-I", "-X", "utf8", "-m", "pip", *arguments]
-    process = Popen(argv, stdin=DEVNULL, stderr=PIPE, text=True, errors="replace", start_new_session=True)
+    process = Popen(argv, stdin=DEVNULL, stderr=PIPE, text=True, errors="replace")
     assert process.stderr is not None
     error = ""
     try:
@@ -146,15 +145,15 @@ def _run(packages: Packages, arguments: list[str]) -> None:
                 error = line.removeprefix(ERROR).strip()
         status = process.wait()
     except BaseException:
-        killpg(process.pid, SIGINT)
-        with suppress(TimeoutExpired):
+        with suppress(TimeoutExpired):  # an order to stop is for our children, too: it cleans up
             process.wait(STOP_SECONDS)
         raise
     finally:
-        with suppress(ProcessLookupError):  # what it started, such as the build of a package, ends with it
-            killpg(process.pid, SIGKILL)
+        process.kill()
         process.wait()
         process.stderr.close()
+    if "conflicting dependencies" in error:
+        error += " What is part of the engine keeps its version."
     if status != 0:
         raise UsageError(f"pip: {error}" if error else f"pip failed with status {status}")
 
