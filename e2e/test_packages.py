@@ -101,32 +101,3 @@ def test_a_workgroup_may_have_it_switched_off(athena: Athena) -> None:
     sid = athena.session(WorkGroup="closed")
     got = athena.run(sid, "%pip install e2e_plus")
     assert (got.reason or "").startswith("UsageError: %pip is switched off for this workgroup (serve --pip)")
-
-
-def test_a_zip_from_s3_pandas_functions_arrow_and_mllib_work_as_they_are(athena: Athena) -> None:
-    code = """
-import io, zipfile, boto3, pandas as pd
-from pyspark.sql.functions import pandas_udf
-from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.linalg import Vectors
-packed = io.BytesIO()
-with zipfile.ZipFile(packed, "w") as archive:
-    archive.writestr("e2e_zipped/__init__.py", "def times(s): return s * 10\\n")
-s3 = boto3.client("s3")
-s3.put_object(Bucket="e2e-packages", Key="e2e_zipped.zip", Body=packed.getvalue())
-sc.addPyFile("s3://e2e-packages/e2e_zipped.zip")
-import e2e_zipped
-@pandas_udf("double")
-def ten(s: pd.Series) -> pd.Series:
-    return e2e_zipped.times(s)
-assert spark.conf.get("spark.sql.execution.arrow.pyspark.enabled") == "true"
-spark.conf.set("spark.sql.execution.arrow.pyspark.fallback.enabled", "false")
-frame = pd.DataFrame({"n": [1.0, 2.0], "t": ["a", None], "d": pd.to_datetime(["2026-01-01", "2026-01-02"])})
-back = spark.createDataFrame(frame).withColumn("ten", ten("n")).toPandas()
-print(back["ten"].tolist(), back["t"].tolist(), back["d"].equals(frame["d"]))
-rows = spark.createDataFrame([(0.0, Vectors.dense(0.0)), (1.0, Vectors.dense(9.0))] * 10, ["label", "features"])
-print(LogisticRegression(maxIter=5).fit(rows).transform(rows).where("label != prediction").count())
-"""
-    athena.s3.create_bucket(Bucket="e2e-packages")
-    got = done(athena.run(athena.session(), code))
-    assert got.stdout == b"[10.0, 20.0] ['a', None] True\n0\n"
