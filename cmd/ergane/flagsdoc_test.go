@@ -24,6 +24,7 @@ func flagTables() map[string]any {
 		"pool":    new(struct{ poolFlags }),
 		"limits":  new(struct{ limitFlags }),
 		"keep":    new(struct{ keepFlags }),
+		"pip":     new(struct{ pipFlags }),
 		"sandbox": new(struct{ host.SandboxFlags }),
 	}
 }

@@ -32,6 +32,7 @@ type serveCmd struct {
 	Insecure bool          `help:"Allow an address other than loopback without TLS." env:"ERGANE_INSECURE"`
 	ExitIdle time.Duration `help:"Stop when there has been no client and no session for this long; 0: never." env:"ERGANE_EXIT_IDLE" placeholder:"DURATION"`
 	poolFlags
+	pipFlags
 	keepFlags
 	limitFlags
 	host.SandboxFlags
@@ -110,6 +111,10 @@ func (c *serveCmd) config() (server.Config, error) {
 	if err := c.keepFlags.check(); err != nil {
 		return cfg, err
 	}
+	var err error
+	if cfg.Pip, err = c.pip(); err != nil {
+		return cfg, err
+	}
 	if c.ExitIdle == 0 { // such a server is there for one session, and gone before a pool would be of use
 		cfg.Pool = c.pool()
 	}
@@ -129,7 +134,6 @@ func (c *serveCmd) config() (server.Config, error) {
 		// It makes and removes folders with the server's key, for whoever connects.
 		return cfg, errors.New("--catalog auto and --roles cannot be used together: the catalog acts with the server's key, also for sessions of a role that may do less")
 	}
-	var err error
 	if cfg.Cluster, err = host.OpenCluster(c.Master, environment().MasterSecret); err != nil {
 		return cfg, err
 	}

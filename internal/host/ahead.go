@@ -99,5 +99,5 @@ func (h *Host) claim(ctx context.Context, s ergane.Session) (kernel.Claim, error
 	if err != nil {
 		return kernel.Claim{}, err
 	}
-	return kernel.Claim{Facts: factsOf(s), Spark: launch.Spark, DeadMan: min(s.IdleTimeout, h.DeadMan)}, nil
+	return kernel.Claim{Facts: h.facts(s), Spark: launch.Spark, DeadMan: min(s.IdleTimeout, h.DeadMan)}, nil
 }

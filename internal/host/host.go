@@ -41,6 +41,7 @@ type Config struct {
 	// cannot derive keys for it, so all sessions get the same one.
 	External *ExternalS3
 	Roles    Roles
+	Pip      Pip
 	// Results is the s3:// address for results, without a trailing slash.
 	Results string
 	// Version is that of this binary: kernels that another one started ahead are not used.
@@ -157,7 +158,7 @@ func (h *Host) start(ctx context.Context, s ergane.Session, deadMan time.Duratio
 		Dir:         dir,
 		Argv:        launch.Argv,
 		Env:         launch.Env,
-		Boot:        kernel.Boot{Env: h.environment(s), Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: factsOf(s)},
+		Boot:        kernel.Boot{Env: h.environment(s), Java: (*kernel.Java)(&launch.Java), Spark: launch.Spark, Facts: h.facts(s)},
 		Token:       h.Keys.KernelToken(s.ID),
 		DeadMan:     deadMan,
 		ServerLock:  datadir.Lock(h.DataDir),
@@ -214,8 +215,9 @@ func (h *Host) launch(e *engine.Engine, s ergane.Session, policy *sandbox.Policy
 	})
 }
 
-func factsOf(s ergane.Session) kernel.Facts {
+func (h *Host) facts(s ergane.Session) kernel.Facts {
 	return kernel.Facts{
+		Pip:           h.Pip.of(s.WorkGroup, h.Log),
 		WorkGroup:     s.WorkGroup,
 		EngineVersion: s.EngineVersion.Effective,
 		NotebookID:    s.Engine.AdditionalConfigs["NotebookId"],

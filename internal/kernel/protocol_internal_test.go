@@ -45,7 +45,7 @@ func TestTheDocumentSaysWhatTheServerSpeaks(t *testing.T) {
 
 	sameNames(t, "an executor", fields(reflect.TypeFor[executorDocument]()), doc.table(t, "executor")[0][0])
 	boot := doc.table(t, "boot")
-	for i, part := range []reflect.Type{reflect.TypeFor[bootDocument](), reflect.TypeFor[bootJava](), reflect.TypeFor[factsDocument](), reflect.TypeFor[bootAhead]()} {
+	for i, part := range []reflect.Type{reflect.TypeFor[bootDocument](), reflect.TypeFor[bootJava](), reflect.TypeFor[factsDocument](), reflect.TypeFor[Pip](), reflect.TypeFor[bootAhead]()} {
 		sameNames(t, "a part of the boot document", fields(part), boot[i][1])
 	}
 }

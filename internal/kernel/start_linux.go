@@ -59,16 +59,24 @@ type Boot struct {
 	Java *Java
 	// Spark is the configuration of the Spark context.
 	Spark map[string]string
-	// Facts are what a block may learn of its session.
+	// Facts are what the kernel has to know of its session.
 	Facts Facts
 }
 
-// Facts of a session, as it was when it started. The session's id is the folder's name.
+// Facts of a session, as it was when it started; nil Pip is a session without %pip. The session's id is the folder's name.
 type Facts struct {
 	WorkGroup     string    `json:"workgroup,omitzero"`
 	EngineVersion string    `json:"engine_version,omitzero"`
 	NotebookID    string    `json:"notebook,omitzero"`
 	StartedAt     time.Time `json:"-"`
+	Pip           *Pip      `json:"pip,omitempty"`
+}
+
+// Pip lets the session's code install packages. It is the text of two files of
+// pip's configuration, of which the second wins; they may hold passwords.
+type Pip struct {
+	Config   string `json:"config,omitzero"`
+	Settings string `json:"settings,omitzero"`
 }
 
 type factsDocument struct {

@@ -53,6 +53,7 @@ type Config struct {
 	Results            string // "" is the embedded S3
 	External           host.ExternalS3
 	Roles              host.Roles
+	Pip                host.Pip
 	Cluster            host.Cluster
 	Catalog            string // host.CatalogAuto, host.CatalogOff or an address
 	Sandbox            host.SandboxFlags
@@ -157,7 +158,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 
 	h := host.New(host.Config{
 		DataDir: cfg.DataDir, Keys: keys, Engines: s.engines, Server: func() datadir.Server { return s.info }, DeadMan: s.deadMan(), Cluster: cfg.Cluster,
-		Confiner: s.confiner, External: s.external(), Roles: cfg.Roles, Results: cmp.Or(cfg.Results, "s3://ergane-results"), Version: cfg.Version, Log: log, Descriptors: cfg.Descriptors,
+		Confiner: s.confiner, External: s.external(), Roles: cfg.Roles, Pip: cfg.Pip, Results: cmp.Or(cfg.Results, "s3://ergane-results"), Version: cfg.Version, Log: log, Descriptors: cfg.Descriptors,
 	})
 	if err := s.openCatalog(h); err != nil {
 		return nil, err

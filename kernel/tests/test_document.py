@@ -20,7 +20,7 @@ from ergane_kernel import PROTOCOL
 from ergane_kernel.boot import Ahead, Boot, Java, read_boot
 from ergane_kernel.claim import Waiting
 from ergane_kernel.desk import Desk
-from ergane_kernel.facts import Facts
+from ergane_kernel.facts import Facts, Pip
 from ergane_kernel.service import Service
 from ergane_kernel.spark import SparkError
 
@@ -136,19 +136,33 @@ def test_what_spark_does_is_written_with_the_fields_of_the_document(name: str) -
 
 
 def test_the_boot_document_is_read_by_the_names_of_the_document() -> None:
-    facts = {"workgroup": "w", "engine_version": "e", "notebook": "n", "started": 2.0}
+    pip = {"config": "i", "settings": "j"}
+    facts = {"workgroup": "w", "engine_version": "e", "notebook": "n", "started": 2.0, "pip": pip}
     parts = {
         "java": {"argv": ["a"], "env": {"b": "c"}},
         "facts": facts,
+        "pip": pip,
         "ahead": {"store": "s3://s", "catalog": True},
     }
-    whole = {"v": PROTOCOL, "token": "t", "session": "s", "dir": "d", "env": {"e": "f"}, "spark": {"g": "h"}, **parts}
+    whole = {
+        "v": PROTOCOL,
+        "token": "t",
+        "session": "s",
+        "dir": "d",
+        "env": {"e": "f"},
+        "spark": {"g": "h"},
+        "java": parts["java"],
+        "facts": facts,
+        "ahead": parts["ahead"],
+    }
     assert [set(row[1]) for row in table("boot")] == [set(part) for part in (whole, *parts.values())]
     read, write = os.pipe()
     os.write(write, json.dumps(whole).encode())
     os.close(write)
     java, ahead = Java(["a"], {"b": "c"}), Ahead("s3://s", True)
-    assert read_boot(read) == Boot("t", Facts("s", **facts), "d", {"e": "f"}, java, {"g": "h"}, ahead, 60.0)
+    assert read_boot(read) == Boot(
+        "t", Facts("s", **{**facts, "pip": Pip(**pip)}), "d", {"e": "f"}, java, {"g": "h"}, ahead, 60.0
+    )
 
 
 # ---- the kernel's parts, with nothing around them ----

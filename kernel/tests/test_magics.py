@@ -16,6 +16,7 @@ OURS = [
     "%list_sessions",
     "%set_log_level",
     "%env",
+    "%pip",
     "%help",
     "%lsmagic",
 ]
@@ -74,7 +75,7 @@ def test_our_names_are_completed(shared: Kernel) -> None:
         ("%%table\nrows", "write %table"),
         ("print(1)\n%%time\n2", "%%time must be the first line"),
         ("%pip install x", "addPyFile"),
-        ("%conda install x", "addPyFile"),
+        ("%conda install x", "%pip installs"),
         ("%debug", "terminal"),
         ("%%debug\n1", "terminal"),
         ("%pdb on", "terminal"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from os import _exit
 from threading import Lock
 from time import monotonic, sleep
@@ -23,6 +24,7 @@ from .files import write_json
 from .jobs import Jobs, JobsError
 from .logpipe import LogPipe
 from .mainthread import MainThread
+from .packages import Packages
 from .service import Service
 from .spark import Spark, SparkError
 from .sweep import Sweep
@@ -40,7 +42,9 @@ def main() -> NoReturn:
     os.umask(0o077)
     tmp = f"{boot.dir}/tmp"
     os.makedirs(tmp, 0o700, exist_ok=True)
-    os.environ.update({"TMPDIR": tmp, "MPLBACKEND": "module://matplotlib_inline.backend_inline", **boot.env})
+    packages = Packages(boot.dir)
+    plots = "module://matplotlib_inline.backend_inline"
+    os.environ.update({"TMPDIR": tmp, "MPLBACKEND": plots, "PYTHONPATH": packages.path, **boot.env})
     time.tzset()
     os.chdir(tmp)
     log = log_descriptor(LOG_FD)
@@ -50,16 +54,17 @@ def main() -> NoReturn:
         os.close(LOG_FD)
     if driver is not None:
         pipe.driver = driver.pid
-    Kernel(boot, tmp, driver, pipe).run()
+    Kernel(boot, tmp, driver, pipe, packages).run()
 
 
 class Kernel:
-    def __init__(self, boot: Boot, tmp: str, driver: Driver | None, log: LogPipe) -> None:
+    def __init__(self, boot: Boot, tmp: str, driver: Driver | None, log: LogPipe, packages: Packages) -> None:
         self._boot = boot
         self._tmp = tmp
         self._driver = driver
         self._log = log
-        self._session = Session(boot.facts, boot.env)
+        self._session = Session(boot.facts, boot.env, packages)
+        self._packages = packages
         self._main = MainThread()
         self._threads = Threads(sys.stderr.fileno())
         self._dispatcher = Dispatcher(boot.dir, self._on_interrupt)
@@ -74,6 +79,8 @@ class Kernel:
     def run(self) -> NoReturn:
         """The main thread's way: imports while the JVM starts, then Spark, then user code for ever."""
         self._threads.start(self._control.serve)
+        with suppress(OSError):  # %pip tries again, and tells
+            self._packages.make()  # before the first of Spark's workers, which look once whether it is there
 
         from .block import BlockRunner
         from .interrupt import Interrupts
@@ -111,6 +118,9 @@ class Kernel:
 
     def _open(self) -> None:
         """From now on there are calculations."""
+        if self._session.facts.pip is not None:
+            with suppress(OSError):
+                self._packages.allow(self._session.facts.pip)
         if self._spark is not None:
             self._spark.bind(self._namespace)
         self._dispatcher.open()

@@ -13,6 +13,7 @@ from .environment import EnvironmentMagics
 from .figures import FigureMagics
 from .guide import GuideMagics
 from .loglevel import LoggingMagics
+from .packages import PackageMagics
 from .session import SessionMagics
 from .sql import SqlMagics
 from .table import TableMagics
@@ -28,6 +29,7 @@ GROUPS: tuple[Any, ...] = (
     SessionMagics,
     LoggingMagics,
     EnvironmentMagics,
+    PackageMagics,
     GuideMagics,
 )
 

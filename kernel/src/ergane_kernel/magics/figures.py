@@ -46,8 +46,8 @@ class FigureMagics:
         """
         if "plotly" not in sys.modules and find_spec("plotly") is None:
             raise UsageError(
-                'plotly is not installed in this engine: bring it with sc.addPyFile("s3://bucket/plotly.zip"), or draw '
-                "with matplotlib and %matplot plt"
+                "plotly is not installed in this engine: bring it with %pip install plotly, or draw with matplotlib "
+                "and %matplot plt"
             )
         figure = self._value(line, local_ns, "%plotly fig")
         if not (hasattr(figure, "to_json") and hasattr(figure, "to_html")):

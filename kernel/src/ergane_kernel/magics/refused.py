@@ -9,10 +9,7 @@ from .usage import UsageError
 
 _TERMINAL = "is for a terminal: nobody answers it here"
 _HISTORY = "is not offered: no history is kept; GetCalculationExecutionCode has the code of every calculation"
-_PACKAGES = (
-    'is not offered: bring pure Python with sc.addPyFile("s3://bucket/package.zip"), or have the package installed in '
-    "the engine"
-)
+_PACKAGES = "is not offered: %pip installs packages for this session"
 _NO_EFFECT = "is not offered: it would have no effect here"
 
 REASONS: dict[str, tuple[str, ...]] = {
@@ -21,7 +18,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         *("history", "hist", "recall", "rep", "rerun", "macro", "save", "notebook", "pastebin", "load", "loadpy"),
         *("logstart", "logstop", "logon", "logoff", "logstate", "store", "bookmark"),
     ),
-    _PACKAGES: ("pip", "conda", "mamba", "micromamba", "uv"),
+    _PACKAGES: ("conda", "mamba", "micromamba", "uv"),
     _NO_EFFECT: ("automagic", "autocall", "autoawait", "colors", "xmode", "doctest_mode", "code_wrap", "rehashx"),
 }
 
