@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from harness import Athena, Result, Server, common_folder, end
 
 POOL = ("--pool", "1", "--pip-workgroup", "closed=off")

@@ -19,7 +19,7 @@ import pytest
 from ergane_kernel import PROTOCOL
 from ergane_kernel.boot import Ahead, Boot, Java, read_boot
 from ergane_kernel.claim import Waiting
-from ergane_kernel.desk import Desk
+from ergane_kernel.dispatcher import Dispatcher
 from ergane_kernel.facts import Facts, Pip
 from ergane_kernel.service import Service
 from ergane_kernel.spark import SparkError
@@ -73,7 +73,7 @@ def test_an_answer_has_the_fields_of_the_document(row: list[list[str]], tmp_path
     if op == "claim":
         asked.waiting = SimpleNamespace(claim=lambda: None)  # type: ignore[assignment]
     order(tmp_path)
-    asked._desk.open()
+    asked._dispatcher.open()
     answers: queue.Queue[dict[str, Any]] = queue.Queue()
     asked.handlers[op]({"op": op, "n": 1, "id": "c"}, answers.put)
     assert set(answers.get(timeout=30)) == documented
@@ -85,12 +85,12 @@ def test_an_executor_has_the_fields_of_the_document() -> None:
 
 def test_a_calculation_leaves_the_files_of_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ergane_kernel.block", SimpleNamespace(BlockRunner=None))  # it would need IPython
-    from ergane_kernel.keeper import Keeper
+    from ergane_kernel.recorder import Recorder
 
     order(tmp_path)
-    desk, events = Desk(str(tmp_path), lambda _: None), list[dict[str, Any]]()
-    desk.open()
-    desk.execute("c")
+    dispatcher, events = Dispatcher(str(tmp_path), lambda _: None), list[dict[str, Any]]()
+    dispatcher.open()
+    dispatcher.execute("c")
     file = SimpleNamespace(size=lambda: 0, write=lambda _: None, sync=lambda: None)
     spool = SimpleNamespace(stdout=file, stderr=file, repair=lambda: None, flush=lambda: None)
     main, runner = SimpleNamespace(call=lambda f: f()), SimpleNamespace(run=lambda *_: None)
@@ -98,13 +98,13 @@ def test_a_calculation_leaves_the_files_of_the_document(tmp_path: Path, monkeypa
     def end(status: int) -> None:
         raise SystemExit(status)
 
-    keeper = Keeper(desk, main, runner, spool, events.append, end)  # type: ignore[arg-type]
-    keeper._keep(desk.next())  # type: ignore[arg-type]
+    recorder = Recorder(dispatcher, main, runner, spool, events.append, end)  # type: ignore[arg-type]
+    recorder._keep(dispatcher.next())  # type: ignore[arg-type]
     for name in ("started.json", "outcome.json"):
         document = json.loads((tmp_path / "calc" / "c" / name).read_text())
         assert (set(document), document["v"]) == (file_row(f"calc/<id>/{name}")[0], PROTOCOL)
     with pytest.raises(SystemExit):
-        keeper._unrecorded(document, OSError("full"))
+        recorder._unrecorded(document, OSError("full"))
     done, unrecorded = events
     assert set(done) == {"ev", *table("events")[-1][1]}
     assert set(unrecorded) == {"ev", "unrecorded", *file_row("calc/<id>/outcome.json")[0]}
@@ -170,7 +170,7 @@ def test_the_boot_document_is_read_by_the_names_of_the_document() -> None:
 
 def service(directory: str) -> Service:
     threads = SimpleNamespace(start=lambda f: threading.Thread(target=f, daemon=True).start())
-    return Service(Desk(directory, lambda _: None), SimpleNamespace(), threads, lambda: None)  # type: ignore[arg-type]
+    return Service(Dispatcher(directory, lambda _: None), SimpleNamespace(), threads, lambda: None)  # type: ignore[arg-type]
 
 
 def order(directory: Path) -> None:

@@ -104,7 +104,7 @@ def test_started_names_the_offsets_of_the_outcome(kernel: Kernel) -> None:
 def test_a_clock_that_is_set_meanwhile_makes_no_block_longer_or_shorter(kernel: Kernel) -> None:
     for hours in (1, -1):
         calculation = kernel.run(
-            f"from ergane_kernel import recorder\nhonest = recorder.time\nkeeper.time = lambda: honest() + {hours} * 3600"
+            f"from ergane_kernel import recorder\nhonest = recorder.time\nrecorder.time = lambda: honest() + {hours} * 3600"
         )
         assert 0 <= calculation.outcome["end"] - calculation.outcome["start"] < 60
         kernel.run("recorder.time = honest")
