@@ -192,9 +192,11 @@ sc.parallelize(range(4, 40), 36).map(task).collect()
 
 def test_a_killed_worker_has_failed_and_is_replaced(server: Server, athena: Athena, session: str) -> None:
     before = {e["ExecutorId"] for e in await_workers(athena, session, "REGISTERED", 2)}
+    failed = {e["ExecutorId"] for e in workers(athena, session, "FAILED")}
     begun = int(time.time() * 1000)
     kill(executor_pids(server, session)[0])
-    (lost,) = await_workers(athena, session, "FAILED", 1)
+    after = await_workers(athena, session, "FAILED", len(failed) + 1)
+    (lost,) = (e for e in after if e["ExecutorId"] not in failed)
     assert lost["ExecutorId"] in before
     assert lost["StartDateTime"] < begun <= lost["TerminationDateTime"] <= time.time() * 1000
     now = {e["ExecutorId"] for e in await_workers(athena, session, "REGISTERED", 2)}
