@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import urllib.request
+import uuid
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,9 @@ def lines(log: Path) -> list[dict[str, str]]:
 def test_the_log_tells_everything_by_its_id_and_no_secret(server: Server, athena: Athena) -> None:
     begun = len(server.log.read_text().splitlines())
     started = athena.api.start_session(
-        WorkGroup="primary", EngineConfiguration={"MaxConcurrentDpus": 2}, ClientRequestToken=f"token-of-mine-{uuid.uuid4()}"
+        WorkGroup="primary",
+        EngineConfiguration={"MaxConcurrentDpus": 2},
+        ClientRequestToken=f"token-of-mine-{uuid.uuid4()}",
     )
     sid = started["SessionId"]
     assert athena.await_session(sid)["State"] == "IDLE"
