@@ -112,7 +112,7 @@ func TestAKernelWhoseNamespaceCannotBeMadeSaysWhy(t *testing.T) {
 	s := newSpec(t)
 	inNamespace(t, &s)
 	s.Sandbox.Dir = filepath.Join(s.Dir, "nowhere")
-	if _, err := kernel.Start(patience(t), s); err == nil || !strings.Contains(err.Error(), "the sandbox could not be made: mounts: ") {
+	if _, err := kernel.Start(patience(t), s); err == nil || !strings.Contains(err.Error(), "cannot set up the sandbox: mounts: ") {
 		t.Errorf("%v", err)
 	}
 }
