@@ -223,7 +223,7 @@ func TestWhatCouldNotBeReadAtTheEndIsLookedForAtRedelivery(t *testing.T) {
 }
 
 func TestRedeliveryIsOneAttemptARound(t *testing.T) {
-	withPending(t, late, func(p *pending) { p.bucket.FailTimes(1, fakehost.ErrAway) }, func(p *pending) {
+	withPending(t, late, func(p *pending) { p.bucket.FailTimes(1, fakehost.ErrUnreachable) }, func(p *pending) {
 		p.watcher.mu.Lock()
 		failed := p.counts["put failed"]
 		p.watcher.mu.Unlock()
