@@ -155,7 +155,7 @@ var ErrNoKernel = errors.New("the session has no kernel")
 var ErrUnmeasurable = errors.New("the session's folder cannot be measured")
 
 // ErrLost is Host.Adopt's error if a kernel may live that no server will ever be able to adopt.
-var ErrLost = errors.New("what is known of the session's kernel is damaged")
+var ErrLost = errors.New("the record of the session's kernel is damaged")
 
 // An ExitError says that a kernel ended, and how.
 type ExitError struct{ Exit ergane.Exit }

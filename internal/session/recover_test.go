@@ -308,7 +308,7 @@ func TestKernelWithAnUnusableHandleIsEndedAndFailsItsSession(t *testing.T) {
 		h.machine.Set(faults{Adopt: fmt.Errorf("%w: unusable handle.json", session.ErrLost)})
 		h.serve()
 		h.awaitSession(sid, ergane.SessionFailed)
-		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel cannot be reached: what is known of the session's kernel is damaged: unusable handle.json")
+		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel cannot be reached: the record of the session's kernel is damaged: unusable handle.json")
 		h.settled()
 		h.gone(sid)
 	})

@@ -24,7 +24,7 @@ type standin struct {
 	// stdout and stderr are descriptors.
 	stdout, stderr int
 	speaks         string // another version of the protocol, "newer", or none: "refuses"
-	greeted        func() // told of every server that says hello; may be nil
+	greeted        func() // called at every hello of a server; may be nil
 
 	mu        sync.Mutex
 	epoch     int64
@@ -35,7 +35,7 @@ type standin struct {
 	finishing bool
 	seen      map[string]string
 	stop      context.CancelFunc // of the running block
-	asked     string             // the calculation to strike, ordered by the socket
+	asked     string             // the calculation to interrupt, ordered by the socket with strike
 	deaf      bool
 }
 
@@ -165,8 +165,9 @@ type order struct {
 	V, Epoch, N   int64
 }
 
-// serve takes the orders of one connection. Each is read and carried out
-// under the lock under which a newer connection's hello takes the right away.
+// serve takes the orders of one connection. Each is read and carried out under
+// the lock under which the hello of a newer connection ends this one's right to
+// give orders.
 func (s *standin) serve(c net.Conn) {
 	defer c.Close()
 	orders := json.NewDecoder(c)
@@ -373,7 +374,7 @@ func (s *standin) locked(f func()) {
 
 func (s *standin) path(id, name string) string { return filepath.Join(s.dir, "calc", id, name) }
 
-// tell sends an event to whoever listens.
+// tell sends an event to every connection.
 func (s *standin) tell(m map[string]any) {
 	for c := range s.conns {
 		send(c, m)
