@@ -20,15 +20,15 @@ func (s *shim) detail(status syscall.WaitStatus) string {
 		}
 	}
 	if status.Signaled() || status.ExitStatus() != 0 {
-		if words := s.lastWords(); words != "" {
+		if words := s.finalOutput(); words != "" {
 			parts = append(parts, words)
 		}
 	}
 	return strings.Join(parts, ": ")
 }
 
-// lastWords is the last output of the kernel outside of the spool: what it wrote before its output went there.
-func (s *shim) lastWords() string {
+// finalOutput is the last output of the kernel outside of the spool: what it wrote before its output went there.
+func (s *shim) finalOutput() string {
 	f, size, err := openRegular(s.root, spawnLog, os.O_RDONLY)
 	if err != nil {
 		return ""
