@@ -124,7 +124,7 @@ func TestAClaimSaysHowLongTheKernelLivesWithoutAServer(t *testing.T) {
 	select {
 	case <-left.Done():
 	case <-patience(t).Done():
-		t.Fatal("the kernel that nobody claimed lives on")
+		t.Fatal("the kernel that was not claimed lives on")
 	}
 	if exit := left.Exit(); !strings.Contains(exit.String(), "there was no server for") {
 		t.Errorf("it ended: %v", exit)

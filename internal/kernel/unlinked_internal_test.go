@@ -92,6 +92,6 @@ func TestARemovedFileThatIsMappedCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := found(t, dir); got != 0 {
-		t.Errorf("%d bytes of what nobody has any more", got)
+		t.Errorf("%d bytes of a file that no process has any more", got)
 	}
 }

@@ -294,7 +294,7 @@ func (s *Server) account() string {
 	return ergane.Account
 }
 
-// Serve answers requests until ctx ends, or until nobody needs the server.
+// Serve answers requests until ctx ends or, with ExitIdle, no client needs the server.
 func (s *Server) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

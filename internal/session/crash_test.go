@@ -136,7 +136,7 @@ func (c *customer) ended(state ergane.CalculationState, reason string, then erga
 	}
 }
 
-var errands = map[string]func(*customer){
+var tasks = map[string]func(*customer){
 	"start": func(c *customer) {
 		c.start()
 		c.sessionIs(c.sid, ergane.SessionIdle, "")
@@ -200,13 +200,13 @@ func (c *customer) closes() {
 	}
 }
 
-// ways are the ways in which sessions come to their kernels.
+// ways are the ways in which sessions get their kernels.
 var ways = map[string]session.Config{"cold": {}, "pooled": {Pool: session.Pool{Size: 1, Max: 3}}}
 
 // The server ends at every single step, in every way; the next one completes the
 // work, and the code runs once.
 func TestServerThatEndsAtAnyStepChangesNoOutcome(t *testing.T) {
-	for name, errand := range errands {
+	for name, task := range tasks {
 		for _, end := range endings {
 			for way, cfg := range ways {
 				t.Run(name+"/"+end.name+"/"+way, func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestServerThatEndsAtAnyStepChangesNoOutcome(t *testing.T) {
 							power := h.power
 							c := &customer{harness: h, door: fmt.Sprint("door ", n), end: end, next: func() {}}
 							end.arm(&c.end, h, n)
-							errand(c)
+							task(c)
 							c.closes()
 							outlived = power == h.power
 							if outlived && n < 15 {
@@ -237,13 +237,13 @@ func TestServerThatEndsAtAnyStepChangesNoOutcome(t *testing.T) {
 
 // Servers end again and again, at any time, also while they recover.
 func TestServersThatEndAllTheTimeChangeNoOutcome(t *testing.T) {
-	for name, errand := range errands {
+	for name, task := range tasks {
 		for way, cfg := range ways {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				withHarness(t, cfg, func(h *harness) {
 					dice := rand.New(rand.NewPCG(3, uint64(len(name))))
 					for n := range 20 {
-						left := 10 // servers that end; then the errand must come to its own end
+						left := 10 // servers that end; then the task must come to its own end
 						c := &customer{harness: h, door: fmt.Sprint("door ", n)}
 						c.next = func() {
 							if left--; left > 0 {
@@ -252,7 +252,7 @@ func TestServersThatEndAllTheTimeChangeNoOutcome(t *testing.T) {
 							}
 						}
 						c.next()
-						errand(c)
+						task(c)
 						c.closes()
 						h.kill()
 						h.serve()

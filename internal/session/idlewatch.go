@@ -55,7 +55,7 @@ const cleanupFor = 10 * time.Minute
 // one may clean up, and until then the folder may grow by a tenth of the limit.
 func (r *runner) boundIdle(ctx context.Context, cleanup bool, broken chan<- breach) {
 	limit := r.m.cfg.MaxDisk
-	tell := func(why string) { broken <- breach{limitDisk, "Session was terminated because " + why} }
+	stop := func(why string) { broken <- breach{limitDisk, "Session was terminated because " + why} }
 	allowed, watched := limit, time.Now()
 	if cleanup {
 		if used, _, err := r.measure(ctx, math.MaxInt64); err == nil {
@@ -68,10 +68,10 @@ func (r *runner) boundIdle(ctx context.Context, cleanup bool, broken chan<- brea
 		switch {
 		case err != nil && cleanup && time.Since(watched) < cleanupFor:
 		case err != nil:
-			tell(err.Error())
+			stop(err.Error())
 			return
 		case over && ctx.Err() == nil:
-			tell(fmt.Sprintf("its folder came to hold more than %d bytes while no calculation ran", allowed))
+			stop(fmt.Sprintf("its folder grew to more than %d bytes while no calculation ran", allowed))
 			return
 		}
 		took = time.Since(begun)

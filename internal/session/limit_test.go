@@ -164,7 +164,7 @@ func TestASessionWhoseFolderGrowsTooLargeWhileItIsIdleIsEnded(t *testing.T) {
 		h.sessionIs(sid, ergane.SessionIdle, "")
 		h.machine.Set(faults{DiskUse: 1001})
 		h.awaitSession(sid, ergane.SessionTerminated)
-		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 1000 bytes while no calculation ran")
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder grew to more than 1000 bytes while no calculation ran")
 		if n := h.meter.count(session.CountLimits, "disk"); n != 1 {
 			h.Errorf("counted %d times", n)
 		}
@@ -187,7 +187,7 @@ func TestASessionWhoseCalculationWasStoppedForItsDiskMayCleanUpButNotGrow(t *tes
 		h.sessionIs(sid, ergane.SessionIdle, "")
 		h.machine.Set(faults{DiskUse: 5201})
 		h.awaitSession(sid, ergane.SessionTerminated)
-		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 5200 bytes while no calculation ran")
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder grew to more than 5200 bytes while no calculation ran")
 	})
 }
 
@@ -198,7 +198,7 @@ func TestASessionThatDoesNotCleanUpIsEnded(t *testing.T) {
 		h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
 		h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
 		h.awaitSession(sid, ergane.SessionTerminated)
-		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 1000 bytes while no calculation ran")
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder grew to more than 1000 bytes while no calculation ran")
 	})
 }
 

@@ -117,50 +117,50 @@ func TestOnlyTheWholeTimeOfAnAdoptedCalculationIsMeasured(t *testing.T) {
 func TestEveryEventIsCountedOnce(t *testing.T) {
 	failed := func(h *harness, sid string) { h.awaitSession(sid, ergane.SessionFailed) }
 	for name, c := range map[string]struct {
-		cfg    session.Config
-		befall func(h *harness, sid string)
-		want   map[string]int // beside the start of the session's kernel
+		cfg   session.Config
+		cause func(h *harness, sid string)
+		want  map[string]int // beside the start of the session's kernel
 	}{
-		"failure of the code": {befall: func(h *harness, sid string) {
+		"failure of the code": {cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "raise ValueError: x"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "puts stored": 3}},
-		"termination": {befall: func(h *harness, sid string) {
+		"termination": {cause: func(h *harness, sid string) {
 			h.must(terminate(h, sid))
 			h.awaitSession(sid, ergane.SessionTerminated)
 		}, want: map[string]int{"sessions TERMINATED": 1}},
-		"idle timeout": {befall: func(h *harness, sid string) {
+		"idle timeout": {cause: func(h *harness, sid string) {
 			time.Sleep(session.DefaultIdleTimeout)
 			h.awaitSession(sid, ergane.SessionTerminated)
 		}, want: map[string]int{"sessions TERMINATED": 1}},
-		"kill of an idle kernel": {befall: func(h *harness, sid string) {
+		"kill of an idle kernel": {cause: func(h *harness, sid string) {
 			h.machine.Kill(sid, ergane.Exit{Signal: 9, Known: true})
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths signal": 1}},
-		"out of memory": {befall: func(h *harness, sid string) {
+		"out of memory": {cause: func(h *harness, sid string) {
 			h.machine.Kill(sid, ergane.Exit{Signal: 9, Known: true, Detail: "out of memory: words"})
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths out_of_memory": 1}},
-		"exit while code runs": {befall: func(h *harness, sid string) {
+		"exit while code runs": {cause: func(h *harness, sid string) {
 			h.submit(sid, "print x\nexit 3")
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths exit_status": 1, "calculations FAILED": 1, "puts stored": 3}},
-		"death without a record, and without a server": {befall: func(h *harness, sid string) {
+		"death without a record, and without a server": {cause: func(h *harness, sid string) {
 			h.kill()
 			h.machine.Kill(sid, ergane.Exit{})
 			h.serve()
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths unrecorded": 1}},
-		"death of the driver": {befall: func(h *harness, sid string) {
+		"death of the driver": {cause: func(h *harness, sid string) {
 			h.machine.KillDriver(sid)
 			h.awaitSession(sid, ergane.SessionDegraded)
 		}, want: map[string]int{"deaths driver": 1}},
-		"interrupt": {befall: func(h *harness, sid string) {
+		"interrupt": {cause: func(h *harness, sid string) {
 			cid := h.at(sid, "gate", "")
 			h.stopCalculation(cid)
 			h.stopCalculation(cid)
 			h.awaitCalculation(cid, ergane.CalculationCanceled)
 		}, want: map[string]int{"calculations CANCELED": 1, "stops interrupt": 1, "puts stored": 3}},
-		"interrupt without an effect": {befall: func(h *harness, sid string) {
+		"interrupt without an effect": {cause: func(h *harness, sid string) {
 			cid := h.submit(sid, "print x\nhang")
 			time.Sleep(time.Second)
 			h.stopCalculation(cid)
@@ -168,29 +168,29 @@ func TestEveryEventIsCountedOnce(t *testing.T) {
 		}, want: map[string]int{
 			"calculations CANCELED": 1, "sessions FAILED": 1, "stops interrupt": 1, "stops kill": 1, "deaths killed": 1, "puts stored": 3,
 		}},
-		"too long": {cfg: session.Config{MaxRunTime: time.Minute}, befall: func(h *harness, sid string) {
+		"too long": {cfg: session.Config{MaxRunTime: time.Minute}, cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "stops interrupt": 1, "limits run_time": 1, "puts stored": 3}},
-		"too much output": {cfg: session.Config{MaxOutput: 10}, befall: func(h *harness, sid string) {
+		"too much output": {cfg: session.Config{MaxOutput: 10}, cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "fill 11\nsleep 1h"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "stops interrupt": 1, "limits output": 1, "puts stored": 3}},
-		"too much output at once": {cfg: session.Config{MaxOutput: 10}, befall: func(h *harness, sid string) {
+		"too much output at once": {cfg: session.Config{MaxOutput: 10}, cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "fill 11"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "limits output": 1, "puts stored": 3}},
-		"too much disk": {cfg: session.Config{MaxDisk: 10}, befall: func(h *harness, sid string) {
+		"too much disk": {cfg: session.Config{MaxDisk: 10}, cause: func(h *harness, sid string) {
 			h.machine.Set(faults{DiskUse: 11})
 			h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "stops interrupt": 1, "limits disk": 1, "puts stored": 3}},
-		"too many sessions": {cfg: session.Config{Limits: ergane.Limits{Sessions: 1}}, befall: func(h *harness, _ string) {
+		"too many sessions": {cfg: session.Config{Limits: ergane.Limits{Sessions: 1}}, cause: func(h *harness, _ string) {
 			h.refusedStart(session.StartRequest{WorkGroup: "primary"}, "this server has 1 of 1 sessions, and this one needs 1")
 		}, want: map[string]int{"limits sessions": 1}},
-		"too many DPUs": {cfg: session.Config{Limits: ergane.Limits{WorkGroupDpus: 30}}, befall: func(h *harness, _ string) {
+		"too many DPUs": {cfg: session.Config{Limits: ergane.Limits{WorkGroupDpus: 30}}, cause: func(h *harness, _ string) {
 			h.refusedStart(session.StartRequest{WorkGroup: "primary"}, "the sessions of workgroup primary have 20 of 30 DPUs, and this one needs 20")
 		}, want: map[string]int{"limits workgroup_dpus": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withHarness(t, c.cfg, func(h *harness) {
-				c.befall(h, h.idle())
+				c.cause(h, h.idle())
 				c.want["kernels started"] = 1
 				h.counted(c.want)
 			})

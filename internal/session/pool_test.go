@@ -113,7 +113,7 @@ func TestAKernelOfAnotherShapeIsNotTakenAndTheNextSessionFindsOne(t *testing.T) 
 		if s := h.startAs(memory("3g")); s.Status.State != ergane.SessionIdle {
 			t.Errorf("the second one is %s", s.Status.State)
 		}
-		time.Sleep(time.Hour) // nobody asks for that any more
+		time.Sleep(time.Hour) // no session asks for that shape any more
 		h.waits(1)
 	})
 }
@@ -300,7 +300,7 @@ func TestAClaimedKernelNeverWaitsAgain(t *testing.T) {
 		h.serve()
 		h.waits(1)
 		if h.machine.Alive(s.ID) {
-			t.Error("the claimed kernel lives on, and nobody knows its session")
+			t.Error("the claimed kernel lives on without a session")
 		}
 	})
 }

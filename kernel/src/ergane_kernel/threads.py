@@ -40,7 +40,7 @@ class Latch:
 
 
 class Threads:
-    """Starts our threads. An exception in one ends the kernel, with its traceback in the log: all threads are needed."""
+    """Starts our threads. An exception in one ends the kernel, with its traceback in the log."""
 
     def __init__(self, log_fd: int) -> None:
         self._log = fdopen(dup(log_fd), "w", buffering=1, errors="backslashreplace")
