@@ -68,7 +68,7 @@ func (d *outcomeDocument) outcome(id string) (ergane.Outcome, error) {
 	if o.EndedAt.Before(o.StartedAt) {
 		o.EndedAt = o.StartedAt
 	}
-	o.Stdout, o.Stderr = sane(d.Stdout), sane(d.Stderr)
+	o.Stdout, o.Stderr = validRange(d.Stdout), validRange(d.Stderr)
 	o.Outputs = max(0, d.Outputs)
 	return o, nil
 }
@@ -164,8 +164,8 @@ type exitDocument struct {
 	Detail string `json:"detail"`
 }
 
-// sane makes a range of two numbers; empty if it is reversed or begins before 0.
-func sane(r [2]int64) ergane.Range {
+// validRange makes a range of two numbers; empty if it is reversed or begins before 0.
+func validRange(r [2]int64) ergane.Range {
 	start := max(0, r[0])
 	return ergane.Range{Start: start, End: max(start, r[1])}
 }

@@ -32,7 +32,7 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
 	marker := calcFile(id, "interrupt")
-	ordered, told := false, false // told: ordered with Strike, and not taken as far as we know
+	ordered, bySocket := false, false // bySocket: ordered with Strike, and not taken as far as we know
 	var marked time.Time
 	for complained := false; ; {
 		woken := k.pulse.next()
@@ -55,18 +55,18 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 			}
 			if err != nil {
 				f, err := k.orderInterrupt(ctx, id, true)
-				told = err == nil && f.Pending
+				bySocket = err == nil && f.Pending
 			}
-			if err == nil || told {
+			if err == nil || bySocket {
 				marked = time.Now()
 			}
 		}
-		if _, err := k.spool.root.Lstat(marker); err == nil || told {
+		if _, err := k.spool.root.Lstat(marker); err == nil || bySocket {
 			k.proc.Signal(syscall.SIGINT)
 		}
-		if told {
+		if bySocket {
 			f, err := k.orderInterrupt(ctx, id, false)
-			told = err != nil || f.Pending // without an answer it may not have been taken
+			bySocket = err != nil || f.Pending // without an answer it may not have been taken
 		}
 		if pause(ctx, signalEvery, woken, k.done); ctx.Err() != nil {
 			return context.Cause(ctx)

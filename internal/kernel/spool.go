@@ -112,7 +112,7 @@ func (s *Spool) section(name string, r ergane.Range) (*Section, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open spool file: %w", err)
 	}
-	r = sane([2]int64{r.Start, r.End})
+	r = validRange([2]int64{r.Start, r.End})
 	there := ergane.Range{Start: min(r.Start, size), End: min(r.End, size)}
 	return &Section{
 		SectionReader: io.NewSectionReader(f, there.Start, there.Len()),
@@ -143,7 +143,7 @@ func (s *Spool) Release(stream ergane.Stream, r ergane.Range) error {
 		return fmt.Errorf("release spool: %w", err)
 	}
 	defer f.Close()
-	r = sane([2]int64{r.Start, min(r.End, size)})
+	r = validRange([2]int64{r.Start, min(r.End, size)})
 	if r.Len() == 0 {
 		return nil
 	}

@@ -80,7 +80,7 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 		return
 	}
 	if err == nil {
-		seen.tell(r.m.cfg.Meter, out)
+		seen.report(r.m.cfg.Meter, out)
 	}
 	x.finish(ctx, isClosed(taken), out, err)
 }

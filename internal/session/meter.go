@@ -126,9 +126,9 @@ func causeOf(e ergane.Exit) string {
 // times are when the steps of a calculation were seen by the server.
 type times struct{ begun, taken, over time.Time }
 
-// tell reports the steps of a calculation to a Meter. The kernel's own times may
+// report reports the steps of a calculation to a Meter. The kernel's own times may
 // be forged by user code, and are believed only within those that we have seen.
-func (t times) tell(m Meter, o ergane.Outcome) {
+func (t times) report(m Meter, o ergane.Outcome) {
 	if o.StartedAt.IsZero() || t.taken.IsZero() {
 		return
 	}

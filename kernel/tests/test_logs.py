@@ -64,7 +64,7 @@ def test_a_message_that_cannot_be_told_is_no_ones_error(shared: Kernel) -> None:
         "athena_user_logger.info('%d', 'x')\nathena_user_logger.info(Bad())\nprint('on')"
     )
     assert (calculation.state, calculation.stdout, calculation.stderr) == ("COMPLETED", "on\n", "")
-    shared.log_lines("cannot be told: TypeError", "cannot be told: RuntimeError")
+    shared.log_lines("cannot be formatted: TypeError", "cannot be formatted: RuntimeError")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ func (s *standin) work() int {
 	s.write("ready.json", map[string]any{"v": 1, "ok": true, "spark": map[string]string{"version": "0"}})
 	s.mu.Lock()
 	s.ready = true
-	s.tell(map[string]any{"ev": "ready"})
+	s.send(map[string]any{"ev": "ready"})
 	s.mu.Unlock()
 	for id := range s.queue {
 		if code := s.calculate(id); code >= 0 {
@@ -236,7 +236,7 @@ func (s *standin) obey(c net.Conn, o order) bool {
 	case "claim":
 		s.ahead = false
 		s.write("claimed.json", s.claimed())
-		s.tell(map[string]any{"ev": "claimed"})
+		s.send(map[string]any{"ev": "claimed"})
 	case "interrupt":
 		if o.Strike && s.current == o.ID {
 			s.asked = o.ID
@@ -349,7 +349,7 @@ func (s *standin) calculate(id string) int {
 	if b.unrecorded != "" {
 		verdict["ev"], verdict["unrecorded"] = "done", b.unrecorded
 		s.mu.Lock()
-		s.tell(verdict)
+		s.send(verdict)
 		return 4
 	}
 	s.mu.Lock()
@@ -361,7 +361,7 @@ func (s *standin) calculate(id string) int {
 	if s.current == id {
 		s.current, s.finishing = "", false
 	}
-	s.tell(map[string]any{"ev": "done", "id": id})
+	s.send(map[string]any{"ev": "done", "id": id})
 	s.mu.Unlock()
 	return -1
 }
@@ -374,8 +374,8 @@ func (s *standin) locked(f func()) {
 
 func (s *standin) path(id, name string) string { return filepath.Join(s.dir, "calc", id, name) }
 
-// tell sends an event to every connection.
-func (s *standin) tell(m map[string]any) {
+// send sends an event to every connection.
+func (s *standin) send(m map[string]any) {
 	for c := range s.conns {
 		send(c, m)
 	}

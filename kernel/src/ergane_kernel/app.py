@@ -153,15 +153,15 @@ class Kernel:
     def _warm(self, spark: Spark, session: Any, ahead: Ahead) -> Any:
         """Warms up, and makes the context that waits to be claimed; returns its Spark session."""
         from . import workers
-        from .warmup import tell, warm_up
+        from .warmup import log_failure, warm_up
 
         kinds: list[workers.Kind] = []
         warm_up(session, ahead, self._tmp, self._log.write)
-        with tell(self._log.write):
+        with log_failure(self._log.write):
             kinds = workers.kinds(session)
         session.stop()
         session = spark.start()
-        with tell(self._log.write):
+        with log_failure(self._log.write):
             workers.start(session, kinds)
         return session
 

@@ -89,16 +89,16 @@ class BlockRunner:
         """Writes the failure to stderr; returns its name and text. Output that cannot be written is a failure, too."""
         try:
             _flush_user_streams()
-            told = self._words(failure) if failure is not None else None
+            report = self._words(failure) if failure is not None else None
         except BaseException as error:  # an order to stop, in an exception's text or a stream of user code
-            told = tracebacks.words(error)
+            report = tracebacks.words(error)
         self._interrupts.disarm()
         unwritten = self._spool.flush()
-        if told is None and unwritten is not None:
-            told = tracebacks.words(unwritten)
-        if told is None:
+        if report is None and unwritten is not None:
+            report = tracebacks.words(unwritten)
+        if report is None:
             return None
-        error, text = told
+        error, text = report
         try:
             self._spool.stderr.write(text)
         except OSError:

@@ -24,7 +24,7 @@ class Calculation:
     asked: bool = False  # an order with strike is not taken yet; set by the dispatcher, taken by the main thread
     closed: bool = False  # user code has ended, an order to stop is too late; guarded by the dispatcher's lock
     finishing: bool = False  # its outcome is about to appear; guarded by the dispatcher's lock
-    struck: bool = False  # KeyboardInterrupt was raised in it
+    raised: bool = False  # KeyboardInterrupt was raised in it
     killed: bool = False  # the sweep stopped something of it: a job or a child process
     thread: int = 0  # id of the JVM's thread that serves the main thread's calls; 0: none
     ended: Latch = field(default_factory=Latch)  # user code has ended
@@ -50,6 +50,6 @@ class Calculation:
 
     def state(self, failed: bool) -> str:
         """How it ended. If an order to stop had no effect, that is the end of the code itself."""
-        if self.interrupted and (self.killed or (failed and self.struck)):
+        if self.interrupted and (self.killed or (failed and self.raised)):
             return "CANCELED"
         return "FAILED" if failed else "COMPLETED"

@@ -109,7 +109,7 @@ class Dispatcher:
         """
         with self._lock:
             calculation.closed = True
-            unread = calculation.struck and not calculation.interrupted
+            unread = calculation.raised and not calculation.interrupted
             calculation.interrupted |= unread
         if unread:
             self._on_interrupt(calculation)

@@ -68,13 +68,13 @@ class Interrupts:
                 unlink(calculation.marker)
             except OSError:
                 return
-        calculation.struck = True
+        calculation.raised = True
         raise KeyboardInterrupt
 
     def _on_unraisable(self, what: Any) -> None:
         """Repeats an order whose KeyboardInterrupt was raised in a destructor, where Python drops exceptions."""
         calculation = self._armed
-        if calculation is None or not calculation.struck or what.exc_type is not KeyboardInterrupt:
+        if calculation is None or not calculation.raised or what.exc_type is not KeyboardInterrupt:
             sys.__unraisablehook__(what)
             return
         self._dropped = True

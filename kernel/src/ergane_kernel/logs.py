@@ -62,7 +62,7 @@ class LogHandler(logging.Handler):
         self._torn = False
 
     def _substitute(self, record: logging.LogRecord, error: Exception) -> str:
-        record.msg, record.args = f"a message that cannot be told: {type(error).__name__}", None
+        record.msg, record.args = f"a message that cannot be formatted: {type(error).__name__}", None
         record.exc_info = record.exc_text = record.stack_info = None
         return self.format(record)
 

@@ -118,12 +118,12 @@ class Recorder:
 
     def _report(self, error: BaseException) -> dict[str, str]:
         """Writes an error that is not the block's own to stderr, if the disk is not full."""
-        told, text = tracebacks.words(error)
+        described, text = tracebacks.words(error)
         try:
             self._spool.stderr.write(text)
         except OSError:
             pass  # the outcome has it nevertheless
-        return told
+        return described
 
     def _unrecorded(self, verdict: dict[str, Any], error: OSError) -> NoReturn:
         """The outcome cannot be written: sends the verdict by the socket; the exit status says that this happened."""

@@ -33,14 +33,14 @@ def warm_up(session: Any, ahead: Ahead, folder: str, log: Callable[[bytes], None
         steps.append(lambda: _store(session, f"{ahead.store}-{uuid4().hex[:8]}"))
     try:
         for step in steps * ROUNDS:
-            with tell(log):
+            with log_failure(log):
                 step()
     finally:
         rmtree(files, ignore_errors=True)
 
 
 @contextmanager
-def tell(log: Callable[[bytes], None]) -> Iterator[None]:
+def log_failure(log: Callable[[bytes], None]) -> Iterator[None]:
     """Logs a failure, and goes on."""
     try:
         yield
