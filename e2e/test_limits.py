@@ -164,7 +164,7 @@ threading.Thread(target=fill).start()
     go.touch()
     status = athena.await_session(sid, leave="IDLE TERMINATING")
     assert status["State"] == "TERMINATED"
-    why = "its folder came to hold more than 52428800 bytes while no calculation ran"
+    why = "its folder grew to more than 52428800 bytes while no calculation ran"
     assert status["StateChangeReason"] == f"Session was terminated because {why}"
     assert athena.run(other, "print('unharmed')").stdout == b"unharmed\n"
 

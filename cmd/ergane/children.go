@@ -6,12 +6,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// children are the subcommands with which Ergane starts itself. They are not
-// for users, parse their own arguments, and know nothing of the rest: a shim
-// lives, and stays small, as long as its session.
+// children are the subcommands with which Ergane starts itself. They are not for
+// users, parse their own arguments, and use no other part of this command: a shim
+// lives as long as its session, and has to stay small.
 var children = map[string]func(args []string) int{
 	"shim": func([]string) int { return kernel.ShimMain() },
-	// Between a shim and its kernel.
+	// Runs between a shim and its kernel.
 	"confine": sandbox.Main,
 	"s3":      gateway.Main,
 }

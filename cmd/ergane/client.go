@@ -48,13 +48,13 @@ func (e *apiError) Error() string {
 	return e.Message
 }
 
-// throttled reports whether calls come too fast.
+// throttled reports whether the server refused a call because there were too many.
 func throttled(err error) bool {
 	e, ok := errors.AsType[*apiError](err)
 	return ok && e.Type == "ThrottlingException"
 }
 
-// errUnreachable says that nobody answers at the server's address.
+// errUnreachable says that no server answers at the address.
 var errUnreachable = errors.New("the server does not answer")
 
 // call runs one operation of the API. It is not repeated: a caller that
@@ -85,7 +85,7 @@ func (c *client) call(ctx context.Context, operation string, in, out any) error 
 	return nil
 }
 
-// send signs a request and returns the answer if it is a good one.
+// send signs a request and returns the answer if its status is 200.
 func (c *client) send(req *http.Request, body []byte) (*http.Response, error) {
 	sum := sha256.Sum256(body)
 	creds := aws.Credentials{AccessKeyID: c.key.AccessKeyID, SecretAccessKey: c.key.Secret}
@@ -107,12 +107,12 @@ func (c *client) send(req *http.Request, body []byte) (*http.Response, error) {
 		return nil, fmt.Errorf("%w: it is shutting down", errUnreachable)
 	}
 	answer := &apiError{Type: res.Status}
-	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(answer) // the status is left where it is no JSON
+	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(answer) // if it is not JSON, the status is all there is
 	return nil, answer
 }
 
-// output copies what a calculation prints to w as it comes, from the byte
-// offset on, until the calculation has ended; it returns the bytes copied.
+// output copies what a calculation prints to w as it is printed, from a byte
+// offset on, until the calculation has ended; it returns the number of bytes copied.
 func (c *client) output(ctx context.Context, id string, stream ergane.Stream, from int64, w io.Writer) (int64, error) {
 	q := url.Values{"stream": {string(stream)}, "from": {strconv.FormatInt(from, 10)}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.info.API+"/calculations/"+id+"/output?"+q.Encode(), nil)

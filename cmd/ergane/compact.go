@@ -23,7 +23,7 @@ func (compactCmd) Help() string {
 		"No server may run on the data folder meanwhile; sessions may."
 }
 
-// Run rewrites the database of a data folder, while no server has it.
+// Run rewrites the database of a data folder on which no server runs.
 func (c *compactCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (c *compactCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer lock.Release()
-	if st, err := store.Open(ctx, path); err != nil { // one of a newer version, or a damaged one, is left alone
+	if st, err := store.Open(ctx, path); err != nil { // a database of a newer version, or a damaged one, is not touched
 		return err
 	} else if err := st.Close(); err != nil {
 		return err

@@ -47,7 +47,7 @@ func TestCompactWorksWhereNoServerRuns(t *testing.T) {
 	}
 }
 
-func TestCompactWithoutADatabaseMakesNone(t *testing.T) {
+func TestCompactWithoutADatabaseCreatesNone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	c := compactCmd{dirs{DataDir: dir, EngineDir: dir}}

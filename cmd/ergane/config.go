@@ -17,9 +17,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/host"
 )
 
-// All configuration comes in here: flags, by kong, with their variables; the
-// file of --config; and the variables that are no flags. docs/configuration.md
-// is generated from the tags (make generate).
+// All configuration is read here: the flags, by kong, with their variables; the
+// file of --config; and the variables that are no flags. docs/configuration.md is
+// generated from the tags (make generate).
 
 // configFile is what --config names: a JSON object of flag names, without the
 // dashes in front, and their values.
@@ -34,7 +34,7 @@ func readConfig(r io.Reader) (kong.Resolver, error) {
 	return c, nil
 }
 
-// Validate refuses a key that is no flag: it would have no effect, and nobody would know.
+// Validate refuses a key that is no flag: it would have no effect, and the user would not notice.
 func (c configFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
 	for _, node := range append(slices.Clone(app.Children), app.Node) {
@@ -83,8 +83,8 @@ func environment() (v variables) {
 	return v
 }
 
-// external is the store for results that is not ours. The AWS_* names are not
-// used: `ergane env` sets those, for clients.
+// external is the external store for results. The AWS_* variables are not used:
+// `ergane env` sets those for clients.
 func (v variables) external() (host.ExternalS3, error) {
 	return host.OpenExternal(host.ExternalS3{
 		Endpoint: v.S3Endpoint, Region: v.S3Region, AccessKeyID: v.S3AccessKeyID, Secret: v.S3SecretAccessKey,

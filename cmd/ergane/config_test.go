@@ -58,8 +58,8 @@ func TestVariablesThatAreNoFlagsAreRead(t *testing.T) {
 	}
 }
 
-// Configuration is read in config.go. What the whole system configures
-// (JAVA_HOME, SSL_CERT_FILE, proxies, …) is read where it is used.
+// Ergane's variables are read in config.go. Variables of the system (JAVA_HOME,
+// SSL_CERT_FILE, proxies, …) are read where they are used.
 func TestNoOtherFileReadsErganesVariables(t *testing.T) {
 	t.Parallel()
 	reads := regexp.MustCompile(`(Getenv|LookupEnv)\("ERGANE_`)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A server for production has no points at which it kills itself: their variable
-// is not even in the binary.
+// A production build has no points at which it kills itself: not even their
+// variable is in the binary.
 func TestOnlyChaosBuildsKnowCrashPoints(t *testing.T) {
 	t.Parallel()
 	for tags, want := range map[string]bool{"": false, "chaos": true} {

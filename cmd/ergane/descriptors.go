@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// wantedDescriptors is the hard limit that a server raises a lower one to,
-	// which takes CAP_SYS_RESOURCE: as many as systemd allows its services.
+	// wantedDescriptors is the hard limit to which a server raises a lower one,
+	// which needs CAP_SYS_RESOURCE: as many as systemd allows its services.
 	wantedDescriptors = 512 << 10
 	// fewDescriptors are enough for some dozen sessions and their clients.
 	fewDescriptors = 1024
@@ -26,18 +26,18 @@ const (
 	usualDescriptors = 1024
 )
 
-// raiseDescriptors lets this process have more descriptors than it was given.
-// What it returns are the limits from before, for kernels, in which a program
-// may walk through all descriptors that it can have; zero if nothing has changed.
-// Where the system does not allow it, doctor shows how few there are.
+// raiseDescriptors raises this process's limits of descriptors. It returns the
+// limits from before, which kernels get, because programs in them may loop over
+// all descriptors that the limit allows; zero if nothing has changed. If the
+// system does not allow it, doctor shows how few there are.
 func raiseDescriptors() kernel.Descriptors {
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
 		return kernel.Descriptors{}
 	}
 	most := mostDescriptors()
-	// Not Setrlimit, which keeps the runtime from giving children back the soft
-	// limit that this process had at first, also where it fails.
+	// Not Setrlimit: after it, even if it fails, Go does not give children the
+	// soft limit that this process had at first.
 	if most <= was.Max || unix.Prlimit(0, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most}, nil) != nil {
 		return kernel.Descriptors{}
 	}
@@ -62,7 +62,7 @@ func mostDescriptors() uint64 {
 }
 
 // descriptors shows how many the server has open and may have. Without a server
-// it tries how many one would have that is started as doctor was.
+// it tries how many a server would have that is started like this doctor.
 func (c *doctorCmd) descriptors() finding {
 	const more = "raise the server's hard limit: LimitNOFILE= of its unit, --ulimit nofile= of its container, or ulimit -n"
 	f := finding{Name: "descriptors", OK: true}

@@ -16,12 +16,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-// TestDescriptorsInAChild is no test, but what the ones below run in a process
-// of its own, as limits are a process' own.
+// TestDescriptorsInAChild is no test: the tests below run it in a child process,
+// because limits belong to a process.
 func TestDescriptorsInAChild(t *testing.T) {
 	user, ok := os.LookupEnv("RAISE_AS")
 	if !ok {
-		return // it is the child of nobody
+		return // this is not the child of a test
 	}
 	if user != "0" {
 		id, _ := strconv.Atoi(user)
@@ -42,7 +42,7 @@ func TestDescriptorsInAChild(t *testing.T) {
 	fmt.Printf("<%d/%d, kernels %d/%d, children %s, %t %s>", now.Cur, now.Max, kernels.Soft, kernels.Hard, bytes.TrimSpace(children), f.OK, f.Detail)
 }
 
-// raised is what the child says that has the limits given.
+// raised is what a child with the given limits prints.
 func raised(t *testing.T, limits, user string) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -60,7 +60,7 @@ func raised(t *testing.T, limits, user string) string {
 	return said
 }
 
-func TestAServerThatMayRaisesALowLimitAndItsKernelsKeepIt(t *testing.T) {
+func TestAServerRaisesALowLimitIfItMayAndItsKernelsKeepTheLowOne(t *testing.T) {
 	t.Parallel()
 	most := mostDescriptors()
 	if most < 4096 {
@@ -89,7 +89,7 @@ func TestAServerThatMayRaisesALowLimitAndItsKernelsKeepIt(t *testing.T) {
 	}
 }
 
-// mayRaise tells whether this process may raise its hard limits: root in a
+// mayRaise reports whether this process may raise its hard limits: root in a
 // container often may not.
 func mayRaise(t *testing.T) bool {
 	t.Helper()
@@ -101,7 +101,7 @@ func mayRaise(t *testing.T) bool {
 	return has[0].Effective&(1<<unix.CAP_SYS_RESOURCE) != 0
 }
 
-func TestDoctorTellsTheDescriptorsOfTheServer(t *testing.T) {
+func TestDoctorShowsTheDescriptorsOfTheServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	lock, err := flock.Acquire(datadir.Lock(dir))

@@ -28,16 +28,16 @@ type doctorCmd struct {
 	JSON bool `name:"json" help:"Print the findings as a JSON list."`
 }
 
-// A finding is one thing that was looked at.
+// A finding is the result of one check.
 type finding struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
-	Advice string `json:"advice,omitzero"` // what to do where it is not OK
+	Advice string `json:"advice,omitzero"` // what to do if it is not OK
 }
 
-// Run looks at everything and changes nothing. It exits 1 if something does
-// not work; missing layers of safety are shown, but do not count.
+// Run checks everything and changes nothing. It exits 1 if something does not
+// work; missing layers of safety are shown, but do not count.
 func (c *doctorCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
@@ -176,7 +176,7 @@ func (c *doctorCmd) safety(ctx context.Context) []finding {
 		{Name: "loopback", OK: true, Detail: "the API and S3 listen only on this machine, unless flags of serve say otherwise"},
 		{Name: "signatures", OK: true, Detail: "every request is verified (SigV4); there is no anonymous access"},
 	}
-	info, runs, _ := datadir.ReadServer(c.DataDir) // without a server: what one has by default
+	info, runs, _ := datadir.ReadServer(c.DataDir) // without a server: the defaults
 	all = append(all, sessionKeys(info)...)
 	if runs {
 		if ready, err := askReady(ctx, info); err == nil && ready.Sandbox != nil {
@@ -208,7 +208,7 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 		return []finding{{Name: "sandbox", Detail: "off: code in a session runs as the server's user and can read that user's files, the keys of the data folder included",
 			Advice: "leave out --sandbox off, or run only code that you would run yourself"}}
 	}
-	l, lacking, err := host.TryLayers(ctx, c.SandboxFlags, c.DataDir, limitFlags{}.live().Memory, c.installed())
+	l, refusal, err := host.TryLayers(ctx, c.SandboxFlags, c.DataDir, limitFlags{}.live().Memory, c.installed())
 	if err != nil {
 		return []finding{{Name: "sandbox", Detail: err.Error()}}
 	}
@@ -230,13 +230,13 @@ func (c *doctorCmd) sandbox(ctx context.Context) []finding {
 		layerFinding("sandbox: group", l.Group, c.groupDetail(),
 			"start the server where it may make control groups: see docs/ergane.service, or give its container a /sys/fs/cgroup that can be written"),
 	}
-	if lacking != nil {
-		all = append(all, finding{Name: "sandbox", Detail: "serve would not start like this: " + lacking.Error()})
+	if refusal != nil {
+		all = append(all, finding{Name: "sandbox", Detail: "serve would not start with these flags: " + refusal.Error()})
 	}
 	return all
 }
 
-// groupDetail says what a control group does for a session of the default size.
+// groupDetail describes the control group of a session of the default size.
 func (c *doctorCmd) groupDetail() string {
 	limit := engine.MemoryLimit(engine.Memory(nil, engine.Master{}, 0), engine.Master{})
 	if most := (limitFlags{}).live().Memory; most > 0 {
@@ -273,7 +273,7 @@ func layerFinding(name string, l sandbox.Layer, active, advice string) finding {
 	return finding{Name: name, Detail: "not active: " + l.Why, Advice: advice}
 }
 
-// protectionFinding is what doctor says of the sandbox of a server that runs.
+// protectionFinding is the finding about the sandbox of the running server.
 func protectionFinding(p server.Protection) finding {
 	f := finding{Name: "server's sandbox", OK: !p.Less, Detail: "its sessions have every layer"}
 	if f.OK {
@@ -295,7 +295,7 @@ func protectionFinding(p server.Protection) finding {
 	return f
 }
 
-// catalogFinding is the state of the catalog in doctor's words.
+// catalogFinding is the finding about the catalog of the running server.
 func catalogFinding(c server.CatalogState) finding {
 	f := finding{Name: "catalog", OK: c.Error == "", Detail: "one for all sessions, " + c.Address}
 	switch {

@@ -7,7 +7,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/server"
 )
 
-func TestDoctorTellsWhatTheServersSessionsAreWithout(t *testing.T) {
+func TestDoctorShowsTheLayersThatTheServersSessionsLack(t *testing.T) {
 	t.Parallel()
 	p := server.Protection{Asked: "auto", Less: true, Layers: map[string]string{"user": host.LayerActive, "mounts": host.LayerActive, "landlock": host.LayerActive, "pids": host.LayerActive, "group": "no group today"}}
 	if f := protectionFinding(p); f.OK || f.Detail != "its sessions lack group: no group today; they have user, mounts, landlock, pids" {

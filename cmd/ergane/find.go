@@ -22,11 +22,11 @@ import (
 // exitIdle is how long a server that `run` started waits for another client.
 const exitIdle = 3 * time.Second
 
-// answerWithin is how long a server may keep silent before it is given up.
+// answerWithin is how long findServer waits for a server that does not answer.
 const answerWithin = 30 * time.Second
 
-// findServer returns a client of the server on the data dir, and starts one
-// where there is none, with more flags. It returns when sessions can start.
+// findServer returns a client of the server on the data dir; if none runs, it
+// starts one, with additional flags. It returns when sessions can start.
 func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*client, error) {
 	defer say.done()
 	if err := datadir.Make(d.DataDir); err != nil {
@@ -46,7 +46,7 @@ func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*cli
 		if err != nil {
 			return nil, err
 		}
-		if held && ok { // what a dead server left says nothing
+		if held && ok { // without the lock, it is the record of a dead server
 			ready, err := askReady(ctx, info)
 			if err == nil {
 				silent = time.Time{}
@@ -74,7 +74,7 @@ func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*cli
 			}
 		}
 		switch {
-		case held: // a server runs, or comes, or goes
+		case held: // a server runs, starts or stops
 		case child == nil:
 			if child, err = startServer(d, flags); err != nil {
 				return nil, err
@@ -84,7 +84,7 @@ func findServer(ctx context.Context, d dirs, flags []string, say *speaker) (*cli
 				if why != "" {
 					return nil, errors.New(why)
 				}
-				child = nil // another server was faster, and is gone again
+				child = nil // another server was faster, and has ended since
 			}
 		}
 		select {
@@ -119,7 +119,7 @@ func askReady(ctx context.Context, info datadir.Server) (server.Readiness, error
 // exited watches a server that this process started.
 type exited struct {
 	log  string
-	from int64 // where its lines begin in the log
+	from int64 // where its lines in the log begin
 	done chan struct{}
 }
 
@@ -133,8 +133,8 @@ func (e *exited) over() (bool, string) {
 	return true, lastError(e.log, e.from)
 }
 
-// startServer starts a server that ends by itself when nobody needs it. It
-// belongs to no terminal: Ctrl-C does not reach it.
+// startServer starts a server that ends by itself when nobody needs it. It has
+// no terminal: Ctrl-C does not reach it.
 func startServer(d dirs, flags []string) (*exited, error) {
 	path := filepath.Join(d.DataDir, "serve.log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -163,8 +163,8 @@ func startServer(d dirs, flags []string) (*exited, error) {
 	return e, nil
 }
 
-// lastError is the last line that a server logged when it ended; empty where it
-// found another one on the data dir.
+// lastError is the error with which a server ended, from its log; empty if it
+// found another server on the data dir.
 func lastError(path string, from int64) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -172,10 +172,10 @@ func lastError(path string, from int64) string {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Size() < from {
-		from = 0 // it was turned over
+		from = 0 // it was rotated
 	}
 	if _, err := f.Seek(from, 0); err != nil {
 		return "the server ended at once; see " + path
 	}
-	return lastWords(f, path)
+	return finalError(f, path)
 }

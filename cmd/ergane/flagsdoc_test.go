@@ -16,8 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of docs/configuration.md again")
 
-// flagTables are the flags of serve, as the sections of docs/configuration.md
-// have them. All others stand in the table "server".
+// flagTables are the flags of serve by the tables of docs/configuration.md. All
+// others are in the table "server".
 func flagTables() map[string]any {
 	return map[string]any{
 		"folders": new(struct{ dirs }),
@@ -29,7 +29,7 @@ func flagTables() map[string]any {
 	}
 }
 
-// Between <!-- flags: NAME --> and <!-- end --> stands what the flags say.
+// The text between <!-- flags: NAME --> and <!-- end --> is generated from the flags.
 func TestConfigurationDocHasEveryFlag(t *testing.T) {
 	t.Parallel()
 	const path = "../../docs/configuration.md"
@@ -94,7 +94,7 @@ func TestConfigurationDocHasEveryFlag(t *testing.T) {
 		return
 	}
 	if want != string(have) {
-		t.Errorf("%s is not what the flags say; make generate", path)
+		t.Errorf("%s differs from the flags; run: make generate", path)
 	}
 }
 
@@ -108,7 +108,7 @@ func flagsOf(t *testing.T, of any) []*kong.Flag {
 	return parser.Model.Flags
 }
 
-// flagTable also checks what the document says of all of them: the name of the variable.
+// flagTable also checks the names of the variables, which the document says follow from those of the flags.
 func flagTable(t *testing.T, flags []*kong.Flag) string {
 	t.Helper()
 	var b strings.Builder

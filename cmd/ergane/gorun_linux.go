@@ -16,7 +16,7 @@ func watchGoRun(stop func()) {
 		return
 	}
 	if sid, err := unix.Getsid(0); err != nil || sid == os.Getpid() {
-		return // a server that was started to outlive its starter
+		return // a server that was started to outlive the process that started it
 	}
 	parent := os.Getppid()
 	go func() {

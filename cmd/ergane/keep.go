@@ -23,7 +23,7 @@ type keepFlags struct {
 	ExpireObjects bool                `help:"With --keep, remove the objects of calculations from S3, too: stdout, stderr and results." env:"ERGANE_EXPIRE_OBJECTS"`
 }
 
-// retention is what the session manager gets.
+// retention is the setting for the session manager.
 func (f keepFlags) retention() session.Retention {
 	r := session.Retention{For: time.Duration(f.Keep), Objects: f.ExpireObjects}
 	for name, d := range f.KeepWorkgroup {
@@ -35,7 +35,7 @@ func (f keepFlags) retention() session.Retention {
 	return r
 }
 
-// check refuses what would have no effect.
+// check refuses flags that would have no effect.
 func (f keepFlags) check() error {
 	longest := f.Keep
 	for _, d := range f.KeepWorkgroup {
@@ -47,7 +47,7 @@ func (f keepFlags) check() error {
 	return nil
 }
 
-// A keepTime is a duration that is written in days, too: 30, 30d, 0.5d, 12h.
+// A keepTime is a duration that can also be written in days: 30, 30d, 0.5d, 12h.
 type keepTime time.Duration
 
 const day = 24 * time.Hour
@@ -61,12 +61,12 @@ func (k *keepTime) Decode(ctx *kong.DecodeContext) error {
 	return k.UnmarshalText([]byte(fmt.Sprint(t.Value)))
 }
 
-// UnmarshalJSON reads a value of a map in that file.
+// UnmarshalJSON reads a value of a map in the --config file.
 func (k *keepTime) UnmarshalJSON(raw []byte) error {
 	return k.UnmarshalText(bytes.Trim(raw, `"`))
 }
 
-// UnmarshalText reads it as it is written.
+// UnmarshalText reads a value of the command line or the environment.
 func (k *keepTime) UnmarshalText(text []byte) error {
 	s := string(text)
 	if days, err := strconv.ParseFloat(strings.TrimSuffix(s, "d"), 64); err == nil {
@@ -84,7 +84,7 @@ func (k *keepTime) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is how it is written; for ever is 0.
+// String is how it is written; 0 is for ever.
 func (k keepTime) String() string {
 	d := time.Duration(k)
 	if d%day == 0 && d > 0 {

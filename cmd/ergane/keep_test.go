@@ -75,7 +75,7 @@ func TestObjectsExpireWithSessionsOnly(t *testing.T) {
 	}
 }
 
-func TestDoctorHasWordsForWhatIsKept(t *testing.T) {
+func TestDoctorShowsHowLongSessionsAreKept(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		keep session.Retention
@@ -92,11 +92,11 @@ func TestDoctorHasWordsForWhatIsKept(t *testing.T) {
 	}
 }
 
-func TestDoctorTellsOfTheDatabase(t *testing.T) {
+func TestDoctorShowsTheDatabase(t *testing.T) {
 	t.Parallel()
 	c := doctorCmd{dirs: dirs{DataDir: t.TempDir()}}
 	if got := c.database(t.Context()); len(got) != 0 {
-		t.Errorf("where there is none: %+v", got)
+		t.Errorf("without a database: %+v", got)
 	}
 	c.DataDir = olddata.Folder(t)
 	if err := datadir.WriteJSON(datadir.ServerFile(c.DataDir), datadir.Server{Keep: "kept"}); err != nil {

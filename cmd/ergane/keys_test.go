@@ -19,7 +19,7 @@ func both(server, session string) host.ExternalS3 {
 
 const analysts = "arn:aws:iam::000000000000:role/analysts"
 
-func TestServeAndDoctorTellOfSessionsThatHoldAWideKey(t *testing.T) {
+func TestServeAndDoctorWarnOfSessionKeysThatAreTooPowerful(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		cfg  server.Config
@@ -33,7 +33,7 @@ func TestServeAndDoctorTellOfSessionsThatHoldAWideKey(t *testing.T) {
 			[]string{"ERGANE_S3_SESSION_ACCESS_KEY_ID", "session_access_key_id"}},
 	} {
 		cfg := c.cfg
-		cfg.DataDir, cfg.Listen = t.TempDir(), "no address" // it goes no further than that
+		cfg.DataDir, cfg.Listen = t.TempDir(), "no address" // Open fails there
 		var log strings.Builder
 		if srv, err := server.Open(context.Background(), cfg, slog.New(slog.NewTextHandler(&log, nil))); err == nil {
 			srv.Close()

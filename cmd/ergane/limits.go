@@ -15,8 +15,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/engine"
 )
 
-// limitFlags are what an operator allows; 0 is no limit, except for the memory,
-// the time to start and the output, where it is the default.
+// limitFlags are the operator's limits; 0 is no limit, except for the memory, the
+// time to start and the output, where it is the default.
 type limitFlags struct {
 	MaxSessions          int           `help:"How many sessions may be live at once; 0: any number." env:"ERGANE_MAX_SESSIONS" placeholder:"N"`
 	MaxWorkgroupSessions int           `help:"The same for each workgroup." env:"ERGANE_MAX_WORKGROUP_SESSIONS" placeholder:"N"`
@@ -32,7 +32,7 @@ type limitFlags struct {
 	APIRate              int           `name:"api-rate" help:"How many calls a second each access key may make; 0: any number." env:"ERGANE_API_RATE" placeholder:"N"`
 }
 
-// check refuses what cannot be meant.
+// check refuses values that make no sense.
 func (l limitFlags) check() error {
 	for _, f := range []struct {
 		flag  string
@@ -64,14 +64,14 @@ func (l limitFlags) live() ergane.Limits {
 }
 
 // machineMemory is the memory of the machine, or of the container, in bytes; 0
-// where it cannot be found out.
+// if it cannot be read.
 func machineMemory() int64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
 		return 0
 	}
 	total := int64(info.Totalram) * int64(info.Unit)
-	// In a container its own group stands at the top.
+	// In a container, its own control group is the root.
 	raw, err := os.ReadFile("/sys/fs/cgroup/memory.max")
 	if err != nil {
 		return total

@@ -32,7 +32,7 @@ func TestNegativeLimitsAreRefused(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBoundedByTheMachines(t *testing.T) {
+func TestMemoryIsBoundedByThatOfTheMachine(t *testing.T) {
 	t.Parallel()
 	if got := (limitFlags{}).live().Memory; got < 100<<20 || got > 1<<50 {
 		t.Errorf("%d bytes by default", got)

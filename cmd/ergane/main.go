@@ -13,8 +13,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// cli is the command line. Every flag is also a key of the --config file, and
-// what configures a server or its folders an ERGANE_* variable.
+// cli is the command line. Every flag is also a key of the --config file, and a
+// flag that configures a server or its folders is also an ERGANE_* variable.
 type cli struct {
 	Config kong.ConfigFlag `help:"JSON file: an object of flag names, without dashes in front, and their values." placeholder:"FILE" env:"ERGANE_CONFIG"`
 
@@ -52,7 +52,7 @@ func main() {
 		os.Exit(int(code))
 	}
 	if err != nil {
-		// One line, because that is what lastWords looks for; joined errors have several.
+		// One line, because finalError looks for one; joined errors have several.
 		fmt.Fprintln(os.Stderr, "ergane: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 		os.Exit(1)
 	}
@@ -67,7 +67,7 @@ func grammar() []kong.Option {
 	}
 }
 
-// exitCode ends the program with a status after everything has been said.
+// exitCode ends the program with a status and no further message.
 type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }

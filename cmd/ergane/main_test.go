@@ -73,11 +73,11 @@ func TestOurOwnClientTrustsASelfSignedServer(t *testing.T) {
 		t.Errorf("with the certificate: %+v, %v", r, err)
 	}
 	if _, err := askReady(context.Background(), datadir.Server{API: srv.URL}); err == nil {
-		t.Error("a stranger's certificate is trusted")
+		t.Error("an unknown certificate is trusted")
 	}
 }
 
-func TestServeRefusesWhatIsNotSafeOrNotWhole(t *testing.T) {
+func TestServeRefusesUnsafeOrIncompleteFlags(t *testing.T) {
 	t.Parallel()
 	certFile, keyFile := selfSigned(t)
 	loopback := "127.0.0.1:0"
@@ -95,13 +95,13 @@ func TestServeRefusesWhatIsNotSafeOrNotWhole(t *testing.T) {
 		"told so":                        {serveCmd{Listen: "0.0.0.0:0", S3Listen: "0.0.0.0:0", Insecure: true}, ""},
 		"no address":                     {serveCmd{Listen: "here", S3Listen: loopback}, "not an address of the form host:port"},
 		"half of TLS":                    {serveCmd{Listen: loopback, S3Listen: loopback, TLSCert: certFile}, "go together"},
-		"a key that is none":             {serveCmd{Listen: loopback, S3Listen: loopback, TLSCert: certFile, TLSKey: certFile}, "--tls-key"},
+		"an invalid key":                 {serveCmd{Listen: loopback, S3Listen: loopback, TLSCert: certFile, TLSKey: certFile}, "--tls-key"},
 		"no catalog":                     {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "off"}, ""},
-		"another's catalog":              {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://hive:9083"}, ""},
-		"two that stand in":              {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://a:9083,thrift://b:9083"}, ""},
+		"an external catalog":            {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://hive:9083"}, ""},
+		"two external catalogs":          {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://a:9083,thrift://b:9083"}, ""},
 		"a catalog without a port":       {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "thrift://hive"}, "--catalog thrift://hive is neither auto nor off nor of the form thrift://host:port"},
-		"a catalog of another kind":      {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "http://hive:9083"}, "--catalog http://hive:9083 is neither"},
-		"results that are no address":    {serveCmd{Listen: loopback, S3Listen: loopback, Results: "/tmp/x"}, "--results /tmp/x is not an s3:// address"},
+		"a catalog of an unknown kind":   {serveCmd{Listen: loopback, S3Listen: loopback, Catalog: "http://hive:9083"}, "--catalog http://hive:9083 is neither"},
+		"results without an address":     {serveCmd{Listen: loopback, S3Listen: loopback, Results: "/tmp/x"}, "--results /tmp/x is not an s3:// address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,20 +113,20 @@ func TestServeRefusesWhatIsNotSafeOrNotWhole(t *testing.T) {
 	}
 }
 
-func TestTheLastWordsOfAServerAreItsError(t *testing.T) {
+func TestTheFinalErrorOfAServerIsFoundInItsLog(t *testing.T) {
 	t.Parallel()
 	for log, want := range map[string]string{
 		"time=… msg=x\nergane: the disk is full\n":                          "the disk is full",
 		"ergane: first\nergane: " + server.AlreadyServed + "/d (process 1)": "",
 		"panic: …\n": "the server ended without an error message; see LOG",
 	} {
-		if got := lastWords(strings.NewReader(log), "LOG"); got != want {
+		if got := finalError(strings.NewReader(log), "LOG"); got != want {
 			t.Errorf("%q: %q, want %q", log, got, want)
 		}
 	}
 }
 
-func TestTheLastErrorIsFoundInALogThatWasTurnedOver(t *testing.T) {
+func TestTheLastErrorIsFoundInALogThatWasRotated(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "serve.log")
 	if err := os.WriteFile(path, []byte("ergane: old\nergane: new\n"), 0o600); err != nil {

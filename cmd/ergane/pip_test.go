@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestWhoMayInstallPackagesIsSaidByTheCommandLineOrTheFile(t *testing.T) {
+func TestTheCommandLineOrTheFileSaysWhoMayInstallPackages(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		config string

@@ -7,7 +7,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// poolFlags say how many kernels wait for sessions with Spark started and warm.
+// poolFlags say how many kernels wait for sessions with a warm Spark.
 type poolFlags struct {
 	Pool          int            `help:"How many kernels wait for sessions with the settings of the workgroup primary, which then start at once; 0: none. With --exit-idle there are none." default:"1" env:"ERGANE_POOL" placeholder:"N"`
 	PoolWorkgroup map[string]int `help:"The same for a workgroup whose sessions need other kernels: NAME=N; may be repeated." env:"ERGANE_POOL_WORKGROUP" placeholder:"NAME=N"`
@@ -26,7 +26,7 @@ func (f poolFlags) check() error {
 	return nil
 }
 
-// pool is what the session manager gets.
+// pool is the setting for the session manager.
 func (f poolFlags) pool() session.Pool {
 	all := f.Pool
 	for _, n := range f.PoolWorkgroup {

@@ -30,11 +30,11 @@ func (runCmd) Help() string {
 		"Exits 0 if the calculation COMPLETED, and 1 otherwise."
 }
 
-// goodbye bounds what is left to do after an interrupt.
-const goodbye = 15 * time.Second
+// cleanupFor bounds the cleaning up after an interrupt.
+const cleanupFor = 15 * time.Second
 
-// Run runs the file. The code's stdout and stderr are the command's; all else
-// that it says goes to stderr.
+// Run runs the file. The code's stdout and stderr go to those of the command;
+// everything else that the command prints goes to stderr.
 func (c *runCmd) Run(ctx context.Context) error {
 	if err := c.resolve(); err != nil {
 		return err
@@ -54,10 +54,10 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	j := &job{dirs: c.dirs, client: cl, say: say, serve: c.SandboxFlags.Args(), workGroup: c.WorkGroup, id: uuid.NewString()}
+	r := &fileRun{dirs: c.dirs, client: cl, say: say, serve: c.SandboxFlags.Args(), workGroup: c.WorkGroup, id: uuid.NewString()}
 	argv := []string{filepath.Base(c.File)}
-	if c.Files != "" { // before there is a session, which would count as idle meanwhile
-		at, err := j.upload(ctx, c.Files)
+	if c.Files != "" { // before the session starts, which would be idle meanwhile
+		at, err := r.upload(ctx, c.Files)
 		if err != nil {
 			return interrupted(ctx, err)
 		}
@@ -65,25 +65,25 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	// From here on a session may exist: it is ended in every case.
 	defer func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupFor)
 		defer cancel()
-		j.end(end)
+		r.end(end)
 	}()
-	if err := j.start(ctx); err != nil {
+	if err := r.start(ctx); err != nil {
 		return interrupted(ctx, err)
 	}
-	done, err := j.run(ctx, string(code), append(argv, c.Args...))
+	done, err := r.run(ctx, string(code), append(argv, c.Args...))
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	j.report(ctx, done)
+	r.report(ctx, done)
 	if done.Status.State != ergane.CalculationCompleted {
 		return exitCode(1)
 	}
 	return nil
 }
 
-// interrupted replaces the errors that follow from Ctrl-C by one word.
+// interrupted replaces the errors that Ctrl-C causes by one word.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")

@@ -40,11 +40,12 @@ type serveCmd struct {
 	LogLevel slog.Level `help:"Lowest level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" env:"ERGANE_LOG_LEVEL" placeholder:"LEVEL"`
 }
 
-// ballastSize is of memory that nobody touches, so that it takes none, but
-// that the collector counts when it decides how much garbage may gather: as
-// much as is in use, and this. Without it, a server with a few MB in use would
-// sweep for every few MB of garbage, which takes a sixth of its calls a second;
-// a higher GOGC would do for that, and waste hundreds of MB on many sessions.
+// ballastSize is the size of a block that is never touched, so that it takes no
+// memory, but which the garbage collector counts: it runs when the garbage is as
+// large as what is in use, and the ballast is in use. Without it, a server with a
+// few MB in use would collect for every few MB of garbage, which costs a sixth of
+// its calls a second; a higher GOGC would help as well, but waste hundreds of MB
+// on many sessions.
 const ballastSize = 16 << 20
 
 // Run serves until SIGINT or SIGTERM. Sessions live on for the next server.
@@ -80,8 +81,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	return errors.Join(err, srv.Close())
 }
 
-// withAdvice says what to do about a full disk, which shows in many ways: as
-// the system's error, as the database's, and as the words of the S3 child.
+// withAdvice says what to do about a full disk, which shows as an error of the
+// system, of the database, or of the S3 child.
 func withAdvice(err error, dataDir string) error {
 	text := err.Error()
 	full := strings.Contains(text, "no space left on device") || strings.Contains(text, "is full")
@@ -115,7 +116,7 @@ func (c *serveCmd) config() (server.Config, error) {
 	if cfg.Pip, err = c.pip(); err != nil {
 		return cfg, err
 	}
-	if c.ExitIdle == 0 { // such a server is there for one session, and gone before a pool would be of use
+	if c.ExitIdle == 0 { // a server with --exit-idle is for one session, and ends before a pool is useful
 		cfg.Pool = c.pool()
 	}
 	for _, path := range []string{c.Roles, c.TLSKey} {
@@ -131,7 +132,7 @@ func (c *serveCmd) config() (server.Config, error) {
 		return cfg, err
 	}
 	if cfg.Catalog == host.CatalogAuto && c.Roles != "" {
-		// It makes and removes folders with the server's key, for whoever connects.
+		// It makes and removes folders with the server's key, for every client.
 		return cfg, errors.New("--catalog auto and --roles cannot be used together: the catalog acts with the server's key, also for sessions of a role that may do less")
 	}
 	if cfg.Cluster, err = host.OpenCluster(c.Master, environment().MasterSecret); err != nil {

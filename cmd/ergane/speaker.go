@@ -9,15 +9,16 @@ import (
 	"time"
 )
 
-// A speaker shows a user the progress of what takes long. On a terminal one line is
-// rewritten; elsewhere one comes when it has changed, every ten seconds at most.
+// A speaker shows a user the progress of what takes long. On a terminal it
+// rewrites one line; elsewhere it prints a new line when the progress has changed,
+// at most every ten seconds.
 type speaker struct {
 	mu   sync.Mutex
 	w    io.Writer
 	tty  bool
 	open bool // an unfinished line is on the terminal
 	last time.Time
-	line string // that came last
+	line string // that was printed last
 }
 
 // sayEvery is the shortest time between lines of progress where there is no terminal.

@@ -14,8 +14,8 @@ import (
 )
 
 // certificate checks that a certificate and its key fit together, and returns
-// the certificate's absolute path if it is self-signed: nobody trusts such a
-// one unasked, so clients have to name it.
+// the certificate's absolute path if it is self-signed: clients do not trust such
+// a certificate by themselves, so they have to be given it.
 func certificate(certFile, keyFile string) (selfSigned string, err error) {
 	if certFile == "" {
 		return "", nil

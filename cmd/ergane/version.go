@@ -16,7 +16,7 @@ func (versionCmd) Run() error {
 	return nil
 }
 
-// build names this very binary: children of another build are not adopted.
+// build identifies this binary: children of another build are not adopted.
 func build() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -8,10 +8,10 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// Decide is how a calculation ends: as its outcome says, unless its output
-// could not be delivered, or more than maxOutput bytes were printed to a
-// stream, which is named then. What is undelivered and can be delivered later
-// is part of the move.
+// Decide returns how a calculation ends: as its outcome says, unless its output
+// could not be delivered, or a stream has more than maxOutput bytes; that stream
+// is tooLong. If the output can be delivered later, the move says what is
+// undelivered.
 func Decide(c ergane.Calculation, o ergane.Outcome, undelivered error, maxOutput int64, now time.Time) (mv ergane.CalculationMove, tooLong ergane.Stream) {
 	state, reason := o.State, o.Reason
 	if undelivered != nil {
@@ -44,9 +44,9 @@ func Decide(c ergane.Calculation, o ergane.Outcome, undelivered error, maxOutput
 	return mv, tooLong
 }
 
-// longer names a stream that is longer than what is delivered of it. Code that
-// prints is stopped at the limit, but a file grows without printing, too,
-// faster than anybody watches.
+// longer names a stream of more than maxOutput bytes; empty if there is none.
+// Code that prints is stopped at the limit, but the file may grow faster than its
+// size is checked.
 func longer(o ergane.Outcome, limit int64) ergane.Stream {
 	for _, stream := range ergane.Streams {
 		if o.Printed(stream).Len() > limit {
@@ -56,7 +56,7 @@ func longer(o ergane.Outcome, limit int64) ergane.Stream {
 	return ""
 }
 
-// TooLong is the reason of a calculation that printed too much.
+// TooLong is the reason of a calculation that wrote too much to a stream.
 func TooLong(stream ergane.Stream, limit int64) string {
 	return fmt.Sprintf("the calculation was stopped because it wrote more than %d bytes to %s", limit, stream)
 }

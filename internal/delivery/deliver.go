@@ -21,9 +21,9 @@ const (
 )
 
 // Deliver stores stdout, stderr and results of a calculation that has ended,
-// all three always. It returns when they are durable, or with the last error
-// when the time for retries is over. The spool, nil where none was needed, is
-// the caller's to close.
+// always all three. It returns when they are durable, or with the last error
+// when the time for retries is over. The caller closes the spool, which is nil if
+// none was needed.
 func (d *Deliverer) Deliver(ctx context.Context, s ergane.Session, c ergane.Calculation, o ergane.Outcome) (Spool, error) {
 	return d.deliver(ctx, s, c, o, d.retry(s.ID))
 }
@@ -66,7 +66,7 @@ func section(spool Spool, stream ergane.Stream, r ergane.Range) (Section, error)
 	return spool.Section(stream, r)
 }
 
-// outputs opens the first n bytes of the rich outputs; none need no file.
+// outputs opens the first n bytes of the rich outputs; 0 bytes need no file.
 func outputs(spool Spool, id string, n int64) (Section, error) {
 	if n == 0 {
 		return Nothing, nil
@@ -74,7 +74,7 @@ func outputs(spool Spool, id string, n int64) (Section, error) {
 	return spool.Outputs(id, n)
 }
 
-// put stores one object, no more of it than Config.MaxOutput.
+// put stores one object of at most Config.MaxOutput bytes.
 func (d *Deliverer) put(ctx context.Context, uri, contentType string, to ergane.Delivery, attempt attempts, open func() (Section, error)) error {
 	var body Section
 	defer func() {
@@ -109,12 +109,11 @@ func (d *Deliverer) put(ctx context.Context, uri, contentType string, to ergane.
 // its last error. what, after "cannot", and about are for the log.
 type attempts func(ctx context.Context, what string, step func() error, about ...any) error
 
-// once is for a delivery that is repeated as a whole.
+// once takes a step once: for a delivery that is repeated as a whole.
 func once(_ context.Context, _ string, step func() error, _ ...any) error { return step() }
 
-// retry repeats a step while that can help, and for as long as a delivery at
-// the end of a session's calculation may take. What is wrong with the spool
-// itself is final.
+// retry repeats a step while that can help, for as long as a delivery at the end
+// of a calculation may take. ErrSpool is final.
 func (d *Deliverer) retry(sessionID string) attempts {
 	return func(ctx context.Context, what string, step func() error, about ...any) error {
 		begun := time.Now()
@@ -132,7 +131,7 @@ func (d *Deliverer) retry(sessionID string) attempts {
 				if seen == 0 {
 					seen = time.Since(begun)
 				}
-				// When that began the machine's clock says, which may have been set.
+				// ModifiedAt is by the machine's clock, which may have been set.
 				limit = min(limit, min(seen, max(0, s.Status.ModifiedAt.Sub(begun)))+terminatedFor)
 			}
 			if time.Since(begun)+wait > limit {
@@ -146,7 +145,7 @@ func (d *Deliverer) retry(sessionID string) attempts {
 	}
 }
 
-// pause waits; false when ctx ended.
+// pause waits for d; false if ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -1,6 +1,6 @@
-// Package delivery puts what calculations wrote, and the logs of sessions,
-// into S3: at the end of a calculation or session and, where that failed,
-// later. It decides how a calculation ends whose output was delivered or not.
+// Package delivery puts the output of calculations and the logs of sessions into
+// S3: at the end of a calculation or session and, if that failed, later. It also
+// decides how a calculation ends, which depends on its delivery.
 package delivery
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// Config is what a Deliverer works by. There are no defaults.
+// Config configures a Deliverer. There are no defaults.
 type Config struct {
 	// RetryFor bounds the retries at the end of a calculation.
 	RetryFor time.Duration
@@ -38,7 +38,7 @@ type Deliverer struct {
 	log      *slog.Logger
 
 	mu   sync.Mutex
-	logs map[string]string // where logs go that could not be stored yet, by session id; guarded by mu
+	logs map[string]string // the addresses of logs that are still to be stored, by session id; guarded by mu
 }
 
 // New makes a Deliverer. Nothing is redelivered before Run.
@@ -46,7 +46,7 @@ func New(cfg Config, store Store, files Files, objects Objects, sessions Session
 	return &Deliverer{cfg: cfg, store: store, files: files, objects: objects, sessions: sessions, meter: meter, log: log, logs: map[string]string{}}
 }
 
-// about is the log of what concerns a calculation.
+// about is a logger with the calculation's ids.
 func (d *Deliverer) about(c ergane.Calculation) *slog.Logger {
 	return d.log.With("session", c.SessionID, "calculation", c.ID)
 }

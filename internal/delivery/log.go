@@ -25,9 +25,9 @@ func LogLocation(s ergane.Session) string {
 	return strings.TrimRight(c.S3.LogLocation, "/")
 }
 
-// StoreLog tries once to put the driver's log of a session, whose kernel is
-// gone, where the session wants it: <LogLocation>/<session>/driver.log, and
-// driver.log.1 for the older part of a long one.
+// StoreLog tries once to store the driver's log of a session whose kernel is
+// gone as <LogLocation>/<session>/driver.log, and the older part of a long log
+// as driver.log.1.
 func (d *Deliverer) StoreLog(ctx context.Context, s ergane.Session) error {
 	parts, err := d.files.Logs(s.ID)
 	for i, part := range parts {
@@ -46,7 +46,7 @@ func (d *Deliverer) StoreLog(ctx context.Context, s ergane.Session) error {
 	return err
 }
 
-// StoreLogLater makes the log of a session that has ended, or is about to, pending.
+// StoreLogLater makes the log of a session that has ended, or is about to end, pending.
 func (d *Deliverer) StoreLogLater(s ergane.Session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,7 +84,7 @@ func (d *Deliverer) pendingLogs() []item {
 	return items
 }
 
-// redeliverLog tries once to store a log that is pending. Its file goes, after
+// redeliverLog tries once to store a pending log. Its file is removed after
 // Config.LogsFor, whether it could be stored or not.
 func (d *Deliverer) redeliverLog(ctx context.Context, id string) error {
 	s, err := d.store.Session(ctx, id)

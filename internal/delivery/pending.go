@@ -12,8 +12,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// pending are the calculations to redeliver, the oldest first, without those
-// that are too many.
+// pending are the calculations to redeliver, the oldest first, within the
+// configured bounds.
 func (d *Deliverer) pending(ctx context.Context) ([]item, error) {
 	all, err := d.store.PendingDeliveries(ctx)
 	if err != nil {
@@ -35,8 +35,8 @@ func (d *Deliverer) pending(ctx context.Context) ([]item, error) {
 	return items, nil
 }
 
-// withinBounds discards the oldest pending deliveries until those that are
-// left, which it returns, are no more than the configuration allows.
+// withinBounds discards the oldest pending deliveries until the rest, which it
+// returns, is within the configured bounds.
 func (d *Deliverer) withinBounds(ctx context.Context, pending []ergane.PendingDelivery) []ergane.PendingDelivery {
 	var sum int64
 	for _, p := range pending {
@@ -61,14 +61,14 @@ func (d *Deliverer) withinBounds(ctx context.Context, pending []ergane.PendingDe
 	return pending
 }
 
-// redeliver tries once to deliver a calculation that ended before, or discards
-// what is lost. An error says that it is still pending.
+// redeliver tries once to deliver a calculation that ended before, or discards it
+// if its output is lost. After an error it is still pending.
 func (d *Deliverer) redeliver(ctx context.Context, p ergane.PendingDelivery) error {
 	log := d.about(p.Calculation)
 	var spool Spool
 	s, err := d.store.Session(ctx, p.SessionID)
 	o := ergane.Outcome{Stdout: p.Undelivered.Stdout, Stderr: p.Undelivered.Stderr, Outputs: p.Undelivered.Outputs}
-	if err == nil && p.Undelivered.Unread { // it is looked for now
+	if err == nil && p.Undelivered.Unread { // it is read now
 		o, err = d.left(p.Calculation)
 	}
 	if err == nil {
@@ -87,7 +87,7 @@ func (d *Deliverer) redeliver(ctx context.Context, p ergane.PendingDelivery) err
 		return err
 	}
 	err = d.store.RecordDelivery(ctx, p.ID, *ergane.ResultAt(p.WorkingDirectory))
-	if err != nil && ergane.CodeOf(err) != ergane.CodeNotFound { // else it went with its workgroup
+	if err != nil && ergane.CodeOf(err) != ergane.CodeNotFound { // otherwise it was deleted with its workgroup
 		log.Warn("cannot record that a calculation was redelivered; trying again", "error", err)
 		return err
 	}
@@ -96,14 +96,15 @@ func (d *Deliverer) redeliver(ctx context.Context, p ergane.PendingDelivery) err
 		d.meter.CountRedelivery(RedeliveryDelivered)
 	}
 	if spool != nil {
-		release(spool, o) // not before: until it is recorded, it is delivered again
+		release(spool, o) // only now: until the delivery is recorded, it may be repeated
 		_ = spool.Remove(p.ID)
 	}
 	d.sessions.DeliveryOver(ctx, p)
 	return nil
 }
 
-// discard gives up a pending delivery, and says so in the calculation's reason.
+// discard ends a pending delivery without delivering it, and says so in the
+// calculation's reason.
 func (d *Deliverer) discard(ctx context.Context, p ergane.PendingDelivery, kind, why string) error {
 	log := d.about(p.Calculation)
 	why = "; the server has discarded it, because " + why

@@ -9,9 +9,9 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// A Spool is what a kernel wrote, living or dead. Everything in it comes from
-// user code. ErrSpool is in the chain of an error that stays; any other means
-// that something cannot be read now, which says nothing of what is there.
+// A Spool is what a kernel, living or dead, has written. Everything in it comes
+// from user code. An error with ErrSpool in its chain is permanent; any other
+// means only that something cannot be read now.
 type Spool interface {
 	// Outcome returns the recorded outcome of a calculation, if there is one
 	// that can be believed. An error is never ErrSpool.
@@ -25,15 +25,15 @@ type Spool interface {
 	Section(s ergane.Stream, r ergane.Range) (Section, error)
 	// Outputs opens the first n bytes of a calculation's rich outputs.
 	Outputs(id string, n int64) (Section, error)
-	// Release gives the disk space of a range back.
+	// Release frees the disk space of a range.
 	Release(s ergane.Stream, r ergane.Range) error
-	// Remove deletes what there is of one calculation. The kernel must be through with it.
+	// Remove deletes the files of one calculation, which the kernel must not need any more.
 	Remove(id string) error
 	Close() error
 }
 
-// ErrSpool is in the chain of an error of a spool that stays: what is asked
-// for is not there, or is not what was recorded.
+// ErrSpool is in the chain of a permanent error of a spool: something is
+// missing, or is not as it was recorded.
 var ErrSpool = errors.New("the spool is damaged")
 
 // A Section is a piece of a file.
@@ -56,23 +56,23 @@ func (nothing) Close() error                      { return nil }
 type Files interface {
 	// Spool opens what a session's kernel wrote; its errors are as a Spool's.
 	Spool(sessionID string) (Spool, error)
-	// Logs opens the driver's log of a session, the older part first. It is in
-	// one or two parts, or none where nothing was started.
+	// Logs opens the driver's log of a session, the older part first: one or two
+	// parts, or none if no driver was started.
 	Logs(sessionID string) ([]Section, error)
 	// LogStored reports whether SetLogStored was called for a session: its log
-	// is where its MonitoringConfiguration wants it.
+	// is stored where its MonitoringConfiguration wants it.
 	LogStored(sessionID string) (bool, error)
 	SetLogStored(sessionID string) error
 }
 
-// Objects is where it goes.
+// Objects is the S3 for results.
 type Objects interface {
 	Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, d ergane.Delivery) error
 	// Permanent reports whether repeating cannot help: no such bucket, access denied.
 	Permanent(err error) bool
 }
 
-// Store is the part of ergane.Store that knows what is pending.
+// Store is the part of ergane.Store with the pending deliveries.
 type Store interface {
 	Session(ctx context.Context, id string) (ergane.Session, error)
 	PendingDeliveries(ctx context.Context) ([]ergane.PendingDelivery, error)
@@ -95,17 +95,17 @@ type Meter interface {
 	CountRedelivery(kind string) // one of RedeliveryKinds
 }
 
-// What becomes of an attempt to store an object.
+// The results of an attempt to store an object.
 const (
 	PutStored  = "stored"
 	PutRetried = "retried"
 	PutFailed  = "failed" // the last attempt for now
 )
 
-// PutKinds are all.
+// PutKinds are all kinds of CountPut.
 var PutKinds = []string{PutStored, PutRetried, PutFailed}
 
-// What becomes of a calculation that could not be delivered when it ended.
+// What happens to a calculation that could not be delivered when it ended.
 const (
 	RedeliveryPending   = "pending"
 	RedeliveryDelivered = "delivered"
@@ -114,5 +114,5 @@ const (
 	RedeliveryLost      = "lost"       // discarded because its spool is damaged
 )
 
-// RedeliveryKinds are all.
+// RedeliveryKinds are all kinds of CountRedelivery.
 var RedeliveryKinds = []string{RedeliveryPending, RedeliveryDelivered, RedeliveryExpired, RedeliveryOverLimit, RedeliveryLost}

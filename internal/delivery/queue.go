@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// redeliverEvery is how often what is pending is looked for.
+	// redeliverEvery is the pause between queries for what is pending.
 	redeliverEvery = 30 * time.Second
-	// redeliverAtMost is how far apart the attempts at one item become.
+	// redeliverAtMost is the longest pause between two attempts at one item.
 	redeliverAtMost = 10 * time.Minute
-	// bucketsAtOnce is how many buckets are tried at once: a put into one that
-	// hangs takes its time.
+	// bucketsAtOnce is how many buckets are tried at once: a put into a bucket
+	// that hangs takes long.
 	bucketsAtOnce = 16
 )
 
@@ -21,11 +21,11 @@ const (
 // calculation, or the log of a session.
 type item struct {
 	id  string // of the calculation, or of the session whose log it is
-	uri string // below which it goes
-	// deliver tries once. An error says that it is still pending.
+	uri string // where its objects go: an s3:// address, or a prefix
+	// deliver tries once. After an error the item is still pending.
 	deliver func(context.Context) error
-	// discard is set for what has been pending for too long: it is not called
-	// before the bucket has had a last chance.
+	// discard is set for an item that has been pending for too long: it is
+	// called after a last attempt.
 	discard func(context.Context) error
 }
 
@@ -34,20 +34,20 @@ func (i item) bucket() string {
 	return bucket
 }
 
-// place is what the sessions of one output location have in common: who may
-// write there, and how.
+// place is the output location: permissions to write are the same for all
+// sessions of one.
 func (i item) place() string {
 	place, _, _ := strings.Cut(i.uri, "/session/")
 	return place
 }
 
-// A queue redelivers, each bucket by itself: one that is unreachable delays no other.
+// A queue redelivers to each bucket separately: one that is unreachable delays no other.
 type queue struct {
 	d       *Deliverer
 	running sync.WaitGroup
 
 	mu    sync.Mutex
-	waits map[string]wait // of what could not be delivered, by id; guarded by mu
+	waits map[string]wait // of items that could not be delivered, by id; guarded by mu
 	busy  map[string]bool // buckets that are being tried; guarded by mu
 }
 
@@ -57,9 +57,9 @@ type wait struct {
 	until  time.Time
 }
 
-// Run redelivers what could not be delivered when its calculation or its
-// session ended, until it can, or Config.KeepFor is over, or ctx ends. The
-// session's files stay so long.
+// Run redelivers what could not be delivered when a calculation or session
+// ended, and tries again until that succeeds or Config.KeepFor is over. The
+// session's files stay until then. It returns when ctx ends.
 func (d *Deliverer) Run(ctx context.Context) {
 	q := queue{d: d, waits: map[string]wait{}, busy: map[string]bool{}}
 	defer q.running.Wait()
@@ -76,7 +76,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 	}
 }
 
-// start begins with the buckets whose turn it is.
+// start starts a delivery for each bucket with items that are due.
 func (q *queue) start(ctx context.Context, items []item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -90,12 +90,12 @@ func (q *queue) start(ctx context.Context, items []item) {
 	}
 	for id := range q.waits {
 		if !left[id] {
-			delete(q.waits, id) // it was discarded, or went with its workgroup
+			delete(q.waits, id) // it was discarded, or deleted with its workgroup
 		}
 	}
 	for bucket, items := range turns {
 		if len(q.busy) >= bucketsAtOnce {
-			return // in a map's order, so that each has its turn
+			return // the order of a map is random, so every bucket has its turn
 		}
 		q.busy[bucket] = true
 		q.running.Go(func() {
@@ -107,9 +107,9 @@ func (q *queue) start(ctx context.Context, items []item) {
 	}
 }
 
-// deliver tries what goes into one bucket, until that proves to be unreachable.
+// deliver tries the items of one bucket, until the bucket turns out to be unreachable.
 func (q *queue) deliver(ctx context.Context, items []item) {
-	unreachable, refused := false, map[string]bool{} // the places
+	unreachable, refused := false, map[string]bool{} // refused places
 	for _, i := range items {
 		if !unreachable && !refused[i.place()] {
 			err := i.deliver(ctx)
@@ -133,7 +133,7 @@ func (q *queue) deliver(ctx context.Context, items []item) {
 	}
 }
 
-// delivered ends the waits for a bucket that can be reached again.
+// delivered ends the pauses of all items of a bucket that can be reached again.
 func (q *queue) delivered(i item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -177,7 +177,7 @@ func (p *pending) prepare(path string, undelivered ergane.Undelivered) {
 	p.must(err)
 }
 
-// isOver checks what became of the calculation, and how that is counted.
+// isOver checks how the calculation ended, and how that is counted.
 func (p *pending) isOver(reason string, stored bool, counts map[string]int) {
 	p.Helper()
 	c, err := p.db.Calculation(p.Context(), cid)
@@ -216,14 +216,14 @@ func TestAPendingDeliveryNeedsNoLiveSession(t *testing.T) {
 	})
 }
 
-func TestWhatCouldNotBeReadAtTheEndIsLookedForAtRedelivery(t *testing.T) {
+func TestOutputThatCouldNotBeReadAtTheEndIsReadAtRedelivery(t *testing.T) {
 	withPending(t, ergane.Undelivered{Unread: true}, nothing, func(p *pending) {
 		p.isOver("not stored", true, once)
 	})
 }
 
-func TestRedeliveryIsOneAttemptARound(t *testing.T) {
-	withPending(t, late, func(p *pending) { p.bucket.FailTimes(1, fakehost.ErrAway) }, func(p *pending) {
+func TestRedeliveryIsOneAttemptPerRound(t *testing.T) {
+	withPending(t, late, func(p *pending) { p.bucket.FailTimes(1, fakehost.ErrUnreachable) }, func(p *pending) {
 		p.watcher.mu.Lock()
 		failed := p.counts["put failed"]
 		p.watcher.mu.Unlock()
@@ -265,7 +265,7 @@ func TestALostSpoolIsDiscardedAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhatIsTooOldHasALastChanceAndIsDiscarded(t *testing.T) {
+func TestAnExpiredDeliveryIsTriedOnceMoreAndDiscarded(t *testing.T) {
 	withPending(t, late, func(p *pending) { p.bucket.Fail(func(string) error { return fakehost.ErrDenied }) }, func(p *pending) {
 		time.Sleep(2 * time.Hour)
 		c, err := p.db.Calculation(p.Context(), cid)

@@ -7,10 +7,10 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// Left is what the spool has of a calculation whose kernel is through with it.
-// State is empty where no outcome was recorded; StartedAt is zero, too, where
-// the calculation never began. What cannot be read is read again for as long
-// as a delivery may take; ErrSpool says that the spool is gone.
+// Left returns what the spool has of a calculation that the kernel does not work
+// on any more. State is empty if no outcome was recorded; StartedAt is zero, too,
+// if the calculation never began. Reading is retried for as long as a delivery
+// may take; ErrSpool says that the spool is gone.
 func (d *Deliverer) Left(ctx context.Context, c ergane.Calculation) (o ergane.Outcome, err error) {
 	err = d.retry(c.SessionID)(ctx, "read what a calculation left", func() error {
 		o, err = d.left(c)
@@ -41,7 +41,7 @@ func (d *Deliverer) left(c ergane.Calculation) (o ergane.Outcome, err error) {
 }
 
 // Since is the range from an offset to the present end of a stream; an error
-// says that where that is cannot be read now.
+// says that the end cannot be read now.
 func Since(s Spool, stream ergane.Stream, from int64) (ergane.Range, error) {
 	none := ergane.Range{Start: from, End: from}
 	size, err := s.Size(stream)
@@ -56,9 +56,9 @@ func Since(s Spool, stream ergane.Stream, from int64) (ergane.Range, error) {
 	return ergane.Range{Start: from, End: size}, nil
 }
 
-// Release gives the disk space of delivered output back together with what is
-// before it, which was delivered, too, or is no calculation's: file systems free
-// whole blocks, and small outputs share them. What is pending stays.
+// Release frees the disk space of delivered output and of everything before it,
+// which was delivered, too, or belongs to no calculation: file systems free whole
+// blocks, and small outputs share blocks. Pending output stays.
 func (d *Deliverer) Release(ctx context.Context, c ergane.Calculation, s Spool, o ergane.Outcome) {
 	if pending, err := d.store.HasPendingDelivery(ctx, c.SessionID); err == nil && !pending {
 		for _, r := range []*ergane.Range{&o.Stdout, &o.Stderr} {
@@ -73,7 +73,7 @@ func (d *Deliverer) Release(ctx context.Context, c ergane.Calculation, s Spool, 
 func release(s Spool, o ergane.Outcome) {
 	for _, stream := range ergane.Streams {
 		if r := o.Printed(stream); r.Len() > 0 {
-			_ = s.Release(stream, r) // space comes back with the session at the latest
+			_ = s.Release(stream, r) // the space is freed when the session ends at the latest
 		}
 	}
 }

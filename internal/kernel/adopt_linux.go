@@ -15,8 +15,8 @@ import (
 )
 
 // Adopt finds the kernel that an earlier server started in a session folder.
-// It returns without waiting for an answer: a kernel that is deep in C code
-// is slow and not dead. The errors are ErrNotStarted, ErrRebooted, a
+// It returns without waiting for an answer: a kernel that runs C code is slow
+// and not dead. The errors are ErrNotStarted, ErrRebooted, a
 // *GoneError once the kernel and everything it started is gone, for which it
 // waits for the shim to clean up, and ErrLost. Any other error says that the
 // kernel could not be looked for now, and nothing of whether it lives. log may be nil.
@@ -45,7 +45,7 @@ func adopt(ctx context.Context, dir, token string, log *slog.Logger) (*Kernel, e
 	return k, nil
 }
 
-// lost marks an error of reading what is written down of a kernel as one that stays.
+// lost wraps an error of reading a kernel's handle in ErrLost if it is permanent.
 func lost(err error) error {
 	if err != nil && lasting(err) {
 		return fmt.Errorf("%w: %w", ErrLost, err)
@@ -67,7 +67,7 @@ func resolve(dir string) (string, error) {
 func find(ctx context.Context, dir string, root *os.Root, token string, log *slog.Logger) (*Kernel, error) {
 	h, err := awaitHandle(ctx, dir, root)
 	if errors.Is(err, ErrNotStarted) {
-		return nil, errors.Join(err, killGroup(ctx, root)) // a shim may have come that far
+		return nil, errors.Join(err, killGroup(ctx, root)) // a shim may have made the group and no more
 	}
 	unknown, other := errors.AsType[*versionError](err)
 	if ctx.Err() != nil {
@@ -128,13 +128,13 @@ func find(ctx context.Context, dir string, root *os.Root, token string, log *slo
 }
 
 // handleFor is how long the handle of a shim that has the session's lock may
-// be missing: it writes one in a moment, unless it is stuck or the file was taken away.
+// be missing: the shim writes it at once, unless the shim is stuck or the file was removed.
 const handleFor = time.Minute
 
 var errNoHandle = errors.New("a process holds the session's lock, and there is no " + handleFile)
 
-// awaitHandle reads the handle. Where there is none yet but the session's
-// lock is held, a shim is about to write it.
+// awaitHandle reads the handle. If it is missing but the session's lock is held,
+// a shim is about to write it.
 func awaitHandle(ctx context.Context, dir string, root *os.Root) (Handle, error) {
 	begun := time.Now()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {

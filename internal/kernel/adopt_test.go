@@ -61,7 +61,7 @@ func TestAdoptCleansUpAfterAKilledShim(t *testing.T) {
 	k.Detach()
 	kill(shim)
 	a, err := kernel.Adopt(patience(t), dir, token, nil)
-	if err == nil { // it was still dying
+	if err == nil { // it had not ended yet
 		<-a.Done()
 		a.Detach()
 		_, err = kernel.Adopt(patience(t), dir, token, nil)
@@ -74,7 +74,7 @@ func TestAdoptCleansUpAfterAKilledShim(t *testing.T) {
 	}
 }
 
-func TestAdoptTellsWhatIsNotThere(t *testing.T) {
+func TestAdoptSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
 	if _, err := kernel.Adopt(patience(t), s.Dir, token, nil); !errors.Is(err, kernel.ErrNotStarted) {
@@ -116,13 +116,13 @@ func TestAdoptTellsWhatIsNotThere(t *testing.T) {
 	_ = k
 }
 
-func TestAnotherProcessWithTheKernelsNumberIsNotAdopted(t *testing.T) {
+func TestAnotherProcessWithTheKernelsPIDIsNotAdopted(t *testing.T) {
 	t.Parallel()
 	k, dir := startStandIn(t)
 	k.Shutdown(patience(t), time.Minute)
 	handle := filepath.Join(dir, "handle.json")
 	b, _ := os.ReadFile(handle)
-	// As if our own number had been the kernel's and the shim's.
+	// As if our own pid had been the kernel's and the shim's.
 	h := map[string]string{"pid": itoa(number(t, b, "pid")), "shim_pid": itoa(number(t, b, "shim_pid"))}
 	for field, old := range h {
 		b = bytes.Replace(b, []byte(`"`+field+`":`+old), []byte(`"`+field+`":`+itoa(int64(os.Getpid()))), 1)

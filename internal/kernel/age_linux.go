@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ageFile says when the calculation that runs was submitted, by a clock that
-// nobody can set. It is in the server's part of the session's folder: code
-// cannot make itself younger.
+// ageFile records when the running calculation was submitted, by a clock that
+// cannot be set. It is in the server's part of the session's folder, where user
+// code cannot change it.
 const ageFile = "age.json"
 
 type ageDocument struct {
@@ -18,10 +18,10 @@ type ageDocument struct {
 	At int64  `json:"at"` // in milliseconds since the machine's start
 }
 
-// Age is how long ago a calculation was submitted, which was at the time given
-// by the machine's clock. That clock is believed the first time only: what has
-// passed since then, by the servers after this one too, does not jump when it
-// is set. The kernel, and all that this compares, ends with the machine.
+// Age is how long ago a calculation was submitted; submitted is by the machine's
+// clock. That clock is used only in the first call: later calls, also by the
+// next servers, use a clock that cannot be set. It starts with the machine, which
+// is enough, because the kernel ends with the machine.
 func (k *Kernel) Age(id string, submitted time.Time) time.Duration {
 	now := sinceBoot()
 	d, err := readDocument(k.root, ageFile, func(b []byte) (d ageDocument, err error) {
@@ -33,7 +33,7 @@ func (k *Kernel) Age(id string, submitted time.Time) time.Duration {
 	age := max(0, time.Since(submitted))
 	d = ageDocument{V: protocolVersion, ID: id, At: (now - age).Milliseconds()}
 	if err := writeFile(k.root, ageFile, d); err != nil && overwrite(k.root, ageFile, d) != nil {
-		k.log.Warn("the age of a calculation cannot be written down; after a restart of the server, the machine's clock has to do", "calculation", id, "error", err)
+		k.log.Warn("cannot record the age of a calculation; after a restart of the server it is taken from the machine's clock", "calculation", id, "error", err)
 	}
 	return age
 }

@@ -18,19 +18,19 @@ import (
 // Ahead makes a kernel one that is started before there is a session for it:
 // it warms Spark up and then waits for Claim, before which it takes no calculation.
 type Ahead struct {
-	// Shape says which sessions it may be claimed for; its starter's own word, kept for the next server.
+	// Shape says which sessions the kernel may be claimed for. Only the server knows what it means; it is kept for the next server.
 	Shape string
-	// Store is how the name of an s3:// folder to warm up in begins; empty: none.
+	// Store is the prefix of the s3:// folder to warm up in; empty: none.
 	Store string
-	// Catalog tells whether to warm up in the catalog that is configured, too.
+	// Catalog says whether to warm up the configured catalog, too.
 	Catalog bool
 }
 
 const (
 	aheadFile   = "ahead.json"
-	claimFile   = "claim.json"   // in the work folder: what the session is
-	claimedFile = "claimed.json" // likewise: what Spark said to it
-	deadManFile = "deadman.json" // of a claimed one: how long it lives without a server, where that is not what the shim was told
+	claimFile   = "claim.json"   // in the work folder: the session that claims the kernel
+	claimedFile = "claimed.json" // likewise: whether Spark accepted the session's configuration
+	deadManFile = "deadman.json" // of a claimed kernel: how long it lives without a server, if that differs from what the shim was told
 )
 
 type aheadDocument struct {
@@ -43,9 +43,9 @@ func (a *Ahead) record(root *os.Root) error {
 	return writeDurable(root, aheadFile, aheadDocument{V: protocolVersion, Shape: a.Shape, At: time.Now().UnixMilli()})
 }
 
-// ReadAhead tells whether the kernel of a session folder was started ahead of
-// its session, and then of which shape it is and when that was. Whether it has
-// been claimed, Claimed tells.
+// ReadAhead returns the shape of a kernel that was started ahead in a session
+// folder, and when it was started; false if it was not started ahead. Claimed
+// says whether it has been claimed.
 func ReadAhead(dir string) (shape string, at time.Time, ok bool) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -61,7 +61,7 @@ func ReadAhead(dir string) (shape string, at time.Time, ok bool) {
 	return d.Shape, time.UnixMilli(d.At), true
 }
 
-// A Claim is what a kernel that was started ahead gets to know of its session.
+// A Claim tells a kernel that was started ahead about its session.
 type Claim struct {
 	Facts Facts
 	// Spark is the whole configuration of the session's context.
@@ -71,7 +71,7 @@ type Claim struct {
 }
 
 // Claim gives a kernel that was started ahead to a session, and returns when
-// it takes the session's calculations. To repeat it is harmless. The error is a
+// it takes the session's calculations. Repeating it is harmless. The error is a
 // *SparkError when Spark refuses what the session asks for, and a *GoneError
 // when the kernel has ended.
 func (k *Kernel) Claim(ctx context.Context, c Claim) error {
@@ -81,7 +81,7 @@ func (k *Kernel) Claim(ctx context.Context, c Claim) error {
 	var hurrying sync.WaitGroup
 	hurrying.Go(k.hurry)
 	defer hurrying.Wait()
-	// First, as it says that the kernel is claimed. Not durable: after a crash of the machine there is no kernel.
+	// Written first, because it says that the kernel is claimed. Not durable: after a crash of the machine there is no kernel.
 	if err := writeFile(k.root, deadManFile, deadManDocument{V: protocolVersion, Seconds: c.DeadMan.Seconds()}); err != nil {
 		return fmt.Errorf("claim kernel: %w", err)
 	}
@@ -106,7 +106,7 @@ func (k *Kernel) Claim(ctx context.Context, c Claim) error {
 			if ordered, err = k.orderClaim(ctx); err != nil {
 				return fmt.Errorf("claim kernel: %w", err)
 			}
-			continue // it may have been quick
+			continue // the answer may have been written meanwhile
 		}
 		if pause(ctx, rereadEvery, woken, k.done); ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -114,7 +114,7 @@ func (k *Kernel) Claim(ctx context.Context, c Claim) error {
 	}
 }
 
-// orderClaim tells the kernel to look at its claim; false where it did not answer in time.
+// orderClaim tells the kernel to read its claim; false if it did not answer in time.
 func (k *Kernel) orderClaim(ctx context.Context) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, resendEvery)
 	defer cancel()
@@ -138,7 +138,7 @@ type claimDocument struct {
 	Spark map[string]string `json:"spark"`
 }
 
-// writeClaim puts the claim where the kernel reads it, whole or not at all.
+// writeClaim writes the claim for the kernel, atomically.
 func (s *Spool) writeClaim(c Claim, session string) error {
 	b, err := json.Marshal(claimDocument{protocolVersion, c.Facts.document(), c.Spark})
 	if err != nil {
@@ -155,7 +155,7 @@ type deadManDocument struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// deadManOf reads how long a claimed kernel lives without a server; 0 where it was not claimed.
+// deadManOf reads how long a claimed kernel lives without a server; 0 if it was not claimed.
 func deadManOf(root *os.Root) time.Duration {
 	d, err := readDocument(root, deadManFile, func(b []byte) (d deadManDocument, err error) {
 		return d, json.Unmarshal(b, &d)
@@ -166,7 +166,7 @@ func deadManOf(root *os.Root) time.Duration {
 	return time.Duration(d.Seconds * float64(time.Second))
 }
 
-// writeFile is writeDurable without the waiting for the disk.
+// writeFile is writeDurable without waiting for the disk.
 func writeFile(root *os.Root, name string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -179,8 +179,8 @@ func writeFile(root *os.Root, name string, v any) error {
 	return f.Put(b)
 }
 
-// Claimed tells whether the kernel of a session folder was ever claimed: then
-// it may have run a user's code, whoever asks.
+// Claimed reports whether the kernel of a session folder was ever claimed: if
+// so, it may have run a user's code.
 func Claimed(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, deadManFile)) // the server's: the kernel cannot reach it
 	return !errors.Is(err, fs.ErrNotExist)

@@ -52,7 +52,7 @@ func TestAKernelThatWaitsTakesCodeOnceItIsClaimed(t *testing.T) {
 	}
 }
 
-func TestTheNextServerClaimsWhatTheOneBeforeStarted(t *testing.T) {
+func TestTheNextServerClaimsAKernelOfTheOneBefore(t *testing.T) {
 	t.Parallel()
 	k, dir := startAhead(t, nil)
 	k.Detach()
@@ -65,7 +65,7 @@ func TestTheNextServerClaimsWhatTheOneBeforeStarted(t *testing.T) {
 	}
 }
 
-func TestWhatSparkRefusesAtAClaimIsTold(t *testing.T) {
+func TestARefusalOfSparkIsTheErrorOfAClaim(t *testing.T) {
 	t.Parallel()
 	k, _ := startAhead(t, nil)
 	for range 2 {
@@ -85,7 +85,7 @@ func TestADeadKernelCannotBeClaimed(t *testing.T) {
 	}
 }
 
-func TestAKernelThatWaitsGivesWayAndAClaimedOneDoesNot(t *testing.T) {
+func TestAKernelThatWaitsHasALowPriorityAndAClaimedOneDoesNot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("threads keep the priority of their starter: only root gives it back to them")
 	}
@@ -94,7 +94,7 @@ func TestAKernelThatWaitsGivesWayAndAClaimedOneDoesNot(t *testing.T) {
 	now := func() (nice int, group string) {
 		got, err := unix.Getpriority(unix.PRIO_PROCESS, k.PID())
 		must(t, err)
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", k.PID())) // not everywhere there
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", k.PID())) // not on every machine
 		_, group, _ = strings.Cut(strings.TrimSpace(string(b)), " nice ")
 		return 20 - got, group
 	}
@@ -124,9 +124,9 @@ func TestAClaimSaysHowLongTheKernelLivesWithoutAServer(t *testing.T) {
 	select {
 	case <-left.Done():
 	case <-patience(t).Done():
-		t.Fatal("the kernel that nobody claimed lives on")
+		t.Fatal("the kernel that was not claimed lives on")
 	}
-	if exit := left.Exit(); !strings.Contains(exit.String(), "no server came for it") {
+	if exit := left.Exit(); !strings.Contains(exit.String(), "there was no server for") {
 		t.Errorf("it ended: %v", exit)
 	}
 	if o := run(t, claimed, "one", "print yes"); o.State != ergane.CalculationCompleted {

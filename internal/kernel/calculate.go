@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// rereadEvery is how often files are looked at where no event has spoken of them.
+	// rereadEvery is how often files are read when no event says that they have changed.
 	rereadEvery = time.Second
-	// resendEvery is how often an order that nobody has answered is sent again.
+	// resendEvery is how often an order without an answer is sent again.
 	resendEvery = 5 * time.Second
-	// maxVerdicts bounds what a kernel can make the server remember.
+	// maxVerdicts bounds how many outcomes of a kernel the server keeps in memory.
 	maxVerdicts = 4
 )
 
 // Ready waits until the kernel takes calculations. The error is a
 // *SparkError when Spark refused to start, and a *GoneError when the kernel
-// ended without a word of Spark's.
+// ended without an error of Spark's.
 func (k *Kernel) Ready(ctx context.Context) error {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
@@ -50,8 +50,8 @@ func whyGone(s *Spool, exit ergane.Exit) error {
 	return &GoneError{Exit: exit}
 }
 
-// ReadRefusal is what Spark said when it refused to start in the kernel of a
-// session folder; nil where it did not, or nothing can be read.
+// ReadRefusal is Spark's error if it refused to start in the kernel of a session
+// folder; nil if it did not, or if that cannot be read.
 func ReadRefusal(dir string) *SparkError {
 	spool, err := OpenSpool(dir)
 	if err != nil {
@@ -112,7 +112,7 @@ func (k *Kernel) Exec(ctx context.Context, id, code string) error {
 	}
 }
 
-// seen reports whether the kernel has left a trace of the calculation.
+// seen reports whether the kernel has written a file of the calculation.
 func (k *Kernel) seen(id string) bool {
 	if _, ok, _ := k.spool.Started(id); ok {
 		return true
@@ -121,16 +121,16 @@ func (k *Kernel) seen(id string) bool {
 	return ok
 }
 
-// Started tells whether and when the kernel began to run a calculation.
+// Started returns when the kernel began to run a calculation; false if it did not.
 func (k *Kernel) Started(id string) (time.Time, bool) {
 	s, ok, err := k.spool.Started(id)
 	return s.At, ok && err == nil
 }
 
-// Wait returns a calculation's outcome as soon as it is on disk. After the
-// kernel's death without one the error is a *GoneError that tells whether the
-// code had started; a kernel that says it is done and has left a file that
-// cannot be believed gives a *DocumentError.
+// Wait returns a calculation's outcome as soon as it is on disk. If the kernel
+// died without one, the error is a *GoneError that says whether the code had
+// started; if the kernel says that the calculation has ended and its file is
+// invalid, it is a *DocumentError.
 func (k *Kernel) Wait(ctx context.Context, id string) (ergane.Outcome, error) {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
@@ -142,7 +142,7 @@ func (k *Kernel) Wait(ctx context.Context, id string) (ergane.Outcome, error) {
 			return o, nil
 		case gone:
 			return k.lastWord(id)
-		case Unread(err): // it is there, or is not: the next look tells
+		case Unread(err): // whether it is there is known after the next attempt
 		case err != nil && !k.Runs(ctx, id):
 			if o, ok, err := k.spool.Outcome(id); ok || err != nil && !Unread(err) {
 				return o, err
@@ -154,8 +154,8 @@ func (k *Kernel) Wait(ctx context.Context, id string) (ergane.Outcome, error) {
 	}
 }
 
-// Runs reports whether the kernel has taken the calculation and not ended it.
-// One that does not answer within a second, deep in C code, may well run it.
+// Runs reports whether the kernel has taken the calculation and not ended it. It
+// is true, too, if the kernel does not answer within a second: it may run C code.
 func (k *Kernel) Runs(ctx context.Context, id string) bool {
 	limited, cancel := context.WithTimeout(ctx, rereadEvery)
 	defer cancel()
@@ -174,8 +174,8 @@ func (k *Kernel) lastWord(id string) (ergane.Outcome, error) {
 	return ergane.Outcome{}, &GoneError{Exit: k.exit, Started: started}
 }
 
-// keepVerdict remembers an outcome that the kernel could not write to disk.
-// It counts only once the kernel has ended, as it then does.
+// keepVerdict keeps an outcome that the kernel could not write to disk. It
+// counts only once the kernel has ended, which it does after such a failure.
 func (k *Kernel) keepVerdict(f frame) {
 	var d outcomeDocument
 	if json.Unmarshal(f.line, &d) != nil || d.Unrecorded == "" || validID(d.ID) != nil {

@@ -48,7 +48,7 @@ func TestACalculationsOutputIsItsRangeOfTheSpool(t *testing.T) {
 	}
 }
 
-func TestAnExceptionIsAnOutcomeAndNoError(t *testing.T) {
+func TestAnExceptionIsAnOutcomeAndNotAnError(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
 	o := run(t, k, "one", "raise ValueError no such thing")
@@ -130,7 +130,7 @@ func TestAKernelThatDoesNotAnswerIsSlowAndNotDead(t *testing.T) {
 	}
 }
 
-func TestALostConnectionIsMadeAnew(t *testing.T) {
+func TestALostConnectionIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
 	for _, id := range []string{"a", "b", "c"} {
@@ -154,7 +154,7 @@ func TestExecutorsAndProgressAreRead(t *testing.T) {
 	}
 }
 
-func TestAVerdictThatCannotBeWrittenDownIsHeard(t *testing.T) {
+func TestAnOutcomeThatCannotBeWrittenIsReceivedByTheSocket(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
 	exec(t, k, "one", "print before\nunrecorded no space left on device")
@@ -168,7 +168,7 @@ func TestAVerdictThatCannotBeWrittenDownIsHeard(t *testing.T) {
 	}
 }
 
-func TestIDsThatAreNoIDsAreRefused(t *testing.T) {
+func TestInvalidIDsAreRefused(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
 	for _, id := range []string{"", ".", "../x", "a/b", "a\x00b", strings.Repeat("a", 65)} {

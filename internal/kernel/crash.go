@@ -5,5 +5,5 @@ package kernel
 // crashAt is where a build for chaos tests makes the shim kill itself.
 func crashAt(string) {}
 
-// crashEnv is what a shim is told of that.
+// crashEnv passes that on to a shim.
 func crashEnv() []string { return nil }

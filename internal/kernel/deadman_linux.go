@@ -11,8 +11,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-// hardLimit is how long even a calculation may run without a server: a day, or
-// a minute where the limit is so short that no next server is expected.
+// hardLimit is how long a kernel lives without a server even while a calculation
+// runs: a day, or a minute if the limit is so short that no next server is expected.
 func hardLimit(limit time.Duration) time.Duration {
 	if limit < time.Minute {
 		return 6 * limit
@@ -20,8 +20,8 @@ func hardLimit(limit time.Duration) time.Duration {
 	return max(24*time.Hour, limit)
 }
 
-// watchServer is the dead-man switch: it ends a kernel that no server has been
-// there for longer than the time set, or the hard limit while a calculation runs.
+// watchServer is the dead-man switch: it ends a kernel that has been without a
+// server for longer than the limit, or the hard limit while a calculation runs.
 func (s *shim) watchServer() {
 	limit := time.Duration(s.in.DeadManSeconds * float64(time.Second))
 	if limit <= 0 || s.in.ServerLock == "" {
@@ -39,7 +39,7 @@ func (s *shim) watchServer() {
 		return unused > limit && !s.calculating() || unused > hardLimit(limit)
 	}
 	if child.AwaitUnused(context.Background(), min(max(limit/8, 20*time.Millisecond), 5*time.Second), used, longEnough) {
-		s.end(fmt.Sprintf("no server came for it within %v", limit))
+		s.end(fmt.Sprintf("there was no server for %v", limit))
 	}
 }
 

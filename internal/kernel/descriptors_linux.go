@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Descriptors are how many files a kernel's processes may have open, each. The
-// zero value is as many as the server that starts it.
+// Descriptors limit how many files each process of a kernel may have open. The
+// zero value means the limits of the server that starts it.
 type Descriptors struct {
 	Soft uint64 `json:"soft"`
 	Hard uint64 `json:"hard"` // what they may raise it to

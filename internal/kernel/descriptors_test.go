@@ -30,7 +30,7 @@ func TestAKernelHasTheDescriptorsThatItsSpecSays(t *testing.T) {
 			must(t, err)
 			var got unix.Rlimit
 			must(t, unix.Prlimit(int(number(t, h, "pid")), unix.RLIMIT_NOFILE, nil, &got))
-			// The stand-in is of Go, which raises its soft limit.
+			// The stand-in is a Go program, and Go raises its soft limit.
 			if got.Max != tc.want || got.Cur > got.Max {
 				t.Errorf("%d of %d, want %d", got.Cur, got.Max, tc.want)
 			}

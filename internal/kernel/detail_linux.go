@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// detail says what else is known of the kernel's end; empty after an orderly one.
+// detail says what else is known about the kernel's end; empty after a normal end.
 func (s *shim) detail(status syscall.WaitStatus) string {
 	if why := s.why.Load(); why != nil {
 		return *why
@@ -20,15 +20,15 @@ func (s *shim) detail(status syscall.WaitStatus) string {
 		}
 	}
 	if status.Signaled() || status.ExitStatus() != 0 {
-		if words := s.lastWords(); words != "" {
+		if words := s.finalOutput(); words != "" {
 			parts = append(parts, words)
 		}
 	}
 	return strings.Join(parts, ": ")
 }
 
-// lastWords is the end of what the kernel wrote before its output went to the spool.
-func (s *shim) lastWords() string {
+// finalOutput is the last output of the kernel outside of the spool: what it wrote before its output went there.
+func (s *shim) finalOutput() string {
 	f, size, err := openRegular(s.root, spawnLog, os.O_RDONLY)
 	if err != nil {
 		return ""
@@ -51,10 +51,10 @@ func (s *shim) lastWords() string {
 	return strings.TrimSpace(text)
 }
 
-// maxSpawnLog is more than honest kernels write there, who have their output elsewhere.
+// maxSpawnLog is more than an honest kernel writes there, whose output is in the spool.
 const maxSpawnLog = 64 << 10
 
-// cutSpawnLog makes sure that the log stays small; those who have it open append to what is left.
+// cutSpawnLog keeps the log small; processes that have it open append to the rest.
 func (s *shim) cutSpawnLog() {
 	f, size, err := openRegular(s.root, spawnLog, os.O_WRONLY)
 	if err != nil {

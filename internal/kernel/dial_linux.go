@@ -24,7 +24,7 @@ func dialKernel(ctx context.Context, work *os.Root, pid int) (net.Conn, error) {
 	}
 	var conn net.Conn
 	var dialed error
-	// By the folder's descriptor, because a socket's address holds 108 bytes and a session's path may be longer.
+	// By the folder's descriptor, because a socket's address has at most 108 bytes and a session's path may be longer.
 	if err := raw.Control(func(fd uintptr) {
 		var d net.Dialer
 		conn, dialed = d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", fd, socketFile))

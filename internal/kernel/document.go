@@ -38,8 +38,8 @@ type outcomeDocument struct {
 	Unrecorded string   `json:"unrecorded"`
 }
 
-// parseOutcome reads the outcome of the calculation id. Times that cannot be
-// are zero, ranges that cannot be are empty; anything else that is wrong is an error.
+// parseOutcome reads the outcome of the calculation id. Impossible times become
+// zero and impossible ranges empty; anything else that is wrong is an error.
 func parseOutcome(b []byte, id string) (ergane.Outcome, error) {
 	var d outcomeDocument
 	if err := json.Unmarshal(b, &d); err != nil {
@@ -68,13 +68,13 @@ func (d *outcomeDocument) outcome(id string) (ergane.Outcome, error) {
 	if o.EndedAt.Before(o.StartedAt) {
 		o.EndedAt = o.StartedAt
 	}
-	o.Stdout, o.Stderr = sane(d.Stdout), sane(d.Stderr)
+	o.Stdout, o.Stderr = validRange(d.Stdout), validRange(d.Stderr)
 	o.Outputs = max(0, d.Outputs)
 	return o, nil
 }
 
-// reason is an error as the last line of a traceback has it, without what Java
-// appends: one line for a person.
+// reason is an error in one line, like the last line of a traceback, without the
+// lines that Java appends.
 func reason(name, value string) string {
 	value, _, _ = strings.Cut(value, "\n\tat ")
 	value = strings.Join(strings.Fields(value), " ")
@@ -87,7 +87,7 @@ func reason(name, value string) string {
 	return name + ": " + value
 }
 
-// Started is the kernel's word that it has begun a calculation.
+// Started is the kernel's record that it has begun a calculation.
 type Started struct {
 	At     time.Time // zero where the kernel named no credible time
 	Stdout int64     // offset in the stdout spool at which the calculation's output begins
@@ -159,13 +159,13 @@ func parseExit(b []byte) (ergane.Exit, error) {
 
 type exitDocument struct {
 	V      int    `json:"v"`
-	Code   *int   `json:"code"` // null where user code reaped the process, and nobody else can know
+	Code   *int   `json:"code"` // null if user code reaped the process: then it is not known
 	Signal int    `json:"signal"`
 	Detail string `json:"detail"`
 }
 
-// sane makes a range of two numbers; one that runs backwards or begins before the file is empty.
-func sane(r [2]int64) ergane.Range {
+// validRange makes a range of two numbers; empty if it is reversed or begins before 0.
+func validRange(r [2]int64) ergane.Range {
 	start := max(0, r[0])
 	return ergane.Range{Start: start, End: max(start, r[1])}
 }

@@ -56,7 +56,7 @@ func TestOutcomesAreReadOrRefused(t *testing.T) {
 	}
 }
 
-func TestExitsAreTold(t *testing.T) {
+func TestExitsAreReadAndDescribed(t *testing.T) {
 	t.Parallel()
 	for doc, want := range map[string]string{
 		`{"v":1,"code":137,"signal":9}`:               "was killed by signal 9 (killed)",
@@ -94,7 +94,7 @@ func FuzzOutcome(f *testing.F) {
 		if len(o.Reason) > maxErrorName+len(": ")+maxErrorValue || !utf8.ValidString(o.Reason) {
 			t.Fatalf("unbounded or broken text: %q", o.Reason)
 		}
-		if _, err := json.Marshal(o); err != nil { // a time beyond the calendar has no JSON
+		if _, err := json.Marshal(o); err != nil { // a time after the year 9999 has no JSON form
 			t.Fatal(err)
 		}
 	})

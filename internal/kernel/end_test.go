@@ -110,7 +110,7 @@ func TestAKilledShimTakesTheKernelWithIt(t *testing.T) {
 	}
 }
 
-func TestTheDriversDeathIsTold(t *testing.T) {
+func TestTheDeathOfTheDriverIsReported(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
 	run(t, k, "one", "print")
@@ -126,7 +126,7 @@ func TestTheDriversDeathIsTold(t *testing.T) {
 	}
 }
 
-func TestShutdownIsPoliteAndCanBeRepeated(t *testing.T) {
+func TestShutdownLetsTheKernelEndByItselfAndCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	k, _ := startStandIn(t)
 	exec(t, k, "one", "sleep 1h")
@@ -168,15 +168,15 @@ func TestAKernelWithoutAServerEnds(t *testing.T) {
 	if !contains(marks, "out") {
 		t.Error("the kernel was ended while a calculation ran")
 	}
-	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "no server came for it within 2s" {
+	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "there was no server for 2s" {
 		t.Errorf("exit %+v", e)
 	}
 }
 
-func TestWhatIsWrittenAroundTheSpoolStaysSmall(t *testing.T) {
+func TestSpawnLogStaysSmall(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
-	s.DeadMan = 10 * time.Second // an eighth of it is how often the shim looks
+	s.DeadMan = 10 * time.Second // the shim checks every eighth of it
 	holdLock(t, s.ServerLock)
 	k := startSpec(t, s)
 	log, err := os.OpenFile(filepath.Join(s.Dir, "spawn.log"), os.O_WRONLY|os.O_APPEND, 0)
@@ -197,7 +197,7 @@ func TestWhatIsWrittenAroundTheSpoolStaysSmall(t *testing.T) {
 	}
 }
 
-func TestACalculationDoesNotKeepAKernelWithoutAServerForEver(t *testing.T) {
+func TestACalculationDoesNotKeepAKernelWithoutAServerForever(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
 	s.DeadMan = 200 * time.Millisecond
@@ -207,7 +207,7 @@ func TestACalculationDoesNotKeepAKernelWithoutAServerForEver(t *testing.T) {
 	await(t, "the calculation runs", func() bool { _, ok := k.Started("one"); return ok })
 	server.Release()
 	<-k.Done()
-	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "no server came for it within 200ms" {
+	if e := k.Exit(); e.Signal != int(syscall.SIGTERM) || e.Detail != "there was no server for 200ms" {
 		t.Errorf("exit %+v", e)
 	}
 }

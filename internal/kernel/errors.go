@@ -15,18 +15,18 @@ var (
 	ErrRebooted = errors.New("the machine was restarted")
 	// ErrNotStarted: no kernel was ever started in the session's folder.
 	ErrNotStarted = errors.New("the kernel was never started")
-	// ErrLost: a kernel may live that can never be adopted, because what is
-	// written down of it is damaged or missing. Expel is for it. What cannot be
-	// read for the time being is another error, and may be tried again.
-	ErrLost = errors.New("nothing usable is written down of the kernel")
-	// ErrDetached: Detach was called; the kernel may well live on.
-	ErrDetached = errors.New("the server has let go of the kernel")
+	// ErrLost: a kernel may live that can never be adopted, because its handle
+	// is damaged or missing; Expel ends it. A handle that cannot be read at
+	// present is another error, and can be tried again.
+	ErrLost = errors.New("the kernel's handle is damaged or missing")
+	// ErrDetached: Detach was called; the kernel may live on.
+	ErrDetached = errors.New("the server has detached from the kernel")
 	// ErrFenced: the kernel obeys another server now. Its files can still be read.
 	ErrFenced = errors.New("another server has taken over the kernel")
 )
 
-// A versionError says that the kernel was started by a version of Ergane that
-// this one does not know how to talk to.
+// A versionError says that the kernel was started by a version of Ergane whose
+// protocol this one does not speak.
 type versionError struct{ what string }
 
 func (e *versionError) Error() string {
@@ -42,10 +42,10 @@ type GoneError struct {
 
 func (e *GoneError) Error() string { return "the kernel " + e.Exit.String() }
 
-// A SparkError is Spark's own refusal to start, for instance of a property.
+// A SparkError says that Spark refused to start, for instance because of a property.
 type SparkError struct {
-	Name  string // class of the exception; empty where there was none: the driver died
-	Value string // its sentence
+	Name  string // class of the exception; empty if there was none because the driver died
+	Value string // its message
 }
 
 func (e *SparkError) Error() string {
@@ -55,7 +55,7 @@ func (e *SparkError) Error() string {
 	return e.Name + ": " + e.Value
 }
 
-// A DocumentError says that a file of the kernel's is there but cannot be believed.
+// A DocumentError says that a file of the kernel is invalid.
 type DocumentError struct {
 	File  string
 	Cause error
@@ -64,9 +64,9 @@ type DocumentError struct {
 func (e *DocumentError) Error() string { return "unusable " + e.File + ": " + e.Cause.Error() }
 func (e *DocumentError) Unwrap() error { return e.Cause }
 
-// Unread reports whether an error of reading says nothing of what is there:
-// descriptors or memory had run out, the disk or its driver did not answer. It
-// may be read later. Any other error of reading is final.
+// Unread reports whether a read failed for a reason that may pass: no
+// descriptors or memory were left, or the disk did not answer. The file may be
+// read later. Any other error of reading is final.
 func Unread(err error) bool {
 	for _, passing := range []error{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EIO, syscall.ENOSPC,
@@ -79,9 +79,9 @@ func Unread(err error) bool {
 	return false
 }
 
-// lasting tells, of an error in looking for a kernel that may live, whether
-// trying again cannot help. A file that is there but cannot be reached, for
-// want of descriptors, memory or a healthy disk, may be whole.
+// lasting reports whether an error of looking for a kernel is permanent. A file
+// that cannot be opened because descriptors, memory or the disk fail may be
+// undamaged.
 func lasting(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false

@@ -14,11 +14,11 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-// Expel ends the kernel of a session folder, and all that it started, without
-// adopting it: nothing needs to be written for that, and what is damaged is not
-// needed. It looks for what the handle names, for whoever has the session's
-// lock, for the control group, and for processes that carry the session's name.
-// When it returns nil, nothing is left. log may be nil.
+// Expel ends the kernel of a session folder, and everything it started, without
+// adopting it: it writes nothing, and works with a damaged handle. It ends the
+// processes that the handle names, the holder of the session's lock, the control
+// group, and processes with the session's id in their environment. When it
+// returns nil, nothing is left. log may be nil.
 func Expel(ctx context.Context, dir string, log *slog.Logger) error {
 	dir, err := resolve(dir)
 	if errors.Is(err, ErrNotStarted) {
@@ -51,7 +51,7 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 		return err
 	}
 	if h.BootID != boot && h.BootID != "" {
-		h = Handle{} // its numbers are others' by now
+		h = Handle{} // other processes may have its pids now
 	}
 	if h.ShimPID > 1 {
 		if _, err := expel(ctx, dir, root, h); err != nil {
@@ -71,7 +71,7 @@ func expelAll(ctx context.Context, dir string, log *slog.Logger) error {
 	switch err := killGroup(ctx, root); {
 	case err == nil:
 	case lasting(err):
-		log.Warn("nothing is known of the kernel's control group", "error", err)
+		log.Warn("cannot read the kernel's control group", "error", err)
 	default:
 		return err
 	}
@@ -99,7 +99,7 @@ func expelHolder(lock string, pid int) error {
 	if err != nil {
 		return err
 	}
-	if held, err := flock.HeldBy(lock, pid); !held || err != nil { // asked again, as the number is pinned now
+	if held, err := flock.HeldBy(lock, pid); !held || err != nil { // checked again, now that the pid cannot be reused
 		shim.Close()
 		return err
 	}
@@ -108,7 +108,7 @@ func expelHolder(lock string, pid int) error {
 	return nil
 }
 
-// expel ends a kernel that cannot be talked to, and all that it started.
+// expel ends a kernel that cannot be adopted, and everything it started.
 func expel(ctx context.Context, dir string, root *os.Root, h Handle) (ergane.Exit, error) {
 	open := func(id child.Identity) (*child.Process, error) {
 		if id.PID <= 1 {
@@ -126,7 +126,7 @@ func expel(ctx context.Context, dir string, root *os.Root, h Handle) (ergane.Exi
 	}
 	if shim != nil {
 		defer shim.Close()
-		shim.Signal(syscall.SIGCONT) // one that was stopped has work to do
+		shim.Signal(syscall.SIGCONT) // a shim that was stopped has to clean up
 	}
 	proc, err := open(h.kernel())
 	if err != nil {

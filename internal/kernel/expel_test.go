@@ -15,7 +15,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
-// leftBehind starts a kernel with a child and lets go of it.
+// leftBehind starts a kernel with a child and detaches from it.
 func leftBehind(t *testing.T) (dir string, child int) {
 	t.Helper()
 	k, dir := startStandIn(t)
@@ -56,9 +56,9 @@ func TestExpelEndsAKernelWhateverItsFilesSay(t *testing.T) {
 	must(t, kernel.Expel(t.Context(), filepath.Join(t.TempDir(), "missing"), nil))
 }
 
-// A process that has the lock and will never write a handle: it must not keep
-// everybody waiting, and can be ended.
-func TestALockThatIsHeldWithoutAHandleIsNoReasonToWaitForEver(t *testing.T) {
+// A process that has the lock and will never write a handle must not make Adopt
+// wait forever, and can be ended.
+func TestALockThatIsHeldWithoutAHandleIsNoReasonToWaitForever(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sessions", "00000000-0000-4000-8000-00000000ffff")
 	must(t, os.MkdirAll(filepath.Join(dir, "work"), 0o700))
 	lock := filepath.Join(dir, "lock")
@@ -85,7 +85,7 @@ func TestALockThatIsHeldWithoutAHandleIsNoReasonToWaitForEver(t *testing.T) {
 	}
 }
 
-func TestADamagedHandleIsTold(t *testing.T) {
+func TestADamagedHandleIsReported(t *testing.T) {
 	t.Parallel()
 	dir, _ := leftBehind(t)
 	must(t, os.WriteFile(filepath.Join(dir, "handle.json"), []byte("{"), 0o600))
@@ -95,12 +95,12 @@ func TestADamagedHandleIsTold(t *testing.T) {
 	must(t, kernel.Expel(patience(t), dir, nil))
 }
 
-// The room of a file that is there is enough to adopt a kernel.
+// The disk blocks of the existing file are enough to adopt a kernel.
 func TestAKernelIsAdoptedWhereNoFileCanBeMade(t *testing.T) {
 	t.Parallel()
 	k, dir := startStandIn(t)
 	k.Detach()
-	must(t, os.MkdirAll(filepath.Join(dir, ".epoch.json.tmp", "full"), 0o700)) // in the way of the new one
+	must(t, os.MkdirAll(filepath.Join(dir, ".epoch.json.tmp", "full"), 0o700)) // so that a new file cannot be made
 	for i := range 3 {
 		a, err := kernel.Adopt(patience(t), dir, token, nil)
 		must(t, err)
@@ -120,7 +120,7 @@ func TestAKernelIsAdoptedWhereNoFileCanBeMade(t *testing.T) {
 	}
 }
 
-func TestADamagedEpochCostsNoKernel(t *testing.T) {
+func TestAKernelWithADamagedEpochIsAdopted(t *testing.T) {
 	t.Parallel()
 	k, dir := startStandIn(t)
 	run(t, k, "one", "print")

@@ -48,13 +48,13 @@ func readSmall(root *os.Root, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	if size > maxDocument {
-		return nil, fmt.Errorf("%s: %d bytes are too many", name, size)
+		return nil, fmt.Errorf("%s: %d bytes is too large", name, size)
 	}
 	return io.ReadAll(io.LimitReader(f, maxDocument)) // the size may have changed since
 }
 
-// readDocument parses a file of the kernel's or the shim's. The error is
-// fs.ErrNotExist while it is not there and a DocumentError when it is no good.
+// readDocument parses a file of the kernel or the shim. The error is
+// fs.ErrNotExist while the file is missing and a DocumentError if it is invalid.
 func readDocument[T any](root *os.Root, name string, parse func([]byte) (T, error)) (T, error) {
 	b, err := readSmall(root, name)
 	var v T
@@ -84,8 +84,8 @@ func writeDurable(root *os.Root, name string, v any) error {
 	return nil
 }
 
-// overwrite puts a document in the place of one that is there, in the room that
-// it has. What is longer than the document becomes spaces.
+// overwrite writes a document over an existing one, in its disk blocks. The rest
+// of the file is filled with spaces.
 func overwrite(root *os.Root, name string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -15,7 +15,7 @@ const maxFrame = 1 << 20
 var errFrameTooLong = errors.New("the kernel sent a frame of more than 1 MiB")
 
 // A frame is one line from the kernel: the answer to the order Re, or the
-// event Ev. Of an answer only the fields that its order defines are read.
+// event Ev. In an answer only the fields that its order defines are read.
 type frame struct {
 	Re    int64  `json:"re"`
 	Err   string `json:"err"`
@@ -24,7 +24,7 @@ type frame struct {
 	V     int    `json:"v"`
 	State string `json:"state"`
 	OK    bool   `json:"ok"`
-	// Pending says that an order to strike has not been taken yet.
+	// Pending says that an interrupt ordered with Strike has not been taken yet.
 	Pending bool `json:"pending"`
 	// Current is the id of the calculation that runs; empty when none does.
 	Current   string          `json:"current"`
@@ -36,8 +36,8 @@ type frame struct {
 	line []byte // as it came
 }
 
-// frameReader reads lines whatever their sender does: it never holds more
-// than one frame, skips what is no frame, and slows a flood down.
+// frameReader reads lines from a sender that may be hostile: it never holds more
+// than one frame, skips lines that are no frames, and slows a flood down.
 type frameReader struct {
 	r     *bufio.Reader
 	flood floodGate
@@ -62,7 +62,7 @@ func (fr *frameReader) next() (frame, error) {
 }
 
 func (fr *frameReader) line() ([]byte, error) {
-	var long []byte // of a line that does not fit into the buffer
+	var long []byte // a line that does not fit into the buffer
 	for {
 		part, err := fr.r.ReadSlice('\n')
 		if len(long)+len(part) > maxFrame+1 {
@@ -76,7 +76,7 @@ func (fr *frameReader) line() ([]byte, error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 			long = append(long, part...)
 		default:
-			return nil, err // half a line is no line
+			return nil, err // an incomplete line is no frame
 		}
 	}
 }
@@ -96,9 +96,9 @@ const (
 	floodWindow = time.Second
 )
 
-// A floodGate holds its caller up once a second's share of frames is used up.
-// Nothing is lost: the sender's socket fills and it waits. Events that come
-// late are no harm, because the files they speak of are read every second anyway.
+// A floodGate makes its caller wait when a second's share of frames is used up.
+// Nothing is lost: the sender's socket fills, and the sender waits. Late events
+// do no harm, because the files are read every second anyway.
 type floodGate struct {
 	since  time.Time
 	frames int

@@ -11,9 +11,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// groupFile names the kernel's control group. The shim writes it before it
-// makes the group, so that there is none that nobody knows of; a loss of power
-// takes groups with it.
+// groupFile names the kernel's control group. The shim writes it before it makes
+// the group, so that no group is forgotten. It is not durable: control groups do
+// not survive a crash of the machine either.
 const groupFile = "group.json"
 
 type groupDocument struct {
@@ -35,7 +35,7 @@ func makeGroup(root *os.Root, g *sandbox.Group) error {
 	return nil
 }
 
-// openGroup is the group of the kernel in a session folder; nil where it has none.
+// openGroup opens the group of the kernel in a session folder; nil if it has none.
 func openGroup(root *os.Root) (*sandbox.Group, error) {
 	g, err := readDocument(root, groupFile, func(b []byte) (*sandbox.Group, error) {
 		var d groupDocument
@@ -53,15 +53,15 @@ func openGroup(root *os.Root) (*sandbox.Group, error) {
 	return g, err
 }
 
-// killGroup ends all that is left in the group of a kernel that is gone, and
-// the group. The shim has done that, unless it was killed.
+// killGroup ends all processes that are left in the group of a kernel that is
+// gone, and removes the group. The shim has done that, unless it was killed.
 func killGroup(ctx context.Context, root *os.Root) error {
 	var g *sandbox.Group
 	err := insist(ctx, func() (err error) {
 		g, err = openGroup(root)
 		return err
 	})
-	if err != nil || g == nil { // one that was cut short: the group was never made
+	if err != nil || g == nil { // an incomplete file: the group was never made
 		return nil
 	}
 	if err := g.Remove(); err != nil {

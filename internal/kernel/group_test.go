@@ -14,9 +14,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// inGroup gives a spec's kernel a group of its own, of which nothing may be
-// left when the test ends. It is nil where this machine grants none; then
-// Detect has said why.
+// inGroup gives a spec's kernel a group of its own, of which nothing may be left
+// when the test ends. It is nil if this machine allows none; then Detect has said
+// why.
 func inGroup(t *testing.T, s *kernel.Spec, memory int64) *sandbox.Group {
 	t.Helper()
 	self, err := os.Executable()
@@ -47,7 +47,7 @@ func inGroup(t *testing.T, s *kernel.Spec, memory int64) *sandbox.Group {
 	return g
 }
 
-// there tells whether anything is left of a group.
+// there reports whether anything is left of a group.
 func there(g *sandbox.Group) bool {
 	for _, dir := range g.Dirs {
 		if _, err := os.Stat(dir); err == nil {
@@ -106,7 +106,7 @@ func TestAGroupEndsWithItsKernel(t *testing.T) {
 	}
 }
 
-func TestAKernelThatComesToItsLimitSaysSo(t *testing.T) {
+func TestAKernelThatReachesItsMemoryLimitSaysSo(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
 	if inGroup(t, &s, 128<<20) == nil {
@@ -128,7 +128,7 @@ func TestADriverThatIsKilledAtTheLimitSaysSoAndOneThatIsKilledOtherwiseDoesNot(t
 	t.Parallel()
 	for code, want := range map[string]string{
 		"driver 137 9": "",
-		// The shell that eats is the one that Linux kills, in place of the driver.
+		// Linux kills the shell that uses the memory, in place of the driver.
 		"spawn a=$(head -c 268435456 /dev/zero | tr '\\0' x); echo never\ndriver 137 9": "out of memory: the session's limit of 128 MiB is reached; " +
 			"a larger spark.driver.memory or spark.driver.memoryOverhead raises it",
 	} {
@@ -146,7 +146,7 @@ func TestADriverThatIsKilledAtTheLimitSaysSoAndOneThatIsKilledOtherwiseDoesNot(t
 	}
 }
 
-// driversDetail runs code that ends the Spark driver and returns what is said of that; false where there are no groups.
+// driversDetail runs code that ends the Spark driver and returns the detail of its exit; false if there are no groups.
 func driversDetail(t *testing.T, code string) (detail string, there bool) {
 	t.Helper()
 	s := newSpec(t)
@@ -163,7 +163,7 @@ func driversDetail(t *testing.T, code string) (detail string, there bool) {
 	select {
 	case <-k.DriverDied():
 	case <-patience(t).Done():
-		t.Fatal("nobody says that the driver died")
+		t.Fatal("the death of the driver was not reported")
 	}
 	return k.DriverExit().Detail, true
 }

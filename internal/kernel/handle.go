@@ -11,12 +11,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/child"
 )
 
-// A Handle is what it takes to find a kernel again. The shim writes it as
-// handle.json before anybody can learn that the kernel exists.
+// A Handle is what is needed to find a kernel again. The shim writes it as
+// handle.json before the kernel is reported as started.
 type Handle struct {
 	V         int    `json:"v"`
 	PID       int    `json:"pid"`   // of the kernel
-	Start     uint64 `json:"start"` // when it came into being, in clock ticks since boot
+	Start     uint64 `json:"start"` // when it was started, in clock ticks since boot
 	ShimPID   int    `json:"shim_pid"`
 	ShimStart uint64 `json:"shim_start"`
 	BootID    string `json:"boot_id"`
@@ -48,8 +48,8 @@ func parseHandle(b []byte) (Handle, error) {
 	if _, other := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !other {
 		return Handle{}, err
 	}
-	if h.V != protocolVersion { // it may still name the processes, which are to be ended, or have other fields in their place
-		return h, &versionError{fmt.Sprintf("its handle is of version %d, and not %d", h.V, protocolVersion)}
+	if h.V != protocolVersion { // it may still name the processes, which have to be ended, or have other fields instead
+		return h, &versionError{fmt.Sprintf("its handle has version %d, not %d", h.V, protocolVersion)}
 	}
 	if err != nil {
 		return Handle{}, err
@@ -61,8 +61,9 @@ func parseHandle(b []byte) (Handle, error) {
 }
 
 // epochs gives out the numbers by which a kernel tells a newer server from an
-// older one. Every server that takes a session on gets a block of its own,
-// recorded before its first number is used; numbers inside a block need no record.
+// older one. Every server that starts or adopts a kernel gets a block of numbers,
+// which is recorded before the first of them is used; the numbers within a block
+// need no record.
 type epochs struct{ last int64 }
 
 const epochBlock = 1 << 20 // connections of one server to one kernel
@@ -79,15 +80,15 @@ func takeEpochs(root *os.Root) (*epochs, error) {
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 	case lasting(err):
-		d.Block = time.Now().Unix() // more than all servers that there ever were
+		d.Block = time.Now().Unix() // more than the number of servers before
 	default:
 		return nil, err
 	}
 	d.V, d.Block = protocolVersion, d.Block+1
 	if err := writeDurable(root, epochFile, d); err != nil {
-		// On a full disk there is no room for another file, but for this one
-		// there is. Nobody who is killed leaves half of so few bytes, and after a
-		// loss of power there is no kernel to be told.
+		// On a full disk there is no room for another file, but this file can be
+		// overwritten. A process that is killed does not leave half of so few
+		// bytes, and after a crash of the machine there is no kernel.
 		if overwrite(root, epochFile, d) != nil {
 			return nil, err
 		}

@@ -88,7 +88,7 @@ func TestNothingButAFileIsReadAsADocument(t *testing.T) {
 func TestNothingButAFileIsReadAsAStream(t *testing.T) {
 	t.Parallel()
 	for name, put := range hostile {
-		if name == "an endless file" { // it is a file; how much of it to take is the reader's business
+		if name == "an endless file" { // it is a file; the reader limits how much of it is read
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestASpoolThatIsNoFolderIsRefused(t *testing.T) {
 	}
 }
 
-func TestALyingKernelHarmsOnlyItsCalculation(t *testing.T) {
+func TestAKernelThatForgesAnOutcomeHarmsOnlyItsCalculation(t *testing.T) {
 	t.Parallel()
 	for name, put := range hostile {
 		if name == "a folder" { // the stand-in cannot replace one and has no way to say so
@@ -140,7 +140,7 @@ func TestALyingKernelHarmsOnlyItsCalculation(t *testing.T) {
 			exec(t, k, "c", "append "+filepath.Join(dir, "in")+" 1\nsleep 1h")
 			pidIn(t, filepath.Join(dir, "in"))
 			put(t, filepath.Join(dir, "work/calc/c/outcome.json"))
-			// It runs still, so what lies there is not its outcome.
+			// It is still running, so the file is not its outcome.
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			if o, err := k.Wait(ctx, "c"); !errors.Is(err, context.DeadlineExceeded) {

@@ -13,16 +13,16 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// findKernel pins the kernel. Where it is in a process namespace, it is the
-// child of an init which knows another number of it. One that has ended already
-// is gone with its init: that stands for it.
+// findKernel opens the kernel's process. In a process namespace, the kernel is the
+// child of an init, which knows it by another pid. If the kernel has ended already,
+// its init has, too, and is returned in its place.
 func (s *shim) findKernel() (*child.Process, error) {
 	if s.inside == nil {
 		return child.OpenPID(s.child)
 	}
 	var born sandbox.Started
 	words := json.NewDecoder(s.inside)
-	if words.Decode(&born) == nil { // else the init has ended, and its words are in spawn.log
+	if words.Decode(&born) == nil { // otherwise the init has ended, and its error is in spawn.log
 		for _, pid := range children(s.child) {
 			if numberInside(pid) != born.PID {
 				continue
@@ -31,7 +31,7 @@ func (s *shim) findKernel() (*child.Process, error) {
 			if err != nil {
 				break
 			}
-			// Looked at only after the number has been pinned.
+			// Read only after the process has been opened, so that the pid cannot be reused.
 			if st, err := child.ReadStat(pid); err == nil && st.Parent == s.child {
 				s.insideRest(words)
 				return p, nil
@@ -43,24 +43,24 @@ func (s *shim) findKernel() (*child.Process, error) {
 	return child.OpenPID(s.child)
 }
 
-// insideRest leaves what was read too much of the init's words to be read again.
+// insideRest keeps what the decoder has read ahead of the init's output for the next read.
 func (s *shim) insideRest(words *json.Decoder) {
 	s.words = io.MultiReader(words.Buffered(), s.inside)
 }
 
-// statusInside is how the kernel ended whose init ended so.
+// statusInside is how the kernel ended, given how its init ended.
 func (s *shim) statusInside(init syscall.WaitStatus) syscall.WaitStatus {
 	if s.words == nil {
 		return init
 	}
 	var death sandbox.Ended
-	if json.NewDecoder(s.words).Decode(&death) != nil { // it was killed, and the kernel with it
+	if json.NewDecoder(s.words).Decode(&death) != nil { // the init was killed, and the kernel with it
 		return init
 	}
 	return death.Status
 }
 
-// numberInside is the number that a process has in its own process namespace; 0 where it cannot be found out.
+// numberInside is the pid of a process in its own process namespace; 0 if that cannot be read.
 func numberInside(pid int) int {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -21,7 +21,7 @@ func inNamespace(t *testing.T, s *kernel.Spec) {
 	must(t, err)
 	work := filepath.Join(s.Dir, "work")
 	tmp := filepath.Join(work, "tmp")
-	must(t, os.MkdirAll(tmp, 0o700)) // what the view names is to be there
+	must(t, os.MkdirAll(tmp, 0o700)) // the folders of the view have to exist
 	view := sandbox.System(filepath.Dir(filepath.Dir(s.Dir))).AndRead(self).AndWrite(work)
 	view.Tmp = tmp
 	s.Sandbox = &sandbox.Policy{Stage: []string{self, "confine"}, Dir: tmp, Mounts: true, Pids: true, View: view}
@@ -69,7 +69,7 @@ func TestAKernelInANamespaceIsFoundFromOutside(t *testing.T) {
 	}
 }
 
-func TestAKernelInANamespaceEndsLikeOthersAndTakesEverythingAlong(t *testing.T) {
+func TestAKernelInANamespaceEndsLikeOthersAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		end  func(k *kernel.Kernel, h kernel.Handle)
@@ -97,7 +97,7 @@ func TestAKernelInANamespaceEndsLikeOthersAndTakesEverythingAlong(t *testing.T) 
 		for _, pid := range append(strings.Fields(string(below)), init) {
 			var n int
 			fmt.Sscan(pid, &n)
-			if name == "shim killed" { // nobody is left to wait for its end
+			if name == "shim killed" { // its end is not waited for
 				await(t, "the end of all processes", func() bool { return !alive(n) })
 			}
 			if alive(n) {

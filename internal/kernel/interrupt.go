@@ -13,18 +13,18 @@ import (
 const (
 	orderLimit  = time.Second            // for the answer to an interrupt order
 	signalEvery = 100 * time.Millisecond // while the marker exists
-	// strikeAgain is how long code that has taken an interrupt may go on, to
-	// clean up, before it gets another one.
-	strikeAgain = 8 * time.Second
+	// interruptAgain is how long code that has taken an interrupt may clean up
+	// before it gets another one.
+	interruptAgain = 8 * time.Second
 )
 
 // Interrupt stops a calculation and returns nil once its outcome is there,
-// whatever it is. Until ctx ends it orders the kernel to cancel what the
-// calculation has Spark and child processes do, and signals the kernel while
-// the calculation has not taken the interrupt (its marker exists). Code that has
-// taken it and goes on gets the next one after strikeAgain, or at once by another
-// call. A calculation that has not started yet is stopped at its start. Where
-// the marker cannot be made, on a full disk, the kernel is told of the order instead.
+// whatever it is. Until ctx ends it orders the kernel to cancel the Spark jobs
+// and to interrupt the child processes of the calculation, and signals the kernel
+// while the code has not taken the interrupt (its marker exists). Code that has
+// taken it and goes on gets the next one after interruptAgain, or at once by
+// another call. A calculation that has not started yet is stopped at its start. If
+// the marker cannot be made, on a full disk, the order itself says so (Strike).
 func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	if err := validID(id); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 	ctx, cancel := k.during(ctx)
 	defer cancel()
 	marker := calcFile(id, "interrupt")
-	ordered, told := false, false // told: by word, and not taken as far as we know
+	ordered, bySocket := false, false // bySocket: ordered with Strike, and not taken as far as we know
 	var marked time.Time
 	for complained := false; ; {
 		woken := k.pulse.next()
@@ -47,26 +47,26 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 			f, err := k.orderInterrupt(ctx, id, false)
 			ordered = err == nil && f.OK
 		}
-		if marked.IsZero() || time.Since(marked) > strikeAgain {
+		if marked.IsZero() || time.Since(marked) > interruptAgain {
 			err := k.mark(marker)
 			if err != nil && !complained {
-				k.log.Warn("an interrupt cannot be written down; telling the kernel", "calculation", id, "error", err)
+				k.log.Warn("cannot write the marker of an interrupt; ordering it by the socket", "calculation", id, "error", err)
 				complained = true
 			}
 			if err != nil {
 				f, err := k.orderInterrupt(ctx, id, true)
-				told = err == nil && f.Pending
+				bySocket = err == nil && f.Pending
 			}
-			if err == nil || told {
+			if err == nil || bySocket {
 				marked = time.Now()
 			}
 		}
-		if _, err := k.spool.root.Lstat(marker); err == nil || told {
+		if _, err := k.spool.root.Lstat(marker); err == nil || bySocket {
 			k.proc.Signal(syscall.SIGINT)
 		}
-		if told {
+		if bySocket {
 			f, err := k.orderInterrupt(ctx, id, false)
-			told = err != nil || f.Pending // silence is no sign that it was taken
+			bySocket = err != nil || f.Pending // without an answer it may not have been taken
 		}
 		if pause(ctx, signalEvery, woken, k.done); ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -76,7 +76,8 @@ func (k *Kernel) Interrupt(ctx context.Context, id string) error {
 
 // orderInterrupt orders the kernel to cancel what the calculation started. The
 // answer is OK once that has begun. strike says that the next signal is for the
-// code, as the marker does; Pending answers that the code has not taken it yet.
+// code, as the marker does; in the answer, Pending says that the code has not
+// taken it yet.
 func (k *Kernel) orderInterrupt(ctx context.Context, id string, strike bool) (frame, error) {
 	limited, cancel := context.WithTimeout(ctx, orderLimit)
 	defer cancel()

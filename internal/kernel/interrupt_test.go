@@ -99,14 +99,14 @@ func TestInterruptsNeverHitTheNextCalculation(t *testing.T) {
 }
 
 // As on a full disk: nothing can be made in the calculation's folder.
-func TestAnInterruptThatCannotBeWrittenDownIsToldToTheKernel(t *testing.T) {
+func TestAnInterruptWithoutAMarkerIsOrderedByTheSocket(t *testing.T) {
 	t.Parallel()
 	k, dir := startStandIn(t)
 	exec(t, k, "one", "print begun\nsleep 1h\nprint never")
 	await(t, "the block sleeps", func() bool { return contains(filepath.Join(dir, "work", "stdout"), "begun") })
 	folder, real := filepath.Join(dir, "work", "calc", "one"), filepath.Join(dir, "real")
 	must(t, os.Rename(folder, real))
-	must(t, os.Symlink(real, folder)) // the kernel goes through it, the server never does
+	must(t, os.Symlink(real, folder)) // the kernel follows the link, the server never does
 	interrupted := make(chan error, 1)
 	go func() { interrupted <- k.Interrupt(patience(t), "one") }()
 	await(t, "the block has ended", func() bool {

@@ -1,12 +1,13 @@
 // Package kernel runs the process that executes a session's code, and talks to it.
 //
 // A kernel outlives the server. Between the two stand files, a socket, and a
-// third process: the shim, the kernel's parent, which records how it ended and
-// leaves nothing of it behind. Everything that a kernel writes is user code's
-// to forge, so nothing of it is believed beyond its own session, and no
-// operation on it can block, grow without bound, or reach another session.
+// third process: the shim, the kernel's parent, which records how the kernel ended
+// and leaves nothing of it behind. User code can forge everything that a kernel
+// writes, so it is believed only within its own session, and no operation on it
+// can block, grow without bound, or reach another session.
 //
-// Start and Adopt give a Kernel; Detach lets go of it, Shutdown ends it.
+// Start and Adopt give a Kernel; Detach closes it and lets the kernel live,
+// Shutdown ends the kernel.
 // A Spool reads the files, with or without a Kernel.
 package kernel
 
@@ -37,7 +38,7 @@ type Kernel struct {
 	shim   *child.Process // nil if it was gone when the kernel was adopted
 	link   *link
 	oom    *oomWatch // of its control group, if it has one
-	pulse  pulse     // beats at every event of the kernel's
+	pulse  pulse     // beats at every event of the kernel
 
 	ctx    context.Context // ends with Detach
 	cancel context.CancelCauseFunc
@@ -48,14 +49,14 @@ type Kernel struct {
 	driverDone chan struct{} // closed when the driver has died; driver is set before
 	driver     ergane.Exit
 
-	shutdown sync.Mutex // held by the one who ends the kernel
+	shutdown sync.Mutex // held by the caller that ends the kernel
 	detach   sync.Once
 
 	mu       sync.Mutex
-	verdicts map[string]ergane.Outcome // that the kernel could not write down; guarded by mu
+	verdicts map[string]ergane.Outcome // that the kernel could not write to disk; guarded by mu
 }
 
-// attach makes the Kernel of two processes that were found. It takes them, root and spool over.
+// attach makes a Kernel of the two processes. The Kernel then owns them, root and spool.
 func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *child.Process, e *epochs, token string, log *slog.Logger) *Kernel {
 	k := &Kernel{
 		dir: dir, handle: h, log: log, root: root, spool: spool, proc: proc, shim: shim,
@@ -63,7 +64,7 @@ func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *child
 	}
 	group, err := openGroup(root)
 	if err != nil {
-		log.Warn("nothing is known of the kernel's control group", "error", err)
+		log.Warn("cannot read the kernel's control group", "error", err)
 	}
 	k.oom = &oomWatch{group: group}
 	k.ctx, k.cancel = context.WithCancelCause(context.Background())
@@ -82,7 +83,7 @@ func attach(dir string, h Handle, root *os.Root, spool *Spool, proc, shim *child
 	return k
 }
 
-// event takes note of what the kernel says unasked.
+// event handles an event from the kernel.
 func (k *Kernel) event(f frame) {
 	if f.Ev == "done" {
 		k.keepVerdict(f)
@@ -115,13 +116,13 @@ func (k *Kernel) watch() {
 // met an OutOfMemoryError (org.apache.spark.util.SparkExitCode.OOM).
 const sparkOutOfMemory = 52
 
-// watchDriver waits for the kernel's word that the Spark driver has died.
+// watchDriver waits until the kernel records that the Spark driver has died.
 func (k *Kernel) watchDriver() {
 	for {
 		woken := k.pulse.next()
 		exit, err := readDocument(k.spool.root, "driver.json", parseExit)
 		if err == nil {
-			exit.Detail = "" // what it says itself is user code's
+			exit.Detail = "" // user code can forge it
 			switch {
 			case exit.Signal == int(syscall.SIGKILL):
 				exit.Detail = k.oom.lately()
@@ -173,14 +174,14 @@ func (k *Kernel) DriverExit() ergane.Exit {
 	}
 }
 
-// Killed counts the kernel's processes, itself included, that Linux has killed
-// for want of memory, and says of which memory. It knows only of those in a
-// control group.
+// Killed counts the kernel's processes, itself included, that the out-of-memory
+// killer has killed, and says which memory was exhausted. It knows only of
+// processes in a control group.
 func (k *Kernel) Killed() (n int64, why string) { return k.oom.total() }
 
-// Detach lets go of the kernel, which lives on if it lives: calls that wait
-// return ErrDetached, and all that the Kernel holds is freed. It is needed
-// after the kernel's death, too. More calls do nothing.
+// Detach closes the Kernel without ending the kernel: calls that wait return
+// ErrDetached, and all that the Kernel holds is freed. It has to be called after
+// the kernel's death, too. Further calls do nothing.
 func (k *Kernel) Detach() {
 	k.detach.Do(func() {
 		k.cancel(ErrDetached)
@@ -194,14 +195,14 @@ func (k *Kernel) Detach() {
 	})
 }
 
-// during ends with ctx and with Detach; its cause tells which.
+// during returns a context that ends with ctx and with Detach; its cause says which.
 func (k *Kernel) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(k.ctx, func() { cancel(context.Cause(k.ctx)) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// call asks the kernel, however long the answer takes, until ctx ends.
+// call sends an order and waits for the answer until ctx ends.
 func (k *Kernel) call(ctx context.Context, o order) (frame, error) {
 	ctx, cancel := k.during(ctx)
 	defer cancel()

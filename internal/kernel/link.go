@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A link keeps one connection to the kernel, made anew whenever it is lost.
-// A kernel that is deep in C code does not answer for as long as that takes,
-// so nothing here concludes from silence that it is dead.
+// A link keeps one connection to the kernel, and makes it again whenever it is
+// lost. A kernel that runs C code does not answer as long as that takes, so
+// a kernel without an answer is never taken for dead here.
 type link struct {
 	dial   func(context.Context) (net.Conn, error)
 	token  string
@@ -170,9 +170,9 @@ func (l *link) hello(conn net.Conn, frames *frameReader) error {
 		case f.Err != "":
 			return fmt.Errorf("hello: the kernel answers %q", clip(f.Err, 100))
 		case f.V != protocolVersion:
-			return &versionError{fmt.Sprintf("it speaks version %d of the protocol, and not %d", f.V, protocolVersion)}
+			return &versionError{fmt.Sprintf("it speaks version %d of the protocol, not %d", f.V, protocolVersion)}
 		}
-		l.event(f) // whatever happened before is to be looked up now
+		l.event(f) // what happened before the hello has to be read from the files now
 		return nil
 	}
 }
@@ -187,7 +187,7 @@ func (l *link) disconnected() {
 	}
 }
 
-// unknown is why run has returned, where that is the kernel's version; nil otherwise.
+// unknown is the error with which run has returned if it is a versionError; nil otherwise.
 func (l *link) unknown() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -268,7 +268,7 @@ func (l *link) ask(ctx context.Context, conn net.Conn, o order) (frame, error) {
 	err := send(conn, o)
 	l.writing.Unlock()
 	if err != nil {
-		conn.Close() // half an order may be out: what follows it would be misread
+		conn.Close() // a part of the order may be sent: what follows it would be misread
 	}
 	select {
 	case f, ok := <-answer:

@@ -12,10 +12,10 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// An oomWatch tells whether Linux killed a process for want of memory lately.
+// An oomWatch knows whether the out-of-memory killer has killed a process lately.
 type oomWatch struct {
 	group *sandbox.Group // whose processes count
-	files []string       // counts of all processes in sight, where there is no group
+	files []string       // without a group: counts of all processes of the machine or of our group
 
 	mu sync.Mutex
 	// The counts at the last two samples: a kill just before the last one still
@@ -63,7 +63,7 @@ func (w *oomWatch) sample() {
 	}
 }
 
-// lately says of which memory there was not enough; nothing where there was.
+// lately says which memory was exhausted; empty if none was.
 func (w *oomWatch) lately() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -72,7 +72,7 @@ func (w *oomWatch) lately() string {
 	return w.words(s)
 }
 
-// total counts all kills of the group, and says why they came.
+// total counts all kills in the group, and says why they happened.
 func (w *oomWatch) total() (kills int64, why string) {
 	s := w.count()
 	return s.Kills, w.words(s)
@@ -82,7 +82,7 @@ func (w *oomWatch) words(s sandbox.Shortage) string {
 	switch {
 	case s.Kills <= 0:
 		return ""
-	case !s.Own: // the machine's, or what all sessions may have together
+	case !s.Own: // the machine's memory, or the limit of all sessions together
 		return ergane.OutOfMemory
 	}
 	return fmt.Sprintf("%s: the session's limit of %d MiB is reached; a larger spark.driver.memory or spark.driver.memoryOverhead raises it",

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// giveFolder makes a session's user the owner of its work folder, in which
-// there is only what we have put there so far.
+// giveFolder makes a session's user the owner of its work folder, which has only
+// files of the server so far.
 func giveFolder(dir string, user int) error {
 	return filepath.WalkDir(filepath.Join(dir, workFolder), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
@@ -18,8 +18,8 @@ func giveFolder(dir string, user int) error {
 	})
 }
 
-// owner is the user to whom a work folder belongs, and so all that is put into
-// it; -1 where it is our own.
+// owner is the user who owns a work folder, and so everything that is put into
+// it; -1 if that is the server's user.
 func owner(work *os.Root) int {
 	st, err := work.Stat(".")
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Spool) makeFolder(name string) error {
 	return d.Chown(s.owner, s.owner)
 }
 
-// give makes a file that was just made there the kernel's.
+// give makes the kernel's user the owner of a file that was just made there.
 func (s *Spool) give(f *os.File) error {
 	if s.owner < 0 {
 		return nil

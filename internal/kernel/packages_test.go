@@ -10,7 +10,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
-// installs makes a wheel, installs it by real pip and imports it here and in a child.
+// installs makes a wheel, installs it with the real pip and imports it here and in a child.
 const installs = `import subprocess, sys, zipfile
 info = "inside_wheel-1.0.dist-info"
 files = {"inside_wheel.py": "WHERE = __file__\n", f"{info}/METADATA": "Metadata-Version: 2.1\nName: inside-wheel\nVersion: 1.0\n",

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a kernel does ahead of its session must not slow the sessions that
-// there are. Linux weighs processes of different login sessions by their
-// autogroup where it has that, and a shim and its kernel are a login session
-// of their own; otherwise by each thread's own nice value, which only root can
+// A kernel that warms up ahead of its session must not slow other sessions. Linux
+// schedules processes of different login sessions by the nice value of their
+// autogroup, if it has autogroups, and a shim and its kernel are a login session
+// of their own; otherwise by the nice value of each thread, which only root can
 // lower again.
 const lowestPriority = 19
 
-// yield makes this process, and all that it starts from now on, give way to others.
+// yield gives this process, and all that it starts from now on, the lowest priority.
 func yield() {
 	os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(lowestPriority)), 0) // not everywhere there
 	if os.Geteuid() == 0 {
@@ -26,7 +26,7 @@ func yield() {
 	}
 }
 
-// hurry ends that for the kernel and all that it has started.
+// hurry gives the kernel, and all that it has started, the usual priority again.
 func (k *Kernel) hurry() {
 	if k.oom.group != nil {
 		k.oom.group.Yield(false)
@@ -42,14 +42,14 @@ func (k *Kernel) hurry() {
 	if os.Geteuid() != 0 {
 		return
 	}
-	for range 3 { // a thread that was started meanwhile has the value of its starter
+	for range 3 { // a thread that was started meanwhile has the value of the thread that started it
 		if raise(append(descendants(k.handle.ShimPID), k.handle.ShimPID)) == 0 {
 			return
 		}
 	}
 }
 
-// raise sets threads that are not at the usual priority to it, and tells how many there were.
+// raise sets threads without the usual priority to it, and returns how many there were.
 func raise(pids []int) (found int) {
 	for _, pid := range pids {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))

@@ -32,8 +32,8 @@ func children(pid int) []int {
 	return pids
 }
 
-// descendants lists all that a process has started, and what that has, as far
-// as it stands still to be looked at.
+// descendants lists the children of a process, their children and so on. Processes
+// that are started meanwhile may be missing.
 func descendants(of int) (all []int) {
 	below := map[int][]int{}
 	processes(func(pid int, st child.Stat) bool {
@@ -48,7 +48,7 @@ func descendants(of int) (all []int) {
 	return all
 }
 
-// processes lists every process that want chooses.
+// processes lists every process for which want is true.
 func processes(want func(pid int, st child.Stat) bool) []int {
 	d, err := os.Open("/proc")
 	if err != nil {
@@ -73,7 +73,7 @@ func processes(want func(pid int, st child.Stat) bool) []int {
 // code removes it, of everything a kernel starts.
 const sessionVariable = "ERGANE_SESSION"
 
-// stragglers finds what a kernel has left running after its shim was killed and nobody was there to end it.
+// stragglers finds the processes that a kernel has left after its shim was killed.
 func stragglers(h Handle, dir, sessionID string) []int {
 	return processes(func(pid int, st child.Stat) bool { return isStraggler(h, dir, sessionID, pid, st) })
 }
@@ -94,9 +94,9 @@ func isStraggler(h Handle, dir, sessionID string, pid int, st child.Stat) bool {
 	return st.Session == h.ShimPID && err == nil && strings.HasPrefix(cwd, dir+"/")
 }
 
-// isUsersOwn: the process has the session's user and is not another session's.
-// Once a user's last process is gone, another server of this machine may give
-// the user to a session of its own.
+// isUsersOwn: the process has the session's user and does not belong to another
+// session. Once the last process of a user is gone, another server on this machine
+// may give that user to one of its sessions.
 func isUsersOwn(pid, user int, sessionID string) bool {
 	if !sandbox.IsOf(pid, user) {
 		return false
@@ -104,7 +104,7 @@ func isUsersOwn(pid, user int, sessionID string) bool {
 	return hasEnv(pid, sessionVariable+"="+sessionID) || !hasEnv(pid, sessionVariable+"=")
 }
 
-// hasEnv: mark is NAME=VALUE, or NAME= for any value.
+// hasEnv: the environment has mark, which is NAME=VALUE, or NAME= for any value.
 func hasEnv(pid int, mark string) bool {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {

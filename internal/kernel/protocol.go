@@ -2,15 +2,15 @@ package kernel
 
 import "errors"
 
-// What goes over the socket and which files there are is written down in
-// docs/kernel-protocol.md; TestTheDocumentSaysWhatTheServerSpeaks compares it
+// docs/kernel-protocol.md describes what is sent over the socket and which files
+// there are; TestTheDocumentSaysWhatTheServerSpeaks compares it
 // with this package, and kernel/tests/test_document.py with the kernel.
 
 // protocolVersion is the version of every order, answer and document. The
 // kernel has its own constant, PROTOCOL in kernel/src/ergane_kernel/__init__.py.
 const protocolVersion = 1
 
-var errVersion = errors.New("it is of another version")
+var errVersion = errors.New("it has another version")
 
 // An order is one line to the kernel. Which fields an operation takes is in the document.
 type order struct {

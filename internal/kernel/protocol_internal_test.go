@@ -36,7 +36,7 @@ func TestTheDocumentSaysWhatTheServerSpeaks(t *testing.T) {
 	sent := ordersSent(t)
 	for op := range sent {
 		if _, ok := said[op]; !ok {
-			t.Errorf("the server sends the order %q, of which the document knows nothing", op)
+			t.Errorf("the server sends the order %q, which is not in the document", op)
 		}
 	}
 	for op, want := range said {
@@ -99,7 +99,7 @@ func TestTheDocumentHasEveryFileOfASession(t *testing.T) {
 	inspect(t, func(n ast.Node) {
 		if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
 			if name, _ := strconv.Unquote(literal.Value); named.MatchString(name) && !strings.Contains(doc.text, name+"`") {
-				t.Errorf("the document does not speak of %s", name)
+				t.Errorf("the document does not mention %s", name)
 			}
 		}
 	})

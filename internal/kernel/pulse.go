@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// A pulse wakes everybody who waits for the next beat.
+// A pulse wakes every goroutine that waits for its next beat.
 type pulse struct {
 	mu sync.Mutex
 	ch chan struct{} // guarded by mu; nil while nobody waits
 }
 
-// next is closed at the next beat. Take it before looking at what the beat is about.
+// next is closed at the next beat. Call it before reading what may have changed.
 func (p *pulse) next() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -135,7 +135,7 @@ func TestInterruptsNeverHitPythonsNextCalculation(t *testing.T) {
 	}
 }
 
-func TestPythonsEndIsTold(t *testing.T) {
+func TestTheEndOfPythonIsReported(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ code, want string }{
 		"a memory fault": {"import ctypes; ctypes.string_at(1)", "was killed by signal 11 (segmentation fault)"},
@@ -174,7 +174,7 @@ func TestPythonThatHoldsItsInterpreterLockIsSlowAndNotDead(t *testing.T) {
 	}
 }
 
-func TestPythonLeavesOnOrder(t *testing.T) {
+func TestPythonEndsWhenOrdered(t *testing.T) {
 	t.Parallel()
 	k, _ := startPython(t)
 	exec(t, k, "one", "import time; time.sleep(3600)")

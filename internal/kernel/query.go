@@ -11,7 +11,7 @@ import (
 
 const maxText = 1 << 10 // bytes of any text about an executor
 
-// Executors asks the Spark driver for its executors. A kernel that is deep in C code does not answer before ctx ends.
+// Executors asks the Spark driver for its executors, until ctx ends. A kernel that runs C code does not answer before that has ended.
 func (k *Kernel) Executors(ctx context.Context) ([]ergane.SparkExecutor, error) {
 	f, err := k.call(ctx, order{Op: "executors"})
 	if err != nil {
@@ -63,7 +63,7 @@ func parseExecutors(f frame) ([]ergane.SparkExecutor, error) {
 	return all, nil
 }
 
-// Progress tells how many of the tasks that Spark knows of a calculation are done. 0 of 0 before there are any.
+// Progress returns how many tasks of a calculation are done, and how many Spark knows; 0 of 0 before there are any.
 func (k *Kernel) Progress(ctx context.Context, id string) (done, total int64, err error) {
 	f, err := k.call(ctx, order{Op: "progress", ID: id})
 	if err != nil {

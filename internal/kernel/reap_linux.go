@@ -14,13 +14,13 @@ import (
 const killLimit = 8 * time.Second
 
 // killDescendants kills and reaps every descendant of this process, which has
-// to be a subreaper: what a killed child leaves becomes a child itself, so
-// that the children are all there is to look at. Groups and Linux sessions do
-// not matter. It returns how many it could not end.
+// to be a subreaper: the children of a killed child become its own children, so
+// it is enough to look at children. Process groups and Linux sessions do not
+// matter. It returns how many it could not end.
 //
-// A kernel's own user ends all of a kind at once: what it has forked is found
-// whoever its parent is, which a program that only forks cannot outrun. So
-// does its control group, which nothing that it starts can leave.
+// If the kernel has its own user, all processes of that user are killed at once,
+// whoever their parent is: a program that forks all the time cannot escape that.
+// The same is true of a control group, which no process can leave.
 func (s *shim) killDescendants() (left int) {
 	deadline := time.Now().Add(killLimit)
 	for wait := time.Millisecond / 4; ; wait = min(2*wait, 10*time.Millisecond) {
@@ -29,7 +29,7 @@ func (s *shim) killDescendants() (left int) {
 		}
 		pids := children(os.Getpid())
 		for _, pid := range pids {
-			syscall.Kill(pid, syscall.SIGKILL) // ours and not reaped, so the number is theirs
+			syscall.Kill(pid, syscall.SIGKILL) // our child and not reaped, so the pid is not reused
 		}
 		if s.user != 0 {
 			for _, pid := range sandbox.ProcessesOf(s.user) {
@@ -52,8 +52,8 @@ func (s *shim) killDescendants() (left int) {
 	}
 }
 
-// owns: the process has the kernel's user. While the shim holds the claim on
-// that user, nobody else's process can have it.
+// owns: the process has the kernel's user. While the shim holds the claim on that
+// user, no process of another session has it.
 func (s *shim) owns(pid int) bool {
 	if s.in.Claim != "" {
 		return sandbox.IsOf(pid, s.user)

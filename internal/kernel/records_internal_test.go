@@ -51,7 +51,7 @@ func TestAKillForWantOfMemoryIsNoticedWhileItIsFresh(t *testing.T) {
 			t.Errorf("an old kill counts: %q", why)
 		}
 		kills(4)
-		for range 3 { // however often it is looked at
+		for range 3 { // however often it is read
 			w.sample()
 		}
 		if why := w.lately(); why != ergane.OutOfMemory {
@@ -65,7 +65,7 @@ func TestAKillForWantOfMemoryIsNoticedWhileItIsFresh(t *testing.T) {
 	})
 }
 
-func TestAWantOfMemoryIsTheSessionsOrTheMachines(t *testing.T) {
+func TestAKillForWantOfMemoryNamesTheSessionOrTheMachine(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "ergane-x", "one")
 	if err := os.MkdirAll(dir, 0o700); err != nil {

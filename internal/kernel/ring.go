@@ -19,12 +19,12 @@ func Logs(dir string) []string {
 }
 
 // A logRing keeps the last logCap to 2*logCap bytes written to it in two
-// files. It never fails and never waits for room: what cannot be written is dropped,
-// because the process behind the pipe must not stand still for its log.
+// files. It never fails and never waits for disk space: what cannot be written is
+// dropped, because the process that writes to the pipe must not wait for its log.
 type logRing struct {
 	root *os.Root
 	cap  int64
-	f    *os.File // nil while no file can be had
+	f    *os.File // nil while no file can be opened
 	size int64
 }
 

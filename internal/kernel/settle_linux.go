@@ -19,8 +19,8 @@ import (
 const settleLimit = 15 * time.Second
 
 // settle waits, after the kernel's death, until its shim has cleaned up and
-// has ended, and reads what it recorded. Where the shim cannot do its work any
-// more, it is done here. shim may be nil for one that is gone.
+// ended, and reads what it recorded. If the shim is gone, settle does its work.
+// shim is nil if it was gone before.
 func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *child.Process) ergane.Exit {
 	if shim != nil {
 		shim.WaitOrKill(ctx, settleLimit) // it may have been stopped, or be stuck
@@ -45,7 +45,7 @@ func settle(ctx context.Context, dir string, root *os.Root, h Handle, shim *chil
 	return exit
 }
 
-// insist repeats for a while what fails for a want that may pass.
+// insist repeats for some time what fails for a reason that may pass.
 func insist(ctx context.Context, do func() error) error {
 	deadline := time.Now().Add(settleLimit)
 	for {
@@ -57,9 +57,9 @@ func insist(ctx context.Context, do func() error) error {
 	}
 }
 
-// killStragglers ends what an unwatched kernel left running. The work folder
-// goes when that is done: from then on the kernel's user may be another's.
-// It returns how many it could not end.
+// killStragglers ends the processes that a kernel without a shim has left. The
+// work folder is removed after that: from then on another session may get the
+// kernel's user. It returns how many it could not end.
 func killStragglers(ctx context.Context, root *os.Root, h Handle, dir string) (left int) {
 	if _, err := root.Lstat(workFolder); errors.Is(err, fs.ErrNotExist) {
 		return 0
@@ -67,7 +67,7 @@ func killStragglers(ctx context.Context, root *os.Root, h Handle, dir string) (l
 	if claim := claimBack(ctx, root, h); claim != nil {
 		defer claim.Release()
 	} else {
-		h.User = 0 // who has it is no concern of ours
+		h.User = 0 // its processes may be those of another session
 	}
 	deadline := time.Now().Add(settleLimit)
 	for {
@@ -82,15 +82,15 @@ func killStragglers(ctx context.Context, root *os.Root, h Handle, dir string) (l
 	}
 }
 
-// claimBack takes the claim on a kernel's user that its shim, which is gone, had:
-// while we have it, no process of that user is another session's. nil where
-// another one has the user by now, and where the kernel had a control group,
-// which nothing of it could leave.
+// claimBack takes the claim on a kernel's user that its shim had, which is gone:
+// while we hold it, no other session can have that user. It is nil if another
+// session has the user by now, and if the kernel had a control group, which none
+// of its processes could leave.
 func claimBack(ctx context.Context, root *os.Root, h Handle) (claim *flock.Lock) {
 	if h.User == 0 {
 		return nil
 	}
-	claims := sandbox.ClaimsDir // of handles that do not say
+	claims := sandbox.ClaimsDir // for handles that name no file
 	if h.Claim != "" {
 		claims = filepath.Dir(h.Claim)
 	}
@@ -107,7 +107,7 @@ func claimBack(ctx context.Context, root *os.Root, h Handle) (claim *flock.Lock)
 	return claim
 }
 
-// killStraggler makes sure, again, that a process is one.
+// killStraggler checks once more that a process is a straggler, and kills it.
 func killStraggler(h Handle, dir string, pid int) {
 	child.KillIf(pid, func() bool {
 		st, err := child.ReadStat(pid)

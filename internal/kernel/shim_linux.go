@@ -33,7 +33,7 @@ type shimInput struct {
 	Boot           json.RawMessage `json:"boot"`
 	Sandbox        *sandbox.Policy `json:"sandbox,omitzero"`
 	Claim          string          `json:"claim,omitzero"` // the file of the lock on the sandbox's user
-	Yield          bool            `json:"yield,omitzero"` // the kernel gives way to others until it is claimed
+	Yield          bool            `json:"yield,omitzero"` // the kernel has the lowest priority until it is claimed
 	Descriptors    Descriptors     `json:"descriptors,omitzero"`
 }
 
@@ -74,13 +74,13 @@ func ShimMain() int {
 		return 1
 	}
 	crashAt("shim.recorded")
-	fmt.Fprintln(report, startedReport) // a server that died meanwhile is no reason to stop
+	fmt.Fprintln(report, startedReport) // fails if the server has died meanwhile, which is no reason to stop
 	report.Close()
 	return s.run(signals)
 }
 
-// closeInherited closes what the server itself had inherited without knowing:
-// a lock or a socket that lives on in a kernel is held for as long as the kernel lives.
+// closeInherited closes descriptors that the server itself had inherited unknowingly:
+// a lock or a socket among them would be held for as long as the kernel lives.
 func closeInherited() {
 	for fd := range uintptr(shimFDs) {
 		if fd > 2 {
@@ -107,17 +107,17 @@ type shim struct {
 	in     shimInput
 	root   *os.Root      // the server's part of the session folder
 	user   int           // of the kernel, where it has one of its own
-	exit   *durable.File // exit.json to be; its room on disk is reserved
+	exit   *durable.File // becomes exit.json; its disk space is reserved
 	kernel *child.Process
 	child  int            // the kernel, or the init of its process namespace
-	inside *os.File       // of what that init tells; nil where there is none
-	words  io.Reader      // what it still has to tell
+	inside *os.File       // the pipe from that init; nil if there is none
+	words  io.Reader      // the rest of what that init writes
 	group  *sandbox.Group // of the kernel, where it has one
 	oom    *oomWatch
 	// driverOutput is the read end of the session log's pipe.
 	driverOutput *os.File
 	logDone      chan struct{} // closed when all of it has been read
-	// why is set by the one who decides to end the kernel.
+	// why is set by the goroutine that decides to end the kernel.
 	why atomic.Pointer[string]
 }
 
@@ -138,7 +138,7 @@ func newShim() (*shim, error) {
 	return s, nil
 }
 
-// start starts the kernel and records its handle. Where that fails nothing runs.
+// start starts the kernel and records its handle. After an error nothing runs.
 func (s *shim) start() (err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become reaper: %w", err)
@@ -180,7 +180,7 @@ func (s *shim) start() (err error) {
 		return fmt.Errorf("start %s: %w", s.in.Argv[0], err)
 	}
 	crashAt("shim.spawned")
-	s.in.Argv, s.in.Env, s.in.Boot = nil, nil, nil // there are secrets in it, and it is long
+	s.in.Argv, s.in.Env, s.in.Boot = nil, nil, nil // they hold secrets, and are long
 	if err == nil {
 		s.kernel, err = s.findKernel()
 	}
@@ -195,7 +195,7 @@ func (s *shim) start() (err error) {
 	return nil
 }
 
-// spawn returns the number of the kernel, or of its init; also beside an error if it runs nevertheless.
+// spawn returns the pid of the kernel, or of its init; also with an error, if the process runs nevertheless.
 func (s *shim) spawn(log *logRing) (pid int, err error) {
 	boot, err := child.MemoryFile("boot", s.in.Boot)
 	if err != nil {
@@ -207,7 +207,7 @@ func (s *shim) spawn(log *logRing) (pid int, err error) {
 		return 0, err
 	}
 	defer null.Close()
-	// Not os.Pipe, whose ends are non-blocking: the Java process that gets one cannot do with that.
+	// Not os.Pipe, whose ends are non-blocking: the Java process cannot use such an end.
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		return 0, err
@@ -250,7 +250,7 @@ func (s *shim) spawn(log *logRing) (pid int, err error) {
 		unix.Close(ends[0])
 		return 0, err
 	}
-	if err := unix.SetNonblock(ends[0], true); err != nil { // of this end alone
+	if err := unix.SetNonblock(ends[0], true); err != nil { // of this end only
 		return pid, err
 	}
 	s.driverOutput = os.NewFile(uintptr(ends[0]), "driver output")
@@ -282,7 +282,7 @@ func (s *shim) record(pid int) error {
 func (s *shim) run(signals <-chan os.Signal) int {
 	go s.obey(signals)
 	go s.watchServer()
-	// A shim only waits from here on: give back what starting took.
+	// A shim only waits from here on: free the memory that starting took.
 	debug.SetGCPercent(20)
 	debug.FreeOSMemory()
 
@@ -301,10 +301,10 @@ func (s *shim) run(signals <-chan os.Signal) int {
 	}
 	if s.group != nil {
 		if err := s.group.Remove(); err != nil {
-			slog.Error("control group is left", "error", err) // the server tries again
+			slog.Error("cannot remove the control group", "error", err) // the server tries again
 		}
 	}
-	s.driverOutput.SetReadDeadline(time.Now().Add(time.Second)) // somebody out of reach may have the pipe
+	s.driverOutput.SetReadDeadline(time.Now().Add(time.Second)) // a process that could not be ended may have the pipe
 	<-s.logDone
 	b, err := json.Marshal(ended)
 	if err == nil {
@@ -328,7 +328,7 @@ func (s *shim) reapUntilKernel() syscall.WaitStatus {
 	}
 }
 
-// obey ends the kernel at SIGTERM. The other signals are a terminal's and not meant for it.
+// obey ends the kernel at SIGTERM. The other signals come from a terminal and are not meant for it.
 func (s *shim) obey(signals <-chan os.Signal) {
 	for sig := range signals {
 		if sig == syscall.SIGTERM {

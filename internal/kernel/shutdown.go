@@ -14,10 +14,10 @@ const (
 )
 
 // Shutdown ends the kernel and returns when it and everything it started is
-// gone: it interrupts what runs, orders the kernel to stop Spark and leave,
-// and after the grace period sends SIGTERM, then SIGKILL. The end of ctx cuts
-// the waiting short, not the ending. It takes grace and some seconds at most;
-// more calls wait for the first.
+// gone: it interrupts the running calculation, orders the kernel to stop Spark and
+// exit, and after the grace period sends SIGTERM, then SIGKILL. When ctx ends, the
+// grace period ends, too. It takes grace and some seconds at most; further calls
+// wait for the first.
 func (k *Kernel) Shutdown(ctx context.Context, grace time.Duration) ergane.Exit {
 	k.shutdown.Lock()
 	defer k.shutdown.Unlock()
@@ -38,7 +38,7 @@ func (k *Kernel) Shutdown(ctx context.Context, grace time.Duration) ergane.Exit 
 	return k.Exit()
 }
 
-// leave asks the kernel to end by itself.
+// leave orders the kernel to end by itself.
 func (k *Kernel) leave(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, pingLimit)
 	f, err := k.call(limited, order{Op: "ping"})

@@ -15,18 +15,18 @@ import (
 	"github.com/ergane-dev/ergane/internal/tree"
 )
 
-// A Spool reads what a kernel left on disk, whether the kernel lives or not.
-// User code may have put anything in there: nothing outside the session's
-// work folder is reached, nothing blocks, every document is bounded.
+// A Spool reads the files of a kernel, whether the kernel lives or not. User code
+// may have put anything there: nothing outside the session's work folder is
+// reached, nothing blocks, and every document is bounded.
 type Spool struct {
 	root  *os.Root
-	owner int // whose the kernel's files are; -1: ours
+	owner int // the user who owns the kernel's files; -1: the server's
 }
 
 // OpenSpool opens the spool of a session folder (sessions/<sid>).
 func OpenSpool(dir string) (*Spool, error) {
 	work := filepath.Join(dir, "work")
-	// Asked first because opening a named pipe in the folder's place would block.
+	// Checked first, because opening a named pipe in the folder's place would block.
 	if st, err := os.Lstat(work); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	} else if !st.IsDir() {
@@ -39,8 +39,8 @@ func OpenSpool(dir string) (*Spool, error) {
 	return &Spool{root, owner(root)}, nil
 }
 
-// Trim removes all that lies beside the spool: what user code has left. It is
-// not for a kernel that lives.
+// Trim removes everything except the spool: the files of user code. It is not
+// for a kernel that lives.
 func (s *Spool) Trim() error {
 	work, err := s.root.Open(".")
 	if err != nil {
@@ -53,13 +53,13 @@ func (s *Spool) Trim() error {
 func (s *Spool) Close() error { return s.root.Close() }
 
 // Outcome reads a calculation's outcome. It is false without an error while
-// there is none, and a DocumentError when there is one that cannot be believed,
-// or, as Unread tells, cannot be read now.
+// there is none. The error is a DocumentError if the file is invalid; if Unread
+// is true of the error, the file cannot be read now.
 func (s *Spool) Outcome(id string) (ergane.Outcome, bool, error) {
 	return calcDocument(s, id, "outcome.json", parseOutcome)
 }
 
-// Started tells whether the kernel has begun a calculation, and with which offsets.
+// Started reads when the kernel began a calculation, and at which offsets; false if it has not.
 func (s *Spool) Started(id string) (Started, bool, error) {
 	return calcDocument(s, id, "started.json", parseStarted)
 }
@@ -84,7 +84,7 @@ func calcFile(id, name string) string { return path.Join("calc", id, name) }
 // A Section is a part of a file, readable at any offset, until it is closed.
 type Section struct {
 	*io.SectionReader
-	// Missing is how many bytes of the range asked for the file does not have.
+	// Missing is how many bytes of the requested range the file does not have.
 	Missing int64
 	file    *os.File
 }
@@ -93,8 +93,8 @@ type Section struct {
 func (s *Section) Close() error { return s.file.Close() }
 
 // Section opens a range of a stream, as far as the file goes. A missing file
-// is fs.ErrNotExist. How long a file is says nothing of its disk blocks: user
-// code can make it endless, so the reader sets its own limit.
+// is fs.ErrNotExist. User code can make a file of any length without disk
+// blocks, so the caller sets its own limit.
 func (s *Spool) Section(stream ergane.Stream, r ergane.Range) (*Section, error) {
 	return s.section(string(stream), r)
 }
@@ -112,7 +112,7 @@ func (s *Spool) section(name string, r ergane.Range) (*Section, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open spool file: %w", err)
 	}
-	r = sane([2]int64{r.Start, r.End})
+	r = validRange([2]int64{r.Start, r.End})
 	there := ergane.Range{Start: min(r.Start, size), End: min(r.End, size)}
 	return &Section{
 		SectionReader: io.NewSectionReader(f, there.Start, there.Len()),
@@ -135,15 +135,15 @@ func (s *Spool) Size(stream ergane.Stream) (int64, error) {
 	return st.Size(), nil
 }
 
-// Release gives the disk blocks of a range back; offsets stay as they are and
-// the range reads as zeros from then on.
+// Release frees the disk blocks of a range; offsets stay as they are, and the
+// range reads as zeros from then on.
 func (s *Spool) Release(stream ergane.Stream, r ergane.Range) error {
 	f, size, err := openRegular(s.root, string(stream), os.O_WRONLY)
 	if err != nil {
 		return fmt.Errorf("release spool: %w", err)
 	}
 	defer f.Close()
-	r = sane([2]int64{r.Start, min(r.End, size)})
+	r = validRange([2]int64{r.Start, min(r.End, size)})
 	if r.Len() == 0 {
 		return nil
 	}
@@ -153,8 +153,9 @@ func (s *Spool) Release(stream ergane.Stream, r ergane.Range) error {
 	return nil
 }
 
-// Remove deletes the files of a calculation that has been delivered. It takes
-// no longer than that: what user code put beside them stays until the session ends.
+// Remove deletes the files of a calculation that has been delivered, and no
+// others, so that it is quick: what user code put into its folder stays until the
+// session ends.
 func (s *Spool) Remove(id string) error {
 	if err := validID(id); err != nil {
 		return err
@@ -168,9 +169,8 @@ func (s *Spool) Remove(id string) error {
 	return errors.Join(errs...)
 }
 
-// writeCode puts a calculation's code where the kernel reads it. The kernel
-// never sees half a file, also when an earlier server wrote one. It is not
-// forced to disk, because no kernel is left to read it after the machine's crash.
+// writeCode writes a calculation's code for the kernel, atomically. It is not
+// synced to disk, because after a crash of the machine there is no kernel to read it.
 func (s *Spool) writeCode(id, code string) error {
 	if err := validID(id); err != nil {
 		return err
@@ -188,7 +188,7 @@ func (s *Spool) writeCode(id, code string) error {
 	return nil
 }
 
-// put makes a file of the kernel's, whole or not at all. It is not forced to disk.
+// put writes a file for the kernel, atomically. It is not synced to disk.
 func (s *Spool) put(name string, content []byte) error {
 	f, err := durable.Create(s.root, name)
 	if err != nil {

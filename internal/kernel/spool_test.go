@@ -49,7 +49,7 @@ func TestASectionIsWhatTheFileHasOfARange(t *testing.T) {
 	}
 }
 
-func TestReleaseGivesTheDiskBackAndKeepsOffsets(t *testing.T) {
+func TestReleaseFreesDiskSpaceAndKeepsOffsets(t *testing.T) {
 	t.Parallel()
 	s, work := emptySpool(t)
 	const part = 1 << 20

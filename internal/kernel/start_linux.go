@@ -22,7 +22,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// A Spec is all that it takes to start a kernel.
+// A Spec is everything that is needed to start a kernel.
 type Spec struct {
 	// Dir is the session's folder, sessions/<sid>; its last element is the
 	// session's id. Start makes it; a folder in which a kernel was started before is refused.
@@ -30,28 +30,28 @@ type Spec struct {
 	Argv []string // of the kernel, the program's absolute path first
 	Env  []string // of the kernel, complete; it is readable in /proc, so it holds no secret
 	Boot Boot
-	// Token is what the kernel demands of a connection: 64 hexadecimal digits.
+	// Token authorizes a connection to the kernel: 64 hexadecimal digits.
 	Token string
-	// DeadMan is how long the kernel lives without a server; 0 is for ever.
+	// DeadMan is how long the kernel lives without a server; 0: forever.
 	DeadMan time.Duration
 	// ServerLock is the lock file by which the shim knows that a server is there.
 	ServerLock string
 	// Shim is the command that calls ShimMain; this program with the argument "shim" where it is empty.
 	Shim []string
-	// Ahead starts the kernel before there is a session for it; nil: there is one.
+	// Ahead starts the kernel before there is a session for it; nil: it has a session.
 	Ahead *Ahead
-	// Sandbox is what keeps the kernel to its session; nothing does where it is nil.
+	// Sandbox confines the kernel to its session; nil: no sandbox.
 	Sandbox *sandbox.Policy
 	// Descriptors are the kernel's limits.
 	Descriptors Descriptors
-	// Claim is that of the sandbox's user, which the shim shares from its start
-	// to its end; nil where there is none.
+	// Claim is the claim on the sandbox's user, which the shim shares from its
+	// start to its end; nil if there is none.
 	Claim *flock.Lock
-	// Log takes what happens beside the calls; nothing is logged where it is nil.
+	// Log is for what happens in the background; nil: nothing is logged.
 	Log *slog.Logger
 }
 
-// Boot is what a kernel is told at its start; it never touches a disk.
+// Boot is what a kernel is told at its start; it is never written to disk.
 type Boot struct {
 	// Env is put into the environment by the kernel itself, so that it is not in /proc/<pid>/environ.
 	Env map[string]string
@@ -59,7 +59,7 @@ type Boot struct {
 	Java *Java
 	// Spark is the configuration of the Spark context.
 	Spark map[string]string
-	// Facts are what the kernel has to know of its session.
+	// Facts are what the kernel has to know about its session.
 	Facts Facts
 }
 
@@ -95,10 +95,10 @@ func (f Facts) document() factsDocument {
 // Java is the command of the Spark driver's process.
 type Java struct {
 	Argv []string
-	Env  map[string]string // beside the kernel's own
+	Env  map[string]string // added to the kernel's own
 }
 
-// A bootDocument is all that a kernel is told before it does anything.
+// A bootDocument is everything that a kernel is told before it does anything.
 type bootDocument struct {
 	V       int               `json:"v"`
 	Token   string            `json:"token"`
@@ -131,9 +131,9 @@ func (b Boot) document(dir, token string, ahead *Ahead) ([]byte, error) {
 	})
 }
 
-// Start starts a kernel and returns when it is recorded and answers; whether
-// Spark starts is for Ready to tell. The kernel lives on after ctx and after
-// this process. After an error nothing of it runs, and the folder's lock is free.
+// Start starts a kernel and returns when it is recorded and answers; Ready waits
+// for Spark. The kernel lives on after the end of ctx and of this process. After
+// an error nothing of it runs, and the folder's lock is free.
 func Start(ctx context.Context, s Spec) (*Kernel, error) {
 	k, err := start(ctx, s)
 	if err != nil {
@@ -166,8 +166,8 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 			spool.Close()
 		}
 	}()
-	// Taken here and handed on, so that a server that finds neither lock nor
-	// handle knows that no shim is on its way.
+	// Taken here and passed on, so that a server that finds neither lock nor
+	// handle knows that no shim is being started.
 	lock, err := flock.Acquire(filepath.Join(dir, lockFile))
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 			lock.File().Close() // the shim has it
 			return
 		}
-		// Not only closed: whatever this process starts has a copy until its exec.
+		// Not only closed: every process that is being started here has a copy until its exec.
 		lock.Release()
 	}()
 	e, err := takeEpochs(root)
@@ -194,7 +194,7 @@ func start(ctx context.Context, s Spec) (_ *Kernel, err error) {
 		return nil, errors.Join(err, killGroup(context.Background(), root))
 	}
 	proc, err := child.Open(h.kernel())
-	if errors.Is(err, child.ErrGone) { // it has ended already: its shim is about to say how
+	if errors.Is(err, child.ErrGone) { // it has ended already: its shim will say how
 		defer shim.Close()
 		return nil, whyGone(spool, settle(context.Background(), dir, root, h, shim))
 	}
@@ -224,7 +224,7 @@ func logger(log *slog.Logger, dir string) *slog.Logger {
 	return log.With("session", sessionOf(dir))
 }
 
-// makeFolder returns the folder's path as the system sees it.
+// makeFolder makes the folder and returns its path without links.
 func makeFolder(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -244,8 +244,8 @@ func makeFolder(dir string) (string, error) {
 	return dir, syncAbove(dir)
 }
 
-// syncAbove makes the names of a session's folder and of the one with all of
-// them durable: what a kernel leaves has to be found after a loss of power.
+// syncAbove makes the directory entries of a session's folder and of the folder
+// above it durable: the files of a kernel have to be found after a loss of power.
 func syncAbove(dir string) error {
 	for range 2 {
 		dir = filepath.Dir(dir)
@@ -302,7 +302,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = "/"
-	cmd.Env = append(crashEnv(), "GOMAXPROCS=1", "GOGC=20") // it is to be small
+	cmd.Env = append(crashEnv(), "GOMAXPROCS=1", "GOGC=20") // to keep it small
 	cmd.Stdout, cmd.Stderr = spawned, spawned
 	cmd.ExtraFiles = []*os.File{input, reportEnd, lock.File(), claimed}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -310,7 +310,7 @@ func launch(ctx context.Context, s Spec, dir string, root *os.Root, lock *flock.
 		return nil, Handle{}, fmt.Errorf("start shim: %w", err)
 	}
 	reportEnd.Close()
-	shim, err := child.OpenPID(cmd.Process.Pid) // not reaped, so the number is its own
+	shim, err := child.OpenPID(cmd.Process.Pid) // not reaped, so the pid is not reused
 	if err != nil {
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -343,7 +343,7 @@ func reported(report io.Reader, root *os.Root) (Handle, error) {
 	return Handle{}, fmt.Errorf("the shim says nothing: %w", err)
 }
 
-// stopShim ends a shim whose kernel is not known, and the kernel with it.
+// stopShim ends a shim whose kernel is not known; the kernel ends with it.
 func stopShim(shim *child.Process) {
 	defer shim.Close()
 	shim.Signal(syscall.SIGTERM)

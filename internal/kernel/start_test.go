@@ -55,11 +55,11 @@ func nothingLeft(t *testing.T, dir string) {
 
 // Every process that another goroutine starts has a copy of the lock's
 // descriptor until its exec, which on a busy machine takes a while.
-func TestAStartThatIsBrokenOffFreesTheLockWhoeverHasACopy(t *testing.T) {
+func TestAnInterruptedStartFreesTheLockWhoeverHasACopy(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
 	s.Boot.Env = map[string]string{"STANDIN_START": "mute"} // the kernel never listens
-	broken := errors.New("broken off")
+	interrupted := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	started := make(chan error, 1)
 	go func() {
@@ -77,8 +77,8 @@ func TestAStartThatIsBrokenOffFreesTheLockWhoeverHasACopy(t *testing.T) {
 		}
 		defer unix.Close(twin)
 	}
-	cancel(broken)
-	if err := <-started; !errors.Is(err, broken) {
+	cancel(interrupted)
+	if err := <-started; !errors.Is(err, interrupted) {
 		t.Errorf("Start: %v", err)
 	}
 	nothingLeft(t, s.Dir)
@@ -105,7 +105,7 @@ func TestAStartedFolderIsNotStartedAgain(t *testing.T) {
 	}
 }
 
-func TestSparksRefusalIsTold(t *testing.T) {
+func TestARefusalOfSparkIsTheErrorOfReady(t *testing.T) {
 	t.Parallel()
 	s := newSpec(t)
 	s.Boot.Env = map[string]string{"STANDIN_START": "refuse IllegalArgumentException spark.x must be positive"}
@@ -188,7 +188,7 @@ func TestWhatTheServerInheritedDoesNotReachTheKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := syscall.Dup(int(l.File().Fd())) // without close-on-exec, as from a careless parent
+	fd, err := syscall.Dup(int(l.File().Fd())) // without close-on-exec, as a parent may pass it on
 	if err != nil {
 		t.Fatal(err)
 	}

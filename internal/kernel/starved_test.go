@@ -15,7 +15,7 @@ import (
 )
 
 // starvedArgument makes the test binary a server that adopts the kernel of a
-// folder with hardly any descriptor to spare.
+// folder while almost no descriptors are free.
 const starvedArgument = "starved"
 
 // starvedMain tries to adopt with none, with one, and so on until it can.
@@ -25,7 +25,7 @@ func starvedMain(dir string) int {
 		fmt.Println(err)
 		return 1
 	}
-	if r, w, err := os.Pipe(); err == nil { // what Go opens once, for its poller, it has opened then
+	if r, w, err := os.Pipe(); err == nil { // Go has then opened the descriptors of its poller
 		r.Close()
 		w.Close()
 	}
@@ -59,7 +59,7 @@ func starvedMain(dir string) int {
 	return 1
 }
 
-func TestAServerWithoutDescriptorsTakesNoKernelForDead(t *testing.T) {
+func TestAServerWithoutDescriptorsDoesNotTakeAKernelForDead(t *testing.T) {
 	t.Parallel()
 	k, dir := startStandIn(t)
 	starved := osexec.Command(os.Args[0], starvedArgument, dir)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// removedFile is open, of a MiB, and gone.
+// removedFile is an open, removed file of 1 MiB.
 func removedFile(t *testing.T, path string) *os.File {
 	t.Helper()
 	f, err := os.Create(path)
@@ -16,7 +16,7 @@ func removedFile(t *testing.T, path string) *os.File {
 		_, err = f.Write(make([]byte, 1<<20))
 	}
 	if err == nil {
-		err = f.Sync() // until then it has no blocks everywhere
+		err = f.Sync() // some file systems allocate no blocks before
 	}
 	if err == nil {
 		err = os.Remove(path)
@@ -40,7 +40,7 @@ func found(t *testing.T, dir string) int64 {
 	return u.sum
 }
 
-func TestWhatIsRemovedAndOpenCountsOnce(t *testing.T) {
+func TestARemovedFileThatIsOpenCountsOnce(t *testing.T) {
 	t.Parallel()
 	dir, other := t.TempDir(), t.TempDir()
 	if got := found(t, dir); got != 0 {
@@ -73,7 +73,7 @@ func TestWhatIsRemovedAndOpenCountsOnce(t *testing.T) {
 	}
 }
 
-func TestWhatIsRemovedAndMappedCounts(t *testing.T) {
+func TestARemovedFileThatIsMappedCounts(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Fatal("only root may see what is mapped; run the tests of this package as root, too")
@@ -92,6 +92,6 @@ func TestWhatIsRemovedAndMappedCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := found(t, dir); got != 0 {
-		t.Errorf("%d bytes of what nobody has any more", got)
+		t.Errorf("%d bytes of a file that no process has any more", got)
 	}
 }

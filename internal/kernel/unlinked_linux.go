@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DiskBeside is how many bytes of disk a session's kernel takes up beside the
-// files that have names in its work folder: those that its processes hold open,
-// or mapped, and have removed, and spawn.log. In file is told what one takes
-// of so many blocks of 512 bytes. What cannot be read counts as nothing.
+// DiskBeside is how many bytes of disk a session's kernel takes up outside of the
+// files in its work folder: removed files that its processes still have open or
+// mapped, and spawn.log. file returns the bytes that a file of so many blocks of
+// 512 bytes counts for. What cannot be read counts as 0.
 func DiskBeside(ctx context.Context, dir string, file func(blocks int64) int64) int64 {
 	dir, err := resolve(dir)
 	if err != nil {
@@ -55,18 +55,18 @@ func DiskBeside(ctx context.Context, dir string, file func(blocks int64) int64) 
 	return sum + u.sum
 }
 
-// unlinked sums up files of one file system that have no name any more, each
-// once, whoever has it. The names that they had are as the process sees them,
-// which has the same paths as we do, and a /tmp of its own.
+// unlinked sums up the removed files of one file system, each once even if several
+// processes have it. Their former names are as the process sees them, which has
+// the same paths as the server except a /tmp of its own.
 type unlinked struct {
-	within []string // folders that they were in
+	within []string // folders that the files were in
 	dev    uint64
 	file   func(blocks int64) int64
 	seen   map[uint64]bool
 	sum    int64
 }
 
-// open adds what a process has open.
+// open adds the removed files that a process has open.
 func (u *unlinked) open(pid int) {
 	folder := fmt.Sprintf("/proc/%d/fd", pid)
 	d, err := os.Open(folder)
@@ -88,10 +88,10 @@ func (u *unlinked) open(pid int) {
 	}
 }
 
-// maxMaps is how much is read of what a process has mapped.
+// maxMaps bounds how many bytes of a process's list of mappings are read.
 const maxMaps = 16 << 20
 
-// mapped adds what a process has mapped, and perhaps closed. Only root may look.
+// mapped adds the removed files that a process has mapped, and perhaps closed. Only root may read that.
 func (u *unlinked) mapped(pid int) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
@@ -110,10 +110,10 @@ func (u *unlinked) mapped(pid int) {
 	}
 }
 
-// removed is how /proc marks the name of a file that has none any more.
+// removed is how /proc marks the name of a removed file.
 const removed = " (deleted)"
 
-// add counts a file that was called so and is to be had at link.
+// add counts a file with the former name given, which can be reached at link.
 func (u *unlinked) add(called, link string) {
 	if !strings.HasSuffix(called, removed) || !u.ours(called) {
 		return

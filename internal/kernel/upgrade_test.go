@@ -15,7 +15,7 @@ import (
 func TestAKernelThatSpeaksAnotherVersionIsEnded(t *testing.T) {
 	t.Parallel()
 	for speaks, want := range map[string]string{
-		"newer":   "speaks version 2 of the protocol, and not 1",
+		"newer":   "speaks version 2 of the protocol, not 1",
 		"refuses": "does not speak version 1 of the protocol",
 	} {
 		t.Run(speaks, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAKernelThatSpeaksAnotherVersionIsEnded(t *testing.T) {
 	}
 }
 
-// changeHandle writes other fields into a session's handle.
+// changeHandle changes fields of a session's handle.
 func changeHandle(t *testing.T, dir string, fields map[string]any) {
 	t.Helper()
 	path := filepath.Join(dir, "handle.json")
@@ -75,7 +75,7 @@ func TestAHandleOfAnotherVersionEndsItsKernel(t *testing.T) {
 			k.Detach()
 			changeHandle(t, dir, fields)
 			_, err := kernel.Adopt(patience(t), dir, token, nil)
-			if g := gone(t, err); !strings.Contains(g.Error(), "its handle is of version") {
+			if g := gone(t, err); !strings.Contains(g.Error(), "its handle has version") {
 				t.Errorf("the reason is %q", g.Error())
 			}
 			if alive(pid) {
@@ -88,7 +88,7 @@ func TestAHandleOfAnotherVersionEndsItsKernel(t *testing.T) {
 	}
 }
 
-func TestAKernelOfAVersionThatSaysMoreIsAdopted(t *testing.T) {
+func TestAKernelThatSendsUnknownFieldsIsAdopted(t *testing.T) {
 	t.Parallel()
 	k, dir := startStandIn(t)
 	pid := k.PID()

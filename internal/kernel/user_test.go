@@ -15,15 +15,15 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// testUser belongs to nobody; other tests on this machine have others.
+// testUser has no processes; other tests on this machine use other users.
 const testUser = 79996
 
-// A user's number is given out again once the work folder of the session that
-// had it is gone, and old folders are looked at for days after that.
+// A user is given to another session once the work folder of the session that had
+// it is removed, and handles of ended sessions are read for days after that.
 //
-// So are numbers whose processes have all ended, by other servers: only the claim
-// on a user tells whose it is now.
-func TestOnlyAUserThatIsStillTheSessionsTellsItsProcesses(t *testing.T) {
+// Other servers also reuse a user whose processes have all ended: only the claim
+// on a user says which session has it now.
+func TestProcessesOfAUserAreKilledOnlyWhileTheSessionHasThatUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("this process gives its kernels no users")
 		return
@@ -47,7 +47,7 @@ func TestOnlyAUserThatIsStillTheSessionsTellsItsProcesses(t *testing.T) {
 				claim, err := sandbox.Claim(claims, testUser)
 				must(t, err)
 				defer claim.Release()
-			case "in a group": // that is gone with all that was in it
+			case "in a group": // the group is gone with all processes in it
 				must(t, os.WriteFile(filepath.Join(s.Dir, "group.json"), fmt.Appendf(nil, `{"v":1,"dirs":["%s/ergane-test/one"]}`, t.TempDir()), 0o600))
 			}
 			another := osexec.Command("sleep", "600")
@@ -83,7 +83,7 @@ func TestTheClaimOnAUserIsHeldUntilTheShimEnds(t *testing.T) {
 	must(t, claim.Release())
 }
 
-// zombie tells whether a child has ended and was not waited for.
+// zombie reports whether a child has ended and was not waited for.
 func zombie(pid int) bool {
 	var ws unix.Siginfo
 	err := unix.Waitid(unix.P_PID, pid, &ws, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)

@@ -242,7 +242,7 @@ func policyFile(p *sandbox.Policy) (*os.File, error) {
 	return f, nil
 }
 
-// cutLog begins a log anew that has become too long: its child appends to what there is.
+// cutLog empties a log that has become too long: its child appends to the file.
 func cutLog(path string) error {
 	fi, err := os.Stat(path)
 	if err != nil || fi.Size() <= maxLog {

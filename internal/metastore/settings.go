@@ -73,7 +73,7 @@ func Prepare(folder, warehouse string, hadoop map[string]string) ([]string, erro
 	return []string{compiler, code, strings.TrimSuffix(sourceName, ".java"), file}, nil
 }
 
-// removeUnfinished removes a database whose making was broken off: Derby writes
+// removeUnfinished removes a database that was not completed: Derby writes
 // this file last, makes nothing where there is a folder, and has acknowledged nothing yet.
 func removeUnfinished(database string) error {
 	if fi, err := os.Lstat(database); err != nil || !fi.IsDir() {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// activity knows when the last client was there.
+// activity knows when the last request was.
 type activity struct {
 	mu     sync.Mutex
 	inside int
 	last   time.Time
-	closed bool // nobody is let in any more
+	closed bool // new requests are refused
 }
 
 // count makes every request count as activity while it lasts.
@@ -45,8 +45,8 @@ func (a *activity) add(n int) {
 	a.last = time.Now()
 }
 
-// closeIdle closes the door if no client has been there for d and free holds;
-// a client that comes later gets an error that says so, and finds or starts another server.
+// closeIdle refuses new requests from now on if there was none for d and free
+// holds; a later client gets an error that says so, and finds or starts another server.
 func (a *activity) closeIdle(d time.Duration, free func() bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -57,8 +57,8 @@ func (a *activity) closeIdle(d time.Duration, free func() bool) bool {
 	return a.closed
 }
 
-// awaitIdle returns when no client was there and free held for d, and closes
-// the door; or when ctx ended.
+// awaitIdle returns when there was no request for d and free holds, and refuses
+// new requests from then on; or when ctx ended.
 func (a *activity) awaitIdle(ctx context.Context, d time.Duration, free func() bool) {
 	a.add(0) // the start counts
 	tick := time.NewTicker(min(d/4+time.Millisecond, time.Second))

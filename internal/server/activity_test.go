@@ -20,18 +20,18 @@ func TestAServerThatExitsIdleWaitsForClientsAndSessions(t *testing.T) {
 		time.Sleep(time.Minute) // a session is live
 		free = true
 		if !a.enter() { // a client is there
-			t.Error("the door is closed too early")
+			t.Error("requests are refused too early")
 		}
 		time.Sleep(time.Minute)
 		select {
 		case <-ended:
-			t.Fatal("it ended under a client's hands")
+			t.Fatal("it ended during a request")
 		default:
 		}
 		a.add(-1)
 		<-ended
 		if a.enter() {
-			t.Error("a client is let in by a server that ends")
+			t.Error("a server that ends takes a request")
 		}
 		if took := time.Since(began); took < 2*time.Minute+3*time.Second || took > 2*time.Minute+5*time.Second {
 			t.Errorf("it ended after %s", took)

@@ -8,7 +8,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/metastore"
 )
 
-// openCatalog makes the host's sessions share a catalog, if they are to.
+// openCatalog makes the host's sessions share a catalog, if that is configured.
 func (s *Server) openCatalog(h *host.Host) error {
 	switch s.cfg.Catalog {
 	case host.CatalogOff:

@@ -13,10 +13,10 @@ import (
 
 const (
 	// maxConnections is how many connections the API has at once; when all are
-	// taken, those that carry no request give way to new ones. One key keeps a
-	// quarter of them busy at most.
+	// used, new ones replace those without a request. One key can keep at most a
+	// quarter of them busy.
 	maxConnections = 4096
-	// takeFor is how long a client may pause that reads an answer, such as a
+	// takeFor is how long a client may pause while it reads an answer, such as a
 	// calculation's live output in a terminal that is stopped.
 	takeFor = 5 * time.Minute
 )
@@ -39,5 +39,5 @@ func bounded(l net.Listener, most int) net.Listener {
 	return conns.Limit(l, conns.Limits{Max: conns.Affordable(most), Take: takeFor})
 }
 
-// begin keeps the connection of a request that is carried out.
+// begin protects the connection of a request that is carried out from being replaced.
 func begin(ctx context.Context, c awsjson.Caller) { conns.Begin(ctx, c.AccessKeyID) }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestMoreIdleConnectionsThanItsLimitKeepNobodyFromTheAPI(t *testing.T) {
+func TestIdleConnectionsBeyondTheLimitDoNotBlockTheAPI(t *testing.T) {
 	t.Parallel()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

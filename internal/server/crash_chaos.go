@@ -18,9 +18,9 @@ import (
 )
 
 // A crash kills this process, as kill -9 does, around a call by which the
-// session manager reaches something that outlives it: the store, a kernel, its
-// files, the objects. ERGANE_CRASH names it: "Settle.before", "Put.after:3" at
-// the third such call.
+// session manager changes something that outlives it: the store, a kernel, its
+// files, the objects. ERGANE_CRASH names the call: "Settle.before", "Put.after:3"
+// for the third such call.
 type crash struct {
 	point string
 	left  atomic.Int64

@@ -11,8 +11,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/words"
 )
 
-// openStore opens the database of a server. One that an earlier version made
-// cannot shrink: it is rewritten once, if that leaves as much space again.
+// openStore opens the database of a server. A database of an earlier version
+// cannot shrink: it is rewritten once, if the disk has room for two copies.
 func openStore(ctx context.Context, dataDir string, log *slog.Logger) (*store.Store, error) {
 	path := datadir.Database(dataDir)
 	st, err := store.Open(ctx, path)
@@ -27,10 +27,10 @@ func openStore(ctx context.Context, dataDir string, log *slog.Logger) (*store.St
 		return nil, err
 	}
 	if err := store.RoomFor(path, 2); err != nil {
-		log.Warn("the database does not shrink when sessions are removed, and there is not enough space to change that", "reason", err, "advice", "make space, stop the server and run: ergane compact")
+		log.Warn("the database does not shrink when sessions are removed, and the disk has too little room to rewrite it", "reason", err, "advice", "free some space, stop the server and run: ergane compact")
 		return store.Open(ctx, path)
 	}
-	err = store.Compact(ctx, path, patient(log))
+	err = store.Compact(ctx, path, logProgress(log))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -43,18 +43,18 @@ func openStore(ctx context.Context, dataDir string, log *slog.Logger) (*store.St
 }
 
 const (
-	// tellAfter is how long a compaction may take before it is logged, tellEvery how often then.
-	tellAfter = 2 * time.Second
-	tellEvery = 10 * time.Second
+	// logAfter is how long a compaction may take before its progress is logged, logEvery how often then.
+	logAfter = 2 * time.Second
+	logEvery = 10 * time.Second
 )
 
-// patient logs the progress of a compaction that takes long.
-func patient(log *slog.Logger) func(done, most int64) {
-	next := time.Now().Add(tellAfter)
+// logProgress logs the progress of a compaction that takes long.
+func logProgress(log *slog.Logger) func(done, most int64) {
+	next := time.Now().Add(logAfter)
 	return func(done, most int64) {
 		if now := time.Now(); now.After(next) {
 			log.Info("compacting the database, so that it shrinks by itself from now on", "done", words.Percent(done, most), "of", words.Bytes(most))
-			next = now.Add(tellEvery)
+			next = now.Add(logEvery)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit/olddata"
 )
 
-// shrinks opens a database and reports whether it can shrink, and has what olddata put there.
+// shrinks opens a database and reports whether it can shrink, and still has the content of olddata.
 func shrinks(t *testing.T, st *store.Store) bool {
 	t.Helper()
 	can, err := st.Shrinks(t.Context())
@@ -25,7 +25,7 @@ func shrinks(t *testing.T, st *store.Store) bool {
 	return can
 }
 
-func TestServeWritesAnOldDatabaseAnewOnce(t *testing.T) {
+func TestServeRewritesAnOldDatabaseOnce(t *testing.T) {
 	t.Parallel()
 	dir := olddata.Folder(t)
 	for _, want := range []bool{true, false} {
@@ -46,17 +46,17 @@ func TestServeWritesAnOldDatabaseAnewOnce(t *testing.T) {
 	}
 }
 
-func TestACompactionThatTakesLongIsTold(t *testing.T) {
+func TestACompactionThatTakesLongIsLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
-		tell := patient(slog.New(slog.NewTextHandler(&said, nil)))
+		tell := logProgress(slog.New(slog.NewTextHandler(&said, nil)))
 		for second := range 25 {
 			tell(int64(second), 100)
 			time.Sleep(time.Second)
 		}
 		if got := strings.Count(said.String(), "compacting the database"); got != 2 || !strings.Contains(said.String(), `done="3 %"`) {
-			t.Errorf("told %d times: %s", got, said.String())
+			t.Errorf("logged %d times: %s", got, said.String())
 		}
 	})
 }

@@ -45,16 +45,16 @@ type Readiness struct {
 	What   string `json:"what,omitempty"`   // what is being waited for
 	Detail string `json:"detail,omitempty"` // how far it is
 	Error  string `json:"error,omitempty"`  // why it will not become ready by itself
-	// Kernels that were started ahead of their sessions: those that wait for one, and those that are on their way.
+	// Kernels that were started ahead of their sessions: those that wait for one, and those that are still starting.
 	Waiting int `json:"waiting_kernels,omitempty"`
 	Warming int `json:"warming_kernels,omitempty"`
-	// Catalog is how the catalog of all sessions is.
+	// Catalog is the state of the catalog of all sessions.
 	Catalog *CatalogState `json:"catalog,omitempty"`
 	// Sandbox is what keeps sessions apart.
 	Sandbox *Protection `json:"sandbox,omitempty"`
 }
 
-// readiness is that of the engine.
+// readiness is the Readiness of an engine.
 func readiness(ok bool, p engine.Progress, err error) Readiness {
 	switch {
 	case ok:

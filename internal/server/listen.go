@@ -51,8 +51,9 @@ func listen(addr, kept string) (net.Listener, error) {
 	return l, nil
 }
 
-// listenAgain takes an address of an earlier socket, nil where somebody else has
-// it. A process that was being started when that was closed has a copy, for a moment.
+// listenAgain listens on the address of an earlier socket; nil if another process
+// has it. A process that was being started when the earlier socket was closed has
+// a copy of it, for a moment.
 func listenAgain(addr string) net.Listener {
 	for range 25 {
 		l, err := net.Listen("tcp", addr)
@@ -68,8 +69,8 @@ func listenAgain(addr string) net.Listener {
 }
 
 // lowListen takes a port below those that systems give to outgoing connections,
-// so that none of these has it when the next server wants it back. It is nil
-// where it finds none.
+// so that none of these has it when the next server needs it again. It is nil if
+// no port is free.
 func lowListen(host string) net.Listener {
 	const lowest, ports = 20_000, 10_000
 	for range 20 {
@@ -81,7 +82,7 @@ func lowListen(host string) net.Listener {
 	return nil
 }
 
-// keep writes the socket's port down for the next server.
+// keep writes the socket's port to a file for the next server.
 func keep(l net.Listener, kept string) (net.Listener, error) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	if err := datadir.WriteJSON(kept, json.Number(port)); err != nil {

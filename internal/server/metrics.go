@@ -6,8 +6,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/metrics"
 )
 
-// observed adds /metrics, unsigned like /healthz, before next: a scrape is no
-// client for whom a server has to stay.
+// observed adds /metrics, unsigned like /healthz, before next: a scrape does not
+// keep a server with --exit-idle from ending.
 func (s *Server) observed(next http.Handler) http.Handler {
 	from := metrics.Sources{Census: s.store.Census, Held: s.manager.Held, Pooled: s.manager.Pooled, Layers: s.layersActive}
 	if s.s3 != nil {

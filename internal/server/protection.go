@@ -5,15 +5,15 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-// A Protection is what /readyz says about the sandbox: a server without a layer
-// serves, but nobody should have to read its log to learn that.
+// A Protection is what /readyz says about the sandbox: a server serves even if a
+// layer is missing, but nobody should have to read its log to learn that.
 type Protection struct {
 	Asked  string            `json:"asked"` // --sandbox
 	Layers map[string]string `json:"layers"`
 	Less   bool              `json:"less_than_could_be,omitempty"`
 }
 
-// protection says which layers the sessions of the server have.
+// protection returns which layers the sessions of the server have.
 func (s *Server) protection() Protection {
 	return protectionBy(s.cfg.Sandbox.Sandbox, s.layers())
 }
@@ -27,7 +27,7 @@ func protectionBy(asked string, layers map[string]sandbox.Layer) Protection {
 	return p
 }
 
-// layers are all layers by their names, also where none is wanted.
+// layers are all layers by their names, also with --sandbox off.
 func (s *Server) layers() map[string]sandbox.Layer {
 	if s.confiner == nil {
 		return layersOf(nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/sandbox"
 )
 
-func TestProtectionTellsTheLayersAndWhyOthersAreMissing(t *testing.T) {
+func TestProtectionSaysWhichLayersAreActiveAndWhyOthersAreMissing(t *testing.T) {
 	t.Parallel()
 	active := sandbox.Layer{Active: true}
 	some := sandbox.Layers{User: active, Mounts: active, Landlock: active, Pids: active, Group: sandbox.Layer{Why: "no group today"}}

@@ -35,7 +35,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/store"
 )
 
-// AlreadyServed begins the message of a server that found its data dir in use.
+// AlreadyServed is the beginning of the error of a server whose data dir is in use.
 const AlreadyServed = "a server already runs on "
 
 const (
@@ -45,7 +45,7 @@ const (
 	drainFor = 5 * time.Second
 )
 
-// Config is what a server works by, and has to be checked.
+// Config configures a server. Open does not check it.
 type Config struct {
 	DataDir, EngineDir string
 	Programs           engine.Programs // that engines are installed with
@@ -75,7 +75,7 @@ type Config struct {
 	Descriptors        kernel.Descriptors
 }
 
-// A Server is everything that `ergane serve` runs, from open to close.
+// A Server is everything that `ergane serve` runs.
 type Server struct {
 	cfg     Config
 	log     *slog.Logger
@@ -98,8 +98,8 @@ type Server struct {
 	stop       context.CancelFunc
 }
 
-// Open takes the data dir and starts everything but the answering of
-// requests. After an error nothing of it is left.
+// Open locks the data dir and starts everything except answering requests.
+// After an error nothing of it is left.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err error) {
 	s := &Server{cfg: cfg, log: log}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -185,8 +185,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *Server, err err
 	return s, datadir.WriteJSON(datadir.ServerFile(cfg.DataDir), s.info)
 }
 
-// callers finds the keys that sign calls of the API; that of a session ends
-// with it, and those of sessions for an external store are never found.
+// callers finds the keys that sign calls of the API. The key of a session ends
+// with it, and the keys that sessions use for an external store are never found.
 func (s *Server) callers(keys *credentials.Keyring) awsjson.KeyLookup {
 	return func(id string) (awsjson.Key, error) {
 		root := awsjson.Principal{Kind: awsjson.PrincipalRoot}
@@ -210,7 +210,7 @@ func (s *Server) callers(keys *credentials.Keyring) awsjson.KeyLookup {
 // Info says how the server is found.
 func (s *Server) Info() datadir.Server { return s.info }
 
-// external is the store that is not ours, or nil.
+// external is the external store for results, or nil.
 func (s *Server) external() *host.ExternalS3 {
 	if s.cfg.Results == "" {
 		return nil
@@ -238,7 +238,7 @@ func (cfg Config) maxPendingBytes() int64 {
 	return int64(st.Blocks) * int64(st.Bsize) / 10
 }
 
-// takeDataDir makes the data dir this server's own.
+// takeDataDir locks the data dir for this server.
 func (s *Server) takeDataDir() error {
 	if err := datadir.Make(s.cfg.DataDir); err != nil {
 		return err
@@ -251,7 +251,7 @@ func (s *Server) takeDataDir() error {
 		return err
 	}
 	s.lock = lock
-	// What a dead server left would be taken for ours from now on.
+	// What a dead server left would be taken for this server's from now on.
 	if err := os.Remove(datadir.ServerFile(s.cfg.DataDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove what an earlier server left: %w", err)
 	}
@@ -286,7 +286,7 @@ func (s *Server) openResults(ctx context.Context, keys *credentials.Keyring) (*o
 	})
 }
 
-// account owns the buckets of the embedded store; with an external one its own accounts do.
+// account owns the buckets of the embedded S3; empty with an external store, which has its own accounts.
 func (s *Server) account() string {
 	if s.cfg.Results != "" {
 		return ""
@@ -294,7 +294,7 @@ func (s *Server) account() string {
 	return ergane.Account
 }
 
-// Serve answers requests until ctx ends, or until nobody needs the server.
+// Serve answers requests until ctx ends or, with ExitIdle, no client needs the server.
 func (s *Server) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -323,8 +323,8 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 }
 
-// Close stops everything in the order in which it depends on each other. The
-// kernels live on; the embedded S3 does while there are any.
+// Close stops everything in the order of dependencies. The kernels live on; so
+// does the embedded S3 while there are any.
 func (s *Server) Close() error {
 	var errs []error
 	_, ours, _ := datadir.ReadServer(s.cfg.DataDir)
@@ -368,8 +368,8 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// sessionsLive reports whether a session outlives the server, or may. Where the
-// database cannot be read, the kernels' own locks say it.
+// sessionsLive reports whether a session outlives the server, or may. If the
+// database cannot be read, the locks of the kernels are asked.
 func (s *Server) sessionsLive(ctx context.Context) bool {
 	if s.store != nil {
 		if live, err := s.store.LiveSessions(ctx, s.id); err == nil {
@@ -379,7 +379,7 @@ func (s *Server) sessionsLive(ctx context.Context) bool {
 	return gateway.KernelsLive(s.cfg.DataDir)
 }
 
-// url is the API's address as a client writes it.
+// url is the API's address for clients.
 func (s *Server) url() string {
 	scheme := "http"
 	if s.cfg.TLSCert != "" {

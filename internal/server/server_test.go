@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A whole server, in this process: what needs no kernel needs no more than this.
+// A whole server in this process, for tests that need no kernel.
 func TestAServerOpensAnswersAndLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	cfg := Config{
@@ -32,7 +32,7 @@ func TestAServerOpensAnswersAndLeavesNothing(t *testing.T) {
 		DataDir:  dir, EngineDir: t.TempDir(), Listen: "127.0.0.1:0", S3Listen: "127.0.0.2:0", Catalog: host.CatalogOff,
 		Sandbox: host.SandboxFlags{Sandbox: host.SandboxOff, SessionUsers: sandbox.Users{}}, Version: "test",
 	}
-	for range 2 { // the second finds what the first has left
+	for range 2 { // the second one opens the data folder of the first
 		s, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestAServerOpensAnswersAndLeavesNothing(t *testing.T) {
 			t.Errorf("the folder is locked: %v", err)
 		}
 		if _, ok, _ := datadir.ReadServer(dir); ok {
-			t.Error("it is still said to run")
+			t.Error("it is still recorded as running")
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (r *runner) bound(ctx context.Context, k Kernel, c ergane.Calculation, limi
 	}
 }
 
-// overDisk says that the session's folder has become too large.
+// overDisk measures the session's folder; the breach is empty while it is within the limit.
 func (r *runner) overDisk(ctx context.Context) breach {
 	switch _, over, err := r.measure(ctx, r.m.cfg.MaxDisk); {
 	case err != nil:
@@ -66,9 +66,10 @@ func (r *runner) overDisk(ctx context.Context) breach {
 	return breach{}
 }
 
-// measure tells how large the session's folder is, as far as that matters to a
-// limit. The error, a clause, is of a folder that cannot be measured; what
-// else fails is no reason to stop anything.
+// measure returns how many bytes the session's folder takes up, and whether
+// that is over limit. The error, a clause of a sentence, says that the folder
+// cannot be measured; other failures are ignored, as they are no reason to stop
+// a calculation.
 func (r *runner) measure(ctx context.Context, limit int64) (used int64, over bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, measureFor)
 	defer cancel()
@@ -77,7 +78,7 @@ func (r *runner) measure(ctx context.Context, limit int64) (used int64, over boo
 	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
 		return 0, false, fmt.Errorf("the session's folder has so many files that they cannot be measured within %s", measureFor)
 	case errors.Is(err, ErrUnmeasurable):
-		return 0, false, errors.New("the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile")
+		return 0, false, errors.New("the session's folder cannot be measured: there are folders in it that are nested too deep, or that are being moved")
 	case err != nil:
 		return 0, false, nil
 	}

@@ -16,37 +16,37 @@ const showRunning = 20 * time.Millisecond
 // terminateGrace is the interrupt grace while the session is being terminated.
 const terminateGrace = 5 * time.Second
 
-// run is one calculation on its way.
+// run is one calculation from its start to its end.
 type run struct {
 	*runner
 	k Kernel
 	c ergane.Calculation
 
-	stopping bool             // the interrupt was ordered
-	limit    string           // the limit that the calculation broke, in a sentence
-	killed   string           // why we killed the kernel
-	grace    <-chan time.Time // fires when the interrupt has had its time
-	deadline time.Time        // when that is
-	struck   time.Time        // when the last interrupt was ordered
-	withdraw func()           // ends that order
-	short    int64            // how many processes Linux had killed for want of memory before
-	orders   sync.WaitGroup   // interrupt and kill on their way
+	stopping        bool             // an interrupt was ordered
+	limit           string           // the limit that the calculation broke, in a sentence
+	killed          string           // why we killed the kernel
+	grace           <-chan time.Time // fires when the interrupt has had its time
+	deadline        time.Time        // when grace fires
+	interruptedAt   time.Time        // when the last interrupt was ordered
+	cancelInterrupt func()           // ends the last interrupt order
+	oomKills        int64            // how many processes the out-of-memory killer had killed before
+	orders          sync.WaitGroup   // interrupt and kill orders that are being carried out
 }
 
 // byTermination is the reason of what ended because its session did.
 const byTermination = "The calculation was canceled because its session was terminated"
 
-// calculate runs a calculation to its end, or finds the end it came to while
-// nobody looked. It returns early only when the server stops.
+// calculate runs a calculation to its end, or finds the end that it reached
+// while no server ran. It returns early only when the server stops.
 func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c ergane.Calculation) {
 	x := &run{runner: r, k: k, c: c}
 	defer func() {
-		if ctx.Err() == nil { // else it runs on, and the store is told how far it is
+		if ctx.Err() == nil { // otherwise it runs on, and its progress is saved
 			r.m.figures.forget(c.ID)
 		}
 	}()
-	r.spared = false
-	x.short, _ = k.Killed()
+	r.cleanup = false
+	x.oomKills, _ = k.Killed()
 	unwanted := c.Status.State == ergane.CalculationCanceling || s.Status.State == ergane.SessionTerminating
 	if unwanted && !k.Has(c.ID) {
 		x.settle(ctx, ergane.Outcome{State: ergane.CalculationCanceled, Reason: cmp.Or(c.Status.Reason, byTermination)}, x.freed)
@@ -80,12 +80,12 @@ func (r *runner) calculate(ctx context.Context, k Kernel, s ergane.Session, c er
 		return
 	}
 	if err == nil {
-		seen.tell(r.m.cfg.Meter, out)
+		seen.report(r.m.cfg.Meter, out)
 	}
 	x.finish(ctx, isClosed(taken), out, err)
 }
 
-// await waits for the end of the work, and stops it when it is asked to.
+// await waits for the end of the calculation, and stops it when that is asked for.
 func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-chan error, limits <-chan breach) error {
 	var show <-chan time.Time
 	var since time.Time
@@ -112,7 +112,7 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 			x.degrade(ctx, x.k.DriverExit())
 		case broken := <-limits:
 			if x.limit == "" {
-				x.limit, x.spared = broken.sentence, broken.limit == limitDisk
+				x.limit, x.cleanup = broken.sentence, broken.limit == limitDisk
 				x.m.cfg.Meter.Count(CountLimits, broken.limit)
 			}
 			x.stop(work, x.m.cfg.InterruptGrace)
@@ -126,7 +126,7 @@ func (x *run) await(ctx, work context.Context, taken <-chan struct{}, over <-cha
 	}
 }
 
-// started shows the calculation RUNNING; false if the store does not take it.
+// started marks the calculation RUNNING; false if the store fails.
 func (x *run) started(ctx context.Context, since time.Time) bool {
 	c, _, err := x.m.moveCalculation(ctx, ergane.CalculationStarts(x.c.ID, since))
 	if err != nil {
@@ -137,7 +137,7 @@ func (x *run) started(ctx context.Context, since time.Time) bool {
 	return true
 }
 
-// consider looks whether somebody wants the calculation stopped.
+// consider stops the calculation if that was asked for, or if its session is TERMINATING.
 func (x *run) consider(ctx, work context.Context) {
 	s, err := x.m.store.Session(ctx, x.id)
 	if err == nil && s.Status.State == ergane.SessionTerminating {
@@ -158,28 +158,28 @@ func (x *run) consider(ctx, work context.Context) {
 	}
 }
 
-// strikeAgain is how long an interrupt has at least before the next one: a
-// client that asks in a loop does not hit what the first one left.
-const strikeAgain = 250 * time.Millisecond
+// interruptPause is the shortest time between two interrupts: a client that asks
+// in a loop does not interrupt the cleaning up after the first one.
+const interruptPause = 250 * time.Millisecond
 
-// stop orders the interrupt and sets the time it has, which later orders only
-// shorten. Whoever asks again gets another interrupt at once, for code that
-// took the first one and went on.
+// stop orders an interrupt and sets its deadline, which later calls only
+// shorten. Each further call interrupts again at once, for code that caught the
+// first interrupt and went on.
 func (x *run) stop(work context.Context, grace time.Duration) {
 	if end := time.Now().Add(grace); !x.stopping || end.Before(x.deadline) {
 		x.deadline, x.grace = end, time.After(grace)
 	}
 	switch {
 	case !x.stopping:
-		x.stopping, x.withdraw = true, func() {}
+		x.stopping, x.cancelInterrupt = true, func() {}
 		x.m.cfg.Meter.Count(CountStops, stopInterrupt)
-	case time.Since(x.struck) < strikeAgain:
+	case time.Since(x.interruptedAt) < interruptPause:
 		return
 	}
-	x.withdraw()
-	x.struck = time.Now()
+	x.cancelInterrupt()
+	x.interruptedAt = time.Now()
 	var order context.Context
-	order, x.withdraw = context.WithCancel(work)
+	order, x.cancelInterrupt = context.WithCancel(work)
 	x.orders.Go(func() {
 		if err := x.k.Interrupt(order, x.c.ID); err != nil && order.Err() == nil {
 			x.log.Warn("interrupt failed", "calculation", x.c.ID, "error", err)
@@ -187,17 +187,18 @@ func (x *run) stop(work context.Context, grace time.Duration) {
 	})
 }
 
-// finish turns what the kernel said, or its silence, into the calculation's end.
+// finish ends the calculation with the kernel's outcome, or with the error that
+// there is in place of one.
 func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err error) {
 	if x.killed != "" || isClosed(x.k.Done()) {
-		x.k.Shutdown(ctx, 0) // until its descendants are gone its files still grow
-		x.bury(ctx, out, err)
+		x.k.Shutdown(ctx, 0) // its files may grow until its descendants are gone
+		x.endWithKernel(ctx, out, err)
 		return
 	}
 	switch {
 	case err == nil:
-		out = x.lacking(out)
-		if out.EndedAt.Sub(out.StartedAt) > lookEvery { // a shorter one is not worth the question
+		out = x.withMemoryReason(out)
+		if out.EndedAt.Sub(out.StartedAt) > lookEvery { // for a shorter one it is not worth asking Spark
 			x.refreshExecutors(ctx, x.k)
 		}
 	case taken:
@@ -205,11 +206,11 @@ func (x *run) finish(ctx context.Context, taken bool, out ergane.Outcome, err er
 	default:
 		out = ergane.Outcome{State: ergane.CalculationFailed, Reason: "the code could not be handed to the session's kernel: " + err.Error()}
 	}
-	x.settle(ctx, x.because(out), x.freed)
+	x.settle(ctx, x.withStopReason(out), x.freed)
 }
 
-// bury ends the calculation of a dead kernel, and its session with it.
-func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
+// endWithKernel ends the calculation of a dead kernel, and its session with it.
+func (x *run) endWithKernel(ctx context.Context, out ergane.Outcome, err error) {
 	reason := cmp.Or(x.killed, x.deathReason(x.k))
 	x.log.Warn("kernel lost", "calculation", x.c.ID, "reason", reason)
 	if x.killed != "" {
@@ -219,7 +220,7 @@ func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
 	}
 	switch {
 	case err == nil:
-		out = x.because(out)
+		out = x.withStopReason(out)
 	case x.limit != "":
 		out = x.outcomeOfDead(ctx, x.c, x.limit+"; "+reason, false)
 	default:
@@ -232,18 +233,18 @@ func (x *run) bury(ctx context.Context, out ergane.Outcome, err error) {
 	}
 }
 
-// lacking names the want of memory that killed a process of the session, if
-// that may be what the code failed of: its own words know only of a process
-// that is gone.
-func (x *run) lacking(o ergane.Outcome) ergane.Outcome {
-	if n, why := x.k.Killed(); n > x.short && o.State == ergane.CalculationFailed {
+// withMemoryReason adds to a failure that the out-of-memory killer killed a
+// process of the session meanwhile, which may be its cause: the code's own error
+// says only that a process is gone.
+func (x *run) withMemoryReason(o ergane.Outcome) ergane.Outcome {
+	if n, why := x.k.Killed(); n > x.oomKills && o.State == ergane.CalculationFailed {
 		o.Reason = why + "; Linux killed one of its processes: " + o.Reason
 	}
 	return o
 }
 
-// because gives an outcome the reason for which the calculation was stopped.
-func (x *run) because(o ergane.Outcome) ergane.Outcome {
+// withStopReason gives an outcome the reason for which the calculation was stopped.
+func (x *run) withStopReason(o ergane.Outcome) ergane.Outcome {
 	switch {
 	case x.limit != "":
 		o.State, o.Reason = ergane.CalculationFailed, x.limit

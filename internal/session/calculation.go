@@ -79,7 +79,7 @@ func (m *Manager) Calculations(ctx context.Context, sessionID string, state erga
 }
 
 // StopCalculation asks for the end of a calculation and returns its state. One
-// that is over stays as it is.
+// that has ended stays as it is.
 func (m *Manager) StopCalculation(ctx context.Context, id string) (ergane.CalculationState, error) {
 	c, moved, err := m.moveCalculation(ctx, ergane.CalculationStopping(id, time.Now(), "The calculation was stopped per request"))
 	if err != nil {
@@ -89,7 +89,7 @@ func (m *Manager) StopCalculation(ctx context.Context, id string) (ergane.Calcul
 		m.holdFor(id)
 	}
 	if c.Status.State == ergane.CalculationCanceling {
-		m.nudge(c.SessionID) // a repeated call, too: the answer to the first may have been lost
+		m.nudge(c.SessionID) // after a repeated call, too: the answer to the first may have been lost
 	}
 	return c.Status.State, nil
 }

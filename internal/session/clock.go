@@ -2,9 +2,10 @@ package session
 
 import "time"
 
-// A clock measures the time since a moment that was written down by the
-// machine's clock. That may be set while the server runs: what has passed since
-// the moment was first asked for does not jump with it.
+// A clock measures the time since a moment that was recorded with the machine's
+// wall clock. The wall clock may be set while the server runs; the time since
+// the first question about the moment is measured by the monotonic clock, and
+// does not jump.
 type clock struct {
 	from  time.Time // the moment
 	start time.Time // the same by the clock of this process

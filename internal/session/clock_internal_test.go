@@ -18,7 +18,7 @@ func TestAClockDoesNotJumpWithTheMachines(t *testing.T) {
 	} {
 		var k clock
 		k.since(c.from, start)
-		// What the machine's clock says now is in no later call.
+		// Later calls do not read the machine's clock again.
 		if got := k.since(c.from.In(time.UTC), start.Add(time.Minute)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}

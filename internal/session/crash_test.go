@@ -11,15 +11,15 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit"
 )
 
-// A customer has one thing done, whatever happens to the server meanwhile: a
-// call that fails is repeated at the next server, with the same token, as SDKs do.
+// A customer does one thing, whatever happens to the server meanwhile: a call
+// that fails is repeated at the next server, with the same token, as SDKs do.
 type customer struct {
-	*house
+	*harness
 	door string // of this customer's code
 	sid  string
 	cid  string
 	end  ending
-	// next prepares a server that takes over.
+	// next prepares the next server.
 	next func()
 }
 
@@ -27,9 +27,9 @@ type customer struct {
 func (c *customer) revive() bool {
 	select {
 	case <-c.power.Gone():
-		c.house.kill()
+		c.harness.kill()
 	case <-c.end.closing:
-		c.house.stop()
+		c.harness.stop()
 		c.end.closing = nil
 	default:
 		return false
@@ -42,20 +42,20 @@ func (c *customer) revive() bool {
 // ending is how and when a server ends.
 type ending struct {
 	name    string
-	arm     func(e *ending, h *house, n int) // ends the server at its n-th step
-	closing chan struct{}                    // closed when it is asked to stop
+	arm     func(e *ending, h *harness, n int) // ends the server at its n-th step
+	closing chan struct{}                      // closed when it is asked to stop
 }
 
 var endings = []ending{
-	{name: "killed before", arm: func(_ *ending, h *house, n int) { h.power.CutAt(n, false) }},
-	{name: "killed after", arm: func(_ *ending, h *house, n int) { h.power.CutAt(n, true) }},
-	{name: "stopped", arm: func(e *ending, h *house, n int) {
+	{name: "killed before", arm: func(_ *ending, h *harness, n int) { h.power.CutAt(n, false) }},
+	{name: "killed after", arm: func(_ *ending, h *harness, n int) { h.power.CutAt(n, true) }},
+	{name: "stopped", arm: func(e *ending, h *harness, n int) {
 		closing, m := make(chan struct{}), h.m
 		e.closing = closing
 		h.power.At(n, func() {
 			close(closing)
 			go m.Close()
-			time.Sleep(time.Nanosecond) // it has told all that it will
+			time.Sleep(time.Nanosecond) // until it has answered all that it will answer
 		})
 	}},
 }
@@ -124,7 +124,7 @@ func (c *customer) terminate() {
 	c.until(func() bool { return c.session(c.sid).Status.State.Ended() })
 }
 
-// ended waits for the calculation's end and what comes with it, and checks both.
+// ended waits for the calculation's end and for the session's state after it, and checks both.
 func (c *customer) ended(state ergane.CalculationState, reason string, then ergane.SessionState) {
 	c.Helper()
 	c.until(func() bool { return c.calculation(c.cid).Status.State.Terminal() })
@@ -136,7 +136,7 @@ func (c *customer) ended(state ergane.CalculationState, reason string, then erga
 	}
 }
 
-var errands = map[string]func(*customer){
+var tasks = map[string]func(*customer){
 	"start": func(c *customer) {
 		c.start()
 		c.sessionIs(c.sid, ergane.SessionIdle, "")
@@ -181,7 +181,7 @@ var errands = map[string]func(*customer){
 	},
 }
 
-// closes ends what the errand has left and checks that nothing stays.
+// closes ends the customer's session and checks that nothing is left.
 func (c *customer) closes() {
 	c.Helper()
 	if !c.session(c.sid).Status.State.Ended() {
@@ -200,23 +200,23 @@ func (c *customer) closes() {
 	}
 }
 
-// ways are the ways in which sessions come to their kernels.
+// ways are the ways in which sessions get their kernels.
 var ways = map[string]session.Config{"cold": {}, "pooled": {Pool: session.Pool{Size: 1, Max: 3}}}
 
-// The server ends at every single thing that it does, in every way; the next
-// one makes the end right, and the code runs once.
+// The server ends at every single step, in every way; the next one completes the
+// work, and the code runs once.
 func TestServerThatEndsAtAnyStepChangesNoOutcome(t *testing.T) {
-	for name, errand := range errands {
+	for name, task := range tasks {
 		for _, end := range endings {
 			for way, cfg := range ways {
 				t.Run(name+"/"+end.name+"/"+way, func(t *testing.T) {
-					inHouse(t, cfg, func(h *house) {
+					withHarness(t, cfg, func(h *harness) {
 						for n, outlived := 1, false; !outlived && !h.Failed(); n++ {
 							h.settled()
 							power := h.power
-							c := &customer{house: h, door: fmt.Sprint("door ", n), end: end, next: func() {}}
+							c := &customer{harness: h, door: fmt.Sprint("door ", n), end: end, next: func() {}}
 							end.arm(&c.end, h, n)
-							errand(c)
+							task(c)
 							c.closes()
 							outlived = power == h.power
 							if outlived && n < 15 {
@@ -237,14 +237,14 @@ func TestServerThatEndsAtAnyStepChangesNoOutcome(t *testing.T) {
 
 // Servers end again and again, at any time, also while they recover.
 func TestServersThatEndAllTheTimeChangeNoOutcome(t *testing.T) {
-	for name, errand := range errands {
+	for name, task := range tasks {
 		for way, cfg := range ways {
 			t.Run(name+"/"+way, func(t *testing.T) {
-				inHouse(t, cfg, func(h *house) {
+				withHarness(t, cfg, func(h *harness) {
 					dice := rand.New(rand.NewPCG(3, uint64(len(name))))
 					for n := range 20 {
-						left := 10 // servers that end; then the errand must come to its own end
-						c := &customer{house: h, door: fmt.Sprint("door ", n)}
+						left := 10 // servers that end; then the task must come to its own end
+						c := &customer{harness: h, door: fmt.Sprint("door ", n)}
 						c.next = func() {
 							if left--; left > 0 {
 								c.end = endings[dice.IntN(len(endings))]
@@ -252,7 +252,7 @@ func TestServersThatEndAllTheTimeChangeNoOutcome(t *testing.T) {
 							}
 						}
 						c.next()
-						errand(c)
+						task(c)
 						c.closes()
 						h.kill()
 						h.serve()

@@ -16,7 +16,7 @@ func TestKernelDeathFailsTheCalculationAndTheSessionAndKeepsTheOutput(t *testing
 		"signal": {"print kept\nwarn too\nshow {}\nkill 11", "the session's kernel was killed by signal 11 (segmentation fault)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				sid := h.idle()
 				cid := h.submit(sid, c.code)
 				h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -35,7 +35,7 @@ func TestKernelDeathFailsTheCalculationAndTheSessionAndKeepsTheOutput(t *testing
 }
 
 func TestKernelDeathWhileIdleFailsTheSessionWithTheDetail(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9, Detail: "out of memory"})
 		h.awaitSession(sid, ergane.SessionFailed)
@@ -44,11 +44,11 @@ func TestKernelDeathWhileIdleFailsTheSessionWithTheDetail(t *testing.T) {
 	})
 }
 
-// The kernel is dead, and nobody knows: the session still takes a calculation.
-func TestCalculationSubmittedWhileTheSessionEndsHasAnEndToo(t *testing.T) {
+// The kernel is dead, but the server has not noticed: the session still takes a calculation.
+func TestCalculationSubmittedWhileTheSessionEndsAlsoEnds(t *testing.T) {
 	for name, asked := range map[string]bool{"lost": false, "terminated": true} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				sid := h.idle()
 				submitted := make(chan string, 1)
 				h.store.Before(func(method string) {
@@ -78,7 +78,7 @@ func TestCalculationSubmittedWhileTheSessionEndsHasAnEndToo(t *testing.T) {
 }
 
 func TestKernelDeathBeforeTheCodeStartedSaysThatItNeverStarted(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Set(faults{Untaken: &ergane.Exit{Known: true, Signal: 9}})
 		cid := h.submit(sid, "print never")
@@ -93,9 +93,9 @@ func TestKernelDeathBeforeTheCodeStartedSaysThatItNeverStarted(t *testing.T) {
 	})
 }
 
-// The kernel's last act is to say that it could not write its verdict down.
+// The last thing that the kernel reports is that it could not record the outcome.
 func TestOutcomeThatCouldNotBeRecordedFailsCalculationAndSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		var states []ergane.SessionState
 		h.store.Before(func(string) {
@@ -121,7 +121,7 @@ func TestOutcomeThatCouldNotBeRecordedFailsCalculationAndSession(t *testing.T) {
 }
 
 func TestDriverDeathDegradesTheSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.KillDriver(sid)
 		s := h.awaitSession(sid, ergane.SessionDegraded)
@@ -139,8 +139,8 @@ func TestDriverDeathDegradesTheSession(t *testing.T) {
 	})
 }
 
-func TestAWantOfMemoryIsTheReasonOfWhatItMadeFail(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestAKillForWantOfMemoryIsInTheReasonOfTheFailure(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		for _, c := range []struct {
 			code, reason string
@@ -167,7 +167,7 @@ func TestAWantOfMemoryIsTheReasonOfWhatItMadeFail(t *testing.T) {
 }
 
 func TestDriverDeathDuringACalculationLeavesItsOutcome(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "gate", "driver")
 		h.awaitSession(sid, ergane.SessionDegraded)
@@ -192,7 +192,7 @@ func TestSessionThatCannotStartFailsWithTheReason(t *testing.T) {
 		"died":      {faults{Unready: &ergane.Exit{Known: true, Signal: 6}, ReadyTakes: time.Second}, "the session's kernel was killed by signal 6 (aborted)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				h.machine.Set(c.faults)
 				sid := h.begin()
 				h.awaitSession(sid, ergane.SessionFailed)
@@ -206,7 +206,7 @@ func TestSessionThatCannotStartFailsWithTheReason(t *testing.T) {
 }
 
 func TestSessionThatCouldNeverStartIsRefused(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{Check: ergane.Errorf(ergane.CodeInvalid, "spark.master belongs to the operator")})
 		_, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: ergane.PrimaryWorkGroup})
 		h.fails(err, ergane.CodeInvalid, "spark.master belongs to the operator")
@@ -217,7 +217,7 @@ func TestSessionThatCouldNeverStartIsRefused(t *testing.T) {
 }
 
 func TestCodeThatTheKernelRefusesFailsTheCalculationAlone(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Set(faults{Exec: errors.New("write code: no space left on device")})
 		cid := h.submit(sid, "print x")
@@ -229,9 +229,9 @@ func TestCodeThatTheKernelRefusesFailsTheCalculationAlone(t *testing.T) {
 	})
 }
 
-// What came before the outcome is kept, although that cannot be believed.
+// The output is kept, although the outcome cannot be believed.
 func TestOutcomeThatCannotBeReadFailsTheCalculationAlone(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Set(faults{Wait: errors.New("unusable outcome.json: unexpected end of JSON input")})
 		cid := h.submit(sid, "print kept")
@@ -247,7 +247,7 @@ func TestOutcomeThatCannotBeReadFailsTheCalculationAlone(t *testing.T) {
 }
 
 func TestOnlySoManyKernelsStartAtOnce(t *testing.T) {
-	inHouse(t, session.Config{Starts: 2}, func(h *house) {
+	withHarness(t, session.Config{Starts: 2}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: 100 * time.Millisecond, ReadyTakes: 3 * time.Second})
 		var ids []string
 		for range 5 {

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// purgeEvery is the pause between looks at sessions that are on their way out.
+	// purgeEvery is the pause between looks at the sessions of a deleted workgroup.
 	purgeEvery = 100 * time.Millisecond
 	// deleteHold is how long DeleteWorkGroup waits for the end of the purge,
 	// so that a client usually finds the name free again.
@@ -19,9 +19,9 @@ const (
 const byDeletion = "The session was terminated because its workgroup was deleted"
 
 // DeleteWorkGroup deletes a workgroup; with recursive also its sessions, live
-// ones included, and their calculations. The objects in S3 stay. From the
-// answer on the workgroup is not found; a purge that takes longer than
-// deleteHold goes on, over restarts of the server, too.
+// ones included, and their calculations. The objects in S3 stay. Once it has
+// returned, the workgroup is not found; a purge that takes longer than
+// deleteHold goes on in the background, over restarts of the server, too.
 func (m *Manager) DeleteWorkGroup(ctx context.Context, name string, recursive bool) error {
 	if name == ergane.PrimaryWorkGroup {
 		return ergane.Errorf(ergane.CodeInvalid, "WorkGroup %s cannot be deleted.", name)
@@ -53,7 +53,7 @@ func (m *Manager) DeleteWorkGroup(ctx context.Context, name string, recursive bo
 	return nil
 }
 
-// purge removes what belongs to a condemned workgroup as its sessions end.
+// purge removes what belongs to a deleted workgroup as its sessions end.
 func (m *Manager) purge(name string) {
 	for wait := purgeEvery; ; {
 		now, err := m.store.PurgeWorkGroup(m.ctx, name)
@@ -77,12 +77,12 @@ func (m *Manager) purge(name string) {
 	}
 }
 
-// reclaim gives the space of what was removed back to the disk, a little at a time.
+// reclaim gives the space of removed rows back to the file system, a little at a time.
 func (m *Manager) reclaim() {
 	for more := true; more; {
 		var err error
 		if more, err = m.store.Reclaim(m.ctx); err != nil && m.ctx.Err() == nil {
-			m.log.Warn("cannot give space of the database back", "error", err)
+			m.log.Warn("cannot free unused space of the database", "error", err)
 		}
 		if more && !pause(m.ctx, expirePause) {
 			return

@@ -24,9 +24,9 @@ func always(suffix string, err error) func(string) error {
 }
 
 func TestDeliveryIsRepeatedUntilTheStoreIsBack(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
-		h.bucket.Fail(always("", fakehost.ErrAway))
+		h.bucket.Fail(always("", fakehost.ErrUnreachable))
 		cid := h.submit(sid, "print kept")
 		time.Sleep(14 * time.Minute)
 		if c := h.calculation(cid); c.Status.State != ergane.CalculationRunning || c.Result != nil {
@@ -45,11 +45,11 @@ func TestDeliveryGivesUpAndSaysWhy(t *testing.T) {
 		err   error
 		after time.Duration
 	}{
-		"unreachable": {fakehost.ErrAway, 15 * time.Minute},
+		"unreachable": {fakehost.ErrUnreachable, 15 * time.Minute},
 		"denied":      {fakehost.ErrDenied, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				sid := h.idle()
 				h.bucket.Fail(always("/stderr", c.err))
 				begun := time.Now()
@@ -72,9 +72,9 @@ func TestDeliveryGivesUpAndSaysWhy(t *testing.T) {
 }
 
 func TestCompletedCalculationThatCannotBeStoredHasFailed(t *testing.T) {
-	inHouse(t, session.Config{DeliverFor: 10 * time.Second}, func(h *house) {
+	withHarness(t, session.Config{DeliverFor: 10 * time.Second}, func(h *harness) {
 		sid := h.idle()
-		h.bucket.Fail(always("/results", fakehost.ErrAway))
+		h.bucket.Fail(always("/results", fakehost.ErrUnreachable))
 		cid := h.submit(sid, "print kept")
 		c := h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.calculationIs(cid, ergane.CalculationFailed, "the output could not be stored: put "+c.WorkingDirectory+"/results: connection refused")
@@ -82,7 +82,7 @@ func TestCompletedCalculationThatCannotBeStoredHasFailed(t *testing.T) {
 }
 
 func TestDamagedSpoolFailsAtOnce(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Set(faults{Section: fmt.Errorf("%w: 3 bytes of the output are gone", delivery.ErrSpool)})
 		begun := time.Now()
@@ -102,7 +102,7 @@ func TestDamagedSpoolFailsAtOnce(t *testing.T) {
 
 // A block may truncate the file that its own output goes to.
 func TestSpoolThatIsShorterThanItsOutcomeSaysFails(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print 12345")
 		h.kill()
@@ -124,7 +124,7 @@ func TestSpoolThatIsShorterThanItsOutcomeSaysFails(t *testing.T) {
 }
 
 func TestSpoolThatCannotBeOpenedFails(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Set(faults{Spool: fmt.Errorf("%w: the folder is gone", delivery.ErrSpool)})
 		cid := h.submit(sid, "print lost")
@@ -139,9 +139,9 @@ func TestSpoolThatCannotBeOpenedFails(t *testing.T) {
 }
 
 func TestTerminateShortensTheRetries(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
-		h.bucket.Fail(always("", fakehost.ErrAway))
+		h.bucket.Fail(always("", fakehost.ErrUnreachable))
 		cid := h.submit(sid, "print x")
 		time.Sleep(30 * time.Second)
 		h.must(terminate(h, sid))
@@ -153,8 +153,8 @@ func TestTerminateShortensTheRetries(t *testing.T) {
 	})
 }
 
-func TestDeliveredOutputGivesItsDiskSpaceBack(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestTheDiskSpaceOfDeliveredOutputIsFreed(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "fill 5000\nwarn 123")
 		h.awaitCalculation(cid, ergane.CalculationCompleted)
@@ -165,8 +165,8 @@ func TestDeliveredOutputGivesItsDiskSpaceBack(t *testing.T) {
 	})
 }
 
-func TestTheFilesOfADeliveredCalculationGoWhenTheNextOneHasEnded(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestTheFilesOfADeliveredCalculationAreRemovedWhenTheNextOneHasEnded(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		var ids []string
 		for range 3 {
@@ -181,9 +181,9 @@ func TestTheFilesOfADeliveredCalculationGoWhenTheNextOneHasEnded(t *testing.T) {
 }
 
 func TestUndeliveredOutputKeepsItsDiskSpace(t *testing.T) {
-	inHouse(t, session.Config{DeliverFor: time.Second}, func(h *house) {
+	withHarness(t, session.Config{DeliverFor: time.Second}, func(h *harness) {
 		sid := h.idle()
-		h.bucket.Fail(always("/stdout", fakehost.ErrAway))
+		h.bucket.Fail(always("/stdout", fakehost.ErrUnreachable))
 		cid := h.submit(sid, "fill 5000")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
 		h.settled()
@@ -196,7 +196,7 @@ func TestUndeliveredOutputKeepsItsDiskSpace(t *testing.T) {
 }
 
 func TestServerStopsAtOnceWhileTheStoreHangsAndTheNextDelivers(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		release := h.bucket.Hang()
 		cid := h.submit(sid, "print kept")
@@ -218,7 +218,7 @@ func TestServerStopsAtOnceWhileTheStoreHangsAndTheNextDelivers(t *testing.T) {
 // The objects were stored but the end could not be recorded when the server
 // stopped: the next one delivers again, so the output must still be there.
 func TestOutputIsKeptUntilTheEndIsRecorded(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.store.Fail("Settle", 1<<30)
 		cid := h.submit(sid, "print precious")

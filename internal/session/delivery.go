@@ -7,7 +7,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
-// newDelivery makes the part of a manager that delivers.
+// newDelivery makes a manager's Deliverer.
 func newDelivery(m *Manager) *delivery.Deliverer {
 	cfg := delivery.Config{
 		RetryFor: m.cfg.DeliverFor, MaxOutput: m.cfg.MaxOutput, LogsFor: m.cfg.LogsFor,
@@ -16,13 +16,13 @@ func newDelivery(m *Manager) *delivery.Deliverer {
 	return delivery.New(cfg, m.store, m.host, m.objects, ownSessions{m}, deliveryMeter{m.cfg.Meter}, m.log)
 }
 
-// ownSessions are a manager's sessions as delivery sees them.
+// ownSessions implements delivery.Sessions for a manager.
 type ownSessions struct{ m *Manager }
 
 // Live implements delivery.Sessions.
 func (o ownSessions) Live(id string) bool { return o.m.runner(id) != nil }
 
-// DeliveryOver implements delivery.Sessions: it wakes those who watch the
+// DeliveryOver implements delivery.Sessions: it wakes the watchers of the
 // calculation, and removes the session's files if nothing else needs them.
 func (o ownSessions) DeliveryOver(ctx context.Context, p ergane.PendingDelivery) {
 	o.m.hub.moved(p.ID)
@@ -31,7 +31,7 @@ func (o ownSessions) DeliveryOver(ctx context.Context, p ergane.PendingDelivery)
 	}
 }
 
-// deliveryMeter is a Meter as delivery sees it.
+// deliveryMeter implements delivery.Meter with a Meter.
 type deliveryMeter struct{ meter Meter }
 
 // CountPut implements delivery.Meter.

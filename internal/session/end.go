@@ -9,9 +9,9 @@ import (
 	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
-// end settles what is open of a session whose kernel is gone, and moves the
-// session to its last state: TERMINATED if that was asked for, FAILED with the
-// reason otherwise.
+// end settles the open calculation of a session whose kernel is gone, and moves
+// the session to its last state: TERMINATED if that was asked for, FAILED with
+// the reason otherwise.
 func (r *runner) end(ctx context.Context, reason string) {
 	r.endLog(ctx)
 	for over := false; !over && ctx.Err() == nil; {
@@ -24,14 +24,15 @@ func (r *runner) end(ctx context.Context, reason string) {
 		r.m.cfg.Meter.Count(CountSessions, string(s.Status.State))
 	}
 	r.m.hub.moved(r.id)
-	if r.astray {
+	if r.unreachable {
 		return // the reaper looks for it again
 	}
 	r.m.removeFiles(r.id)
 }
 
-// close does that once. It is not over when the session moved meanwhile: a
-// calculation that was submitted would never end in a session that had.
+// close is one attempt of end. It returns false when the session moved
+// meanwhile: a calculation that was just submitted would never end in an ended
+// session.
 func (r *runner) close(ctx context.Context, reason string) (over bool) {
 	var s ergane.Session
 	var open []ergane.Calculation
@@ -39,7 +40,7 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 		s, open, err = r.look(ctx)
 		return err
 	}) {
-		return ctx.Err() == nil // it went with its workgroup
+		return ctx.Err() == nil // it was deleted with its workgroup
 	}
 	terminating := s.Status.State == ergane.SessionTerminating
 	for _, c := range open {
@@ -73,8 +74,8 @@ func (r *runner) close(ctx context.Context, reason string) (over bool) {
 	return over || !done && ctx.Err() == nil
 }
 
-// outcomeOfDead is how a calculation ended whose kernel is dead: as the kernel
-// recorded it, or else what its death means for the calculation.
+// outcomeOfDead is the outcome of a calculation whose kernel is dead: what the
+// kernel recorded, or else what follows from its death.
 func (r *runner) outcomeOfDead(ctx context.Context, c ergane.Calculation, reason string, terminating bool) ergane.Outcome {
 	canceled := terminating || c.Status.State == ergane.CalculationCanceling
 	o := ergane.Outcome{State: ergane.CalculationFailed, Reason: reason}

@@ -16,8 +16,8 @@ const (
 	kernelName = "kernel"
 )
 
-// Executors lists a session's executors, newest first, after asking a live
-// driver what it knows.
+// Executors lists a session's executors, newest first, after asking the driver
+// of a live session.
 func (m *Manager) Executors(ctx context.Context, sessionID string, state ergane.ExecutorState, p ergane.Page) ([]ergane.Executor, error) {
 	if _, err := m.store.Session(ctx, sessionID); err != nil {
 		return nil, err
@@ -68,17 +68,17 @@ func (r *runner) saveDriverLost(ctx context.Context, at time.Time) error {
 	return r.m.store.SaveExecutors(ctx, lost)
 }
 
-// User code can make executors up. So a session may have only so many: what is
-// live at once follows from the DPUs that it asked for, with room for executors
-// that come before those that they replace are known to be gone.
+// User code can forge executors, so their number is limited: how many may live
+// at once follows from the DPUs that the session asked for, with room for new
+// executors that register before those that they replace are known to be gone.
 const (
 	spareExecutors = 8
-	everExecutors  = 1000 // beyond those that live at once
+	everExecutors  = 1000 // in the whole life of a session, beyond those that live at once
 	// maxExecutors is more than any session may have: the model allows 5,000 DPUs.
 	maxExecutors = 20_000
 )
 
-// maxLive is how many executors of a session are recorded that live at once.
+// maxLive is how many live executors of a session are recorded at most.
 func maxLive(s ergane.Session) int { return 2*s.Dpus + spareExecutors }
 
 // refreshExecutors records what Spark knows of the workers. Spark forgets them
@@ -112,7 +112,7 @@ func (r *runner) refreshExecutors(ctx context.Context, k Kernel) {
 	}
 }
 
-// observed is what the driver's word changes in the records of the workers.
+// observed returns the workers whose records change by what the driver reports.
 // No more than most may live at once.
 func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecutor, most int, now time.Time) []ergane.Executor {
 	was := make(map[string]ergane.Executor, len(recorded))
@@ -137,7 +137,7 @@ func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecut
 		old, recordedBefore := was[e.ID]
 		switch {
 		case recordedBefore && (old.State.Ended() || old.State == e.State):
-		case !recordedBefore && (len(was) >= most+everExecutors || !e.State.Ended() && live >= most): // user code is making them up
+		case !recordedBefore && (len(was) >= most+everExecutors || !e.State.Ended() && live >= most): // user code forges them
 		default:
 			switch {
 			case e.State.Ended() && recordedBefore:
@@ -149,8 +149,8 @@ func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecut
 			changed = append(changed, e)
 		}
 	}
-	// Spark lists all that live: who is not there went with an application that
-	// was stopped, or so long ago that Spark has forgotten.
+	// Spark lists all live executors: one that is missing was removed with an
+	// application that was stopped, or so long ago that Spark has forgotten it.
 	for _, e := range recorded {
 		if e.Type == ergane.ExecutorWorker && !e.State.Ended() && !listed[e.ID] {
 			e.State, e.TerminatedAt = ergane.ExecutorTerminated, now
@@ -160,8 +160,8 @@ func (r *runner) observed(recorded []ergane.Executor, known []ergane.SparkExecut
 	return changed
 }
 
-// nodeName tells the workers of a session apart, whose numbers begin again
-// with each application.
+// nodeName is unique in a session, unlike Spark's executor ids, which begin
+// again with each application.
 func nodeName(s ergane.SparkExecutor) string {
 	if s.App == "" {
 		return s.Name
@@ -177,8 +177,8 @@ func earlier(t, now time.Time) time.Time {
 	return t
 }
 
-// endOf reads Spark's reason for a removal: whom the driver sent away has
-// ended well; whoever else is gone was lost.
+// endOf reads Spark's reason for a removal: an executor that the driver removed
+// is TERMINATED, any other is FAILED.
 func endOf(reason string) ergane.ExecutorState {
 	switch {
 	case reason == "", strings.HasPrefix(reason, "Executor killed by driver"), strings.HasPrefix(reason, "Executor decommission"):
@@ -187,7 +187,7 @@ func endOf(reason string) ergane.ExecutorState {
 	return ergane.ExecutorFailed
 }
 
-// workerTime is how long workers were there between two moments, all together.
+// workerTime is the sum of the times that workers lived between two moments.
 func (r *runner) workerTime(ctx context.Context, from, to time.Time) time.Duration {
 	es, err := r.m.store.Executors(ctx, r.id, nil, ergane.Page{Limit: maxExecutors})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestExecutorsFollowTheSessionsLife(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: time.Minute, ReadyTakes: time.Minute})
 		sid := h.begin()
 		h.settled()
@@ -53,7 +53,7 @@ func own(state ergane.ExecutorState) map[string]ergane.ExecutorState {
 	return map[string]ergane.ExecutorState{"driver": state, "kernel": state}
 }
 
-// What Spark says of a driver and of workers, and why it removes them.
+// What Spark reports of a driver and of workers, and its reasons for removing them.
 var driver = ergane.SparkExecutor{Name: "driver", Active: true, AddedAt: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}
 
 const (
@@ -79,7 +79,7 @@ func TestSparkSaysHowAWorkerEnded(t *testing.T) {
 		"Executor heartbeat timed out after 120000 ms":                                                       ergane.ExecutorFailed,
 	} {
 		t.Run(reason, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				sid := h.idle()
 				h.machine.Executors(sid, driver, worker("1"))
 				h.executorsAre(sid, map[string]ergane.ExecutorState{"driver": ergane.ExecutorRegistered, "kernel": ergane.ExecutorRegistered, "1": ergane.ExecutorRegistered})
@@ -90,8 +90,8 @@ func TestSparkSaysHowAWorkerEnded(t *testing.T) {
 	}
 }
 
-func TestTheTimesOfWorkersAreSparksWithinTheSessionsLife(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestTheTimesOfWorkersAreSparksWithinThoseOfTheSession(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		start := h.session(sid).Status.StartedAt
 		time.Sleep(15 * time.Minute)
@@ -120,7 +120,7 @@ func TestTheTimesOfWorkersAreSparksWithinTheSessionsLife(t *testing.T) {
 }
 
 // recorded are a session's executors by name.
-func (h *house) recorded(sid string) map[string]ergane.Executor {
+func (h *harness) recorded(sid string) map[string]ergane.Executor {
 	h.Helper()
 	es, err := h.m.Executors(h.ctx, sid, "", ergane.Page{Limit: 20_000})
 	h.must(err)
@@ -135,7 +135,7 @@ func (h *house) recorded(sid string) map[string]ergane.Executor {
 }
 
 func TestCodeThatStopsSparkTakesItsWorkersWithIt(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		of := func(app, name string) ergane.SparkExecutor {
 			e := worker(name)
@@ -155,7 +155,7 @@ func TestCodeThatStopsSparkTakesItsWorkersWithIt(t *testing.T) {
 }
 
 func TestExecutorsAreNeitherLostNorDoubledByARestart(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Executors(sid, driver, worker("1"), removed("2", byKill))
 		before := h.recorded(sid)
@@ -176,7 +176,7 @@ func TestExecutorsAreNeitherLostNorDoubledByARestart(t *testing.T) {
 }
 
 func TestADriverThatDiesLosesItsWorkers(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Executors(sid, driver, worker("1"), removed("2", byOrder))
 		h.recorded(sid)
@@ -188,8 +188,8 @@ func TestADriverThatDiesLosesItsWorkers(t *testing.T) {
 	})
 }
 
-func TestAKernelThatMakesExecutorsUpDoesNotFillTheDatabase(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestForgedExecutorsDoNotFillTheDatabase(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		var many []ergane.SparkExecutor
 		for i := range 12_000 {
@@ -201,7 +201,7 @@ func TestAKernelThatMakesExecutorsUpDoesNotFillTheDatabase(t *testing.T) {
 		if n := len(h.recorded(sid)); n != most {
 			h.Errorf("%d executors are recorded, want %d", n, most)
 		}
-		for round := range 80 { // those go, others come
+		for round := range 80 { // those are removed, others are added
 			var next []ergane.SparkExecutor
 			for i := range most {
 				next = append(next, worker(strconv.Itoa(round)+"/"+strconv.Itoa(i)))
@@ -216,7 +216,7 @@ func TestAKernelThatMakesExecutorsUpDoesNotFillTheDatabase(t *testing.T) {
 }
 
 func TestExecutorsAreListedInPagesAndByState(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Executors(sid, driver, worker("1"), worker("2"), removed("3", byOrder), removed("4", byKill), removed("5", byKill))
 		for state, want := range map[ergane.ExecutorState]int{"": 7, ergane.ExecutorCreating: 0, ergane.ExecutorCreated: 0, ergane.ExecutorRegistered: 4,
@@ -245,7 +245,7 @@ func TestExecutorsAreListedInPagesAndByState(t *testing.T) {
 }
 
 func TestExecutorsOfARunningCalculationAreSeenWithoutAsking(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Executors(sid, ergane.SparkExecutor{Name: "1", Active: true, AddedAt: time.Now()}, ergane.SparkExecutor{Name: "2", Active: true, AddedAt: time.Now()})
 		cid := h.submit(sid, "sleep 10s\nexit 1")
@@ -264,7 +264,7 @@ func TestExecutorsOfARunningCalculationAreSeenWithoutAsking(t *testing.T) {
 }
 
 func TestWorkersCostOnlyWhileTheyAreThere(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Executors(sid, driver, worker("old"))
 		time.Sleep(time.Minute)
@@ -283,8 +283,8 @@ func TestWorkersCostOnlyWhileTheyAreThere(t *testing.T) {
 	})
 }
 
-func TestProgressRisesOnly(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestProgressNeverFalls(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "end", "")
 		h.awaitCalculation(cid, ergane.CalculationRunning)
@@ -300,12 +300,12 @@ func TestProgressRisesOnly(t *testing.T) {
 		shows(1, 10, "10%")
 		shows(10, 10, "99%") // it has not ended
 		shows(10, 1000, "99%")
-		time.Sleep(5 * time.Second) // until the store knows
+		time.Sleep(5 * time.Second) // until it is saved
 		h.kill()
 		h.serve()
 		shows(11, 1000, "99%")
 		before := h.figures(cid).DpuMillis
-		h.stop() // one that is not killed tells the store at once
+		h.stop() // a server that is not killed saves it when it stops
 		if now := h.calculation(cid).Statistics; now.Progress != "99%" || now.DpuMillis < before {
 			h.Errorf("the store knows %+v, and %d DPU ms were shown", now, before)
 		}
@@ -319,7 +319,7 @@ func TestProgressRisesOnly(t *testing.T) {
 }
 
 func TestExecutorsOfASessionThatNeverStartedHaveFailed(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{Refusal: "no"})
 		sid := h.begin()
 		h.awaitSession(sid, ergane.SessionFailed)

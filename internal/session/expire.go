@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// expireEvery is how often sessions are looked for that ended long ago;
-	// oftener where they are kept for less than ten minutes.
+	// expireEvery is the pause between looks for sessions that ended long ago; it
+	// is shorter where they are kept for less than ten minutes.
 	expireEvery = time.Minute
-	// expireAtOnce is how many go in one step, expirePause the time between
-	// steps, which is for those who wait for the database.
+	// expireAtOnce is how many sessions are removed in one step, expirePause the
+	// pause between steps, in which others get at the database.
 	expireAtOnce = 50
 	expirePause  = 50 * time.Millisecond
 )
 
-// Retention is how long sessions are kept after their end, with all that
-// belongs to them; 0 is for ever.
+// Retention is how long sessions are kept after their end, with everything that
+// belongs to them; 0: forever.
 type Retention struct {
 	For        time.Duration
 	WorkGroups map[string]time.Duration // in place of For
-	// Objects says that the objects of their calculations go, too.
+	// Objects says that the objects of their calculations are removed, too.
 	Objects bool
 }
 
@@ -37,7 +37,7 @@ func (r Retention) Of(workgroup string) time.Duration {
 	return r.For
 }
 
-// shortest is the least time for which anything is kept; 0 where all is, for ever.
+// shortest is the shortest time for which anything is kept; 0 where everything is kept forever.
 func (r Retention) shortest() time.Duration {
 	least := r.For
 	for _, d := range r.WorkGroups {
@@ -53,7 +53,7 @@ func (m *Manager) expire() {
 	every := min(max(m.cfg.Keep.shortest()/10, time.Second), expireEvery)
 	begun := time.Now()
 	for pause(m.ctx, every) {
-		// A clock that is set, forward or back, makes nothing old.
+		// A change of the machine's clock makes no session older.
 		now, steady := time.Now().Round(0), begun.Round(0).Add(time.Since(begun))
 		if steady.Before(now) {
 			now = steady
@@ -74,11 +74,11 @@ func (m *Manager) expire() {
 type pass struct {
 	m                 *Manager
 	now               time.Time
-	sessions, objects int // that went
+	sessions, objects int // that were removed
 }
 
-// run returns the first error that was not the affair of one bucket alone, or
-// else the last of those.
+// run returns the first error that concerns more than one bucket, or else the
+// last error of a bucket.
 func (p *pass) run(ctx context.Context) (bad error) {
 	for page := (ergane.Page{Limit: 100}); ; {
 		groups, err := p.m.store.WorkGroups(ctx, page)
@@ -132,8 +132,8 @@ func (p *pass) workGroup(ctx context.Context, name string, before time.Time) (re
 	}
 }
 
-// through reports whether nothing is to be done any more for a session that
-// has ended: its kernel and its spool are gone, and its log is where it is wanted.
+// through reports whether nothing is left to do for a session that has ended:
+// its kernel and its spool are gone, and its log is stored where it is wanted.
 func (m *Manager) through(s ergane.Session) bool {
 	if m.runner(s.ID) != nil {
 		return false
@@ -143,7 +143,7 @@ func (m *Manager) through(s ergane.Session) bool {
 	if err == nil {
 		spool.Close()
 	}
-	if !errors.Is(err, delivery.ErrSpool) { // it is there, or nobody can tell now
+	if !errors.Is(err, delivery.ErrSpool) { // it is there, or cannot be read now
 		return false
 	}
 	if delivery.LogLocation(s) != "" && time.Since(s.Status.EndedAt) <= m.cfg.LogsFor {
@@ -153,9 +153,9 @@ func (m *Manager) through(s ergane.Session) bool {
 	return true
 }
 
-// removeObjects removes the objects of a session's calculations, as far as
-// they have a result, which names what Ergane wrote. It comes before the rows
-// go, so that after a crash the rows still tell what there may be.
+// removeObjects removes the objects of a session's calculations that have a
+// result, which names the objects. It is called before removeRows, so that after
+// a crash the rows still name what may be left.
 func (p *pass) removeObjects(ctx context.Context, s ergane.Session) error {
 	if !p.m.cfg.Keep.Objects {
 		return nil

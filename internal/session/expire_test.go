@@ -12,8 +12,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
-// over runs a session with a calculation, whose id it returns, to its end.
-func (h *house) over() ergane.Calculation {
+// over runs a session with one calculation to its end, and returns the calculation.
+func (h *harness) over() ergane.Calculation {
 	h.Helper()
 	sid := h.idle()
 	cid := h.submit(sid, "print one\nwarn two\nshow {}")
@@ -22,8 +22,8 @@ func (h *house) over() ergane.Calculation {
 	return h.calculation(cid)
 }
 
-// there reports whether a session is.
-func (h *house) there(sid string) bool {
+// there reports whether a session is in the store.
+func (h *harness) there(sid string) bool {
 	h.Helper()
 	_, err := h.db.Session(h.ctx, sid)
 	if err != nil && ergane.CodeOf(err) != ergane.CodeNotFound {
@@ -32,8 +32,8 @@ func (h *house) there(sid string) bool {
 	return err == nil
 }
 
-// objectsOf counts the objects of a calculation that there are.
-func (h *house) objectsOf(c ergane.Calculation) (n int) {
+// objectsOf counts the objects of a calculation.
+func (h *harness) objectsOf(c ergane.Calculation) (n int) {
 	for _, uri := range []string{c.Result.StdOut, c.Result.StdErr, c.Result.Results} {
 		if _, ok := h.bucket.Object(uri); ok {
 			n++
@@ -42,8 +42,8 @@ func (h *house) objectsOf(c ergane.Calculation) (n int) {
 	return n
 }
 
-func TestWithoutAWordSessionsAreKeptForEver(t *testing.T) {
-	inHouse(t, session.Config{LogsFor: time.Hour}, func(h *house) {
+func TestSessionsAreKeptForeverByDefault(t *testing.T) {
+	withHarness(t, session.Config{LogsFor: time.Hour}, func(h *harness) {
 		c := h.over()
 		time.Sleep(100 * time.Hour)
 		if !h.there(c.SessionID) {
@@ -53,10 +53,10 @@ func TestWithoutAWordSessionsAreKeptForEver(t *testing.T) {
 	})
 }
 
-func TestSessionsGoWhenTheyHaveBeenKept(t *testing.T) {
+func TestSessionsAreRemovedWhenTheirTimeIsOver(t *testing.T) {
 	for _, objects := range []bool{false, true} {
-		inHouseNamed(t, map[bool]string{false: "and leave their objects", true: "with their objects"}[objects],
-			session.Config{Keep: session.Retention{For: 24 * time.Hour, Objects: objects}}, func(h *house) {
+		withHarnessNamed(t, map[bool]string{false: "and leave their objects", true: "with their objects"}[objects],
+			session.Config{Keep: session.Retention{For: 24 * time.Hour, Objects: objects}}, func(h *harness) {
 				c := h.over()
 				const foreign = "s3://ergane-results/primary/of/the/user"
 				h.must(h.bucket.Objects(h.power).Put(h.ctx, foreign, strings.NewReader("x"), 1, "text/plain", ergane.Delivery{}))
@@ -92,7 +92,7 @@ func TestSessionsGoWhenTheyHaveBeenKept(t *testing.T) {
 
 func TestAWorkGroupKeepsItsSessionsForItsOwnTime(t *testing.T) {
 	keep := session.Retention{For: time.Hour, WorkGroups: map[string]time.Duration{"brief": 10 * time.Minute, "lasting": 0}}
-	inHouse(t, session.Config{Keep: keep}, func(h *house) {
+	withHarness(t, session.Config{Keep: keep}, func(h *harness) {
 		of := map[string]string{}
 		for _, w := range []string{ergane.PrimaryWorkGroup, "brief", "lasting"} {
 			if w != ergane.PrimaryWorkGroup {
@@ -109,17 +109,17 @@ func TestAWorkGroupKeepsItsSessionsForItsOwnTime(t *testing.T) {
 		}
 		time.Sleep(20 * time.Minute)
 		if h.there(of["brief"]) || !h.there(of["primary"]) || !h.there(of["lasting"]) {
-			h.Error("after 20 minutes not what was to go is gone")
+			h.Error("after 20 minutes the wrong sessions are left")
 		}
 		time.Sleep(time.Hour)
 		if h.there(of["primary"]) || !h.there(of["lasting"]) {
-			h.Error("after 80 minutes not what was to go is gone")
+			h.Error("after 80 minutes the wrong sessions are left")
 		}
 	})
 }
 
-func TestWhatOwesSomethingIsKeptUntilItIsPaid(t *testing.T) {
-	inHouse(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
+func TestASessionIsKeptWhileADeliveryIsPending(t *testing.T) {
+	withHarness(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *harness) {
 		back := h.unreachable()
 		sid := h.idle()
 		h.undelivered(sid)
@@ -127,7 +127,7 @@ func TestWhatOwesSomethingIsKeptUntilItIsPaid(t *testing.T) {
 		h.awaitSession(sid, ergane.SessionTerminated)
 		time.Sleep(5 * time.Hour)
 		if !h.there(sid) {
-			h.Error("it is gone with what was to be delivered")
+			h.Error("it was removed with a pending delivery")
 		}
 		back()
 		testkit.Await(h, patience, func() bool { return !h.there(sid) })
@@ -135,14 +135,14 @@ func TestWhatOwesSomethingIsKeptUntilItIsPaid(t *testing.T) {
 }
 
 func TestASessionIsKeptUntilItsLogIsStored(t *testing.T) {
-	inHouse(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
+	withHarness(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *harness) {
 		sid := h.logged()
 		back := h.unreachable()
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		time.Sleep(5 * time.Hour)
 		if !h.there(sid) {
-			h.Error("it is gone with its log")
+			h.Error("it was removed with its log")
 		}
 		back()
 		h.awaitLog(sid)
@@ -150,10 +150,10 @@ func TestASessionIsKeptUntilItsLogIsStored(t *testing.T) {
 	})
 }
 
-// Rows tell what objects there may be: they stay until those are gone.
+// The rows name the objects that there may be: they stay until the objects are removed.
 func TestSessionsWhoseObjectsCannotBeRemovedAreKept(t *testing.T) {
-	for name, fault := range map[string]error{"unreachable": fakehost.ErrAway, "denied": fakehost.ErrDenied} {
-		inHouseNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour, Objects: true}}, func(h *house) {
+	for name, fault := range map[string]error{"unreachable": fakehost.ErrUnreachable, "denied": fakehost.ErrDenied} {
+		withHarnessNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour, Objects: true}}, func(h *harness) {
 			c := h.over()
 			h.bucket.Fail(always("stderr", fault))
 			time.Sleep(3 * time.Hour)
@@ -169,8 +169,8 @@ func TestSessionsWhoseObjectsCannotBeRemovedAreKept(t *testing.T) {
 	}
 }
 
-func TestAKernelThatOutlivedItsSessionIsEndedBeforeThatGoes(t *testing.T) {
-	inHouse(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
+func TestAKernelThatOutlivedItsSessionIsEndedBeforeTheSessionIsRemoved(t *testing.T) {
+	withHarness(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *harness) {
 		c := h.over()
 		h.machine.Orphan(c.SessionID)
 		testkit.Await(h, 2*time.Hour, func() bool { return !h.there(c.SessionID) })
@@ -180,11 +180,11 @@ func TestAKernelThatOutlivedItsSessionIsEndedBeforeThatGoes(t *testing.T) {
 	})
 }
 
-// The server is killed before or after every single thing that it does while
-// sessions go; the next one makes it good.
-func TestServerThatIsKilledWhileSessionsGo(t *testing.T) {
+// The server is killed before or after every single step while it removes
+// sessions; the next one completes that.
+func TestServerThatIsKilledWhileItRemovesSessions(t *testing.T) {
 	for name, after := range map[string]bool{"before": false, "after": true} {
-		inHouseNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour, Objects: true}, LogsFor: 30 * time.Minute}, func(h *house) {
+		withHarnessNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour, Objects: true}, LogsFor: 30 * time.Minute}, func(h *harness) {
 			for n, outlived := 1, false; !outlived && !h.Failed(); n++ {
 				c := h.over()
 				time.Sleep(59*time.Minute + 50*time.Second)
@@ -213,10 +213,10 @@ func TestServerThatIsKilledWhileSessionsGo(t *testing.T) {
 	}
 }
 
-func TestSpaceIsGivenBackWhenSomethingHasGone(t *testing.T) {
-	for name, remove := range map[string]func(*house){
-		"a workgroup": func(h *house) { h.must(h.m.DeleteWorkGroup(h.ctx, "w", true)) },
-		"a session": func(h *house) {
+func TestSpaceIsFreedWhenSomethingWasRemoved(t *testing.T) {
+	for name, remove := range map[string]func(*harness){
+		"a workgroup": func(h *harness) { h.must(h.m.DeleteWorkGroup(h.ctx, "w", true)) },
+		"a session": func(h *harness) {
 			s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "w"})
 			h.must(err)
 			h.awaitSession(s.ID, ergane.SessionIdle)
@@ -224,7 +224,7 @@ func TestSpaceIsGivenBackWhenSomethingHasGone(t *testing.T) {
 			testkit.Await(h, 3*time.Hour, func() bool { return !h.there(s.ID) })
 		},
 	} {
-		inHouseNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
+		withHarnessNamed(t, name, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *harness) {
 			h.must(h.m.CreateWorkGroup(h.ctx, ergane.WorkGroup{Name: "w"}))
 			h.settled()
 			var times atomic.Int64
@@ -246,6 +246,6 @@ func TestSpaceIsGivenBackWhenSomethingHasGone(t *testing.T) {
 	}
 }
 
-func inHouseNamed(t *testing.T, name string, cfg session.Config, test func(*house)) {
-	t.Run(name, func(t *testing.T) { inHouse(t, cfg, test) })
+func withHarnessNamed(t *testing.T, name string, cfg session.Config, test func(*harness)) {
+	t.Run(name, func(t *testing.T) { withHarness(t, cfg, test) })
 }

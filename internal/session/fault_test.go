@@ -16,7 +16,7 @@ func TestStoreThatFailsForAWhileChangesNoOutcome(t *testing.T) {
 		"SaveExecutors", "EndExecutors", "Executors", "SetProgress", "Calculation"} {
 		for how, fail := range map[string]func(*fakehost.Store, string, int){"fails": (*fakehost.Store).Fail, "loses answers": (*fakehost.Store).Lose} {
 			t.Run(method+"/"+how, func(t *testing.T) {
-				inHouse(t, session.Config{}, func(h *house) {
+				withHarness(t, session.Config{}, func(h *harness) {
 					h.machine.Set(faults{ReadyTakes: 10 * time.Millisecond})
 					sid := h.begin()
 					fail(h.store, method, 3)
@@ -52,7 +52,7 @@ func TestStoreThatFailsForAWhileChangesNoOutcome(t *testing.T) {
 
 // The client was told that its stop failed, and repeats it.
 func TestStopWhoseAnswerWasLostStillStops(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "")
 		time.Sleep(time.Minute)
@@ -68,7 +68,7 @@ func TestStopWhoseAnswerWasLostStillStops(t *testing.T) {
 }
 
 func TestTerminateWhoseAnswerWasLostStillTerminates(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.store.Lose("MoveSession", 1)
 		if err := terminate(h, sid); err == nil {
@@ -78,9 +78,9 @@ func TestTerminateWhoseAnswerWasLostStillTerminates(t *testing.T) {
 	})
 }
 
-// A stop is durable; the runner that cannot read of it at first looks again.
-func TestStopReachesCodeThatWouldRunForEverAlthoughTheStoreFails(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+// A stop is durable; a runner that cannot read it at first tries again.
+func TestStopReachesCodeThatWouldRunForeverAlthoughTheStoreFails(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "")
 		time.Sleep(time.Minute)
@@ -91,7 +91,7 @@ func TestStopReachesCodeThatWouldRunForEverAlthoughTheStoreFails(t *testing.T) {
 }
 
 func TestTerminateReachesASessionThatStartsAlthoughTheStoreFails(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: time.Hour})
 		sid := h.begin()
 		time.Sleep(time.Minute)
@@ -102,8 +102,8 @@ func TestTerminateReachesASessionThatStartsAlthoughTheStoreFails(t *testing.T) {
 	})
 }
 
-func TestRunningIsShownAsSoonAsTheStoreTakesIt(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestACalculationIsMarkedRunningAsSoonAsTheStoreWorks(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.store.Fail("MoveCalculation", 2)
 		cid := h.at(sid, "door", "")
@@ -115,7 +115,7 @@ func TestRunningIsShownAsSoonAsTheStoreTakesIt(t *testing.T) {
 }
 
 func TestServerDoesNotStartWhileItCannotReadTheStore(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.stop()
 		for _, method := range []string{"WorkGroup", "RenewLease", "TakeOver", "LiveSessions"} {

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// saveFigures is how often the store is told how far calculations have
-	// come: all that changed, in one write.
+	// saveFigures is how often the progress of calculations is saved: all that
+	// changed, in one write.
 	saveFigures = 5 * time.Second
-	// lastFigures bounds that write when the server stops.
+	// lastFigures bounds the last such write, when the server stops.
 	lastFigures = 2 * time.Second
 )
 
-// figures are how far running calculations have come. Reads show them from
-// memory; the store has them for the server after this one.
+// figures are the progress and the DPU use of running calculations. Reads show
+// them from memory; the store keeps them for the next server.
 type figures struct {
 	mu      sync.Mutex
 	now     map[string]ergane.CalculationStatistics // by calculation id; guarded by mu
-	changed map[string]ergane.CalculationStatistics // since the store was told; guarded by mu
+	changed map[string]ergane.CalculationStatistics // since they were saved; guarded by mu
 }
 
 func newFigures() *figures {
@@ -36,7 +36,7 @@ func (f *figures) set(id string, s ergane.CalculationStatistics) {
 	}
 }
 
-// forget drops what is known of a calculation that has ended.
+// forget drops the figures of a calculation that has ended.
 func (f *figures) forget(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -44,7 +44,7 @@ func (f *figures) forget(id string) {
 	delete(f.changed, id)
 }
 
-// shown is a calculation as the store has it, with the figures of this moment.
+// shown returns a calculation from the store with its present figures.
 func (f *figures) shown(c ergane.Calculation) ergane.Calculation {
 	if c.Status.State.Terminal() {
 		return c
@@ -60,7 +60,7 @@ func (f *figures) shown(c ergane.Calculation) ergane.Calculation {
 	return c
 }
 
-// take returns what the store does not know yet.
+// take returns the figures that are not saved yet.
 func (f *figures) take() map[string]ergane.CalculationStatistics {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +69,7 @@ func (f *figures) take() map[string]ergane.CalculationStatistics {
 	return taken
 }
 
-// putBack undoes take, but for what is newer or over.
+// putBack undoes take, except for calculations that have newer figures or have ended.
 func (f *figures) putBack(taken map[string]ergane.CalculationStatistics) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -80,7 +80,7 @@ func (f *figures) putBack(taken map[string]ergane.CalculationStatistics) {
 	}
 }
 
-// keepFigures tells the store of the figures until the server stops, and then once more.
+// keepFigures saves the figures until the server stops, and then once more.
 func (m *Manager) keepFigures() {
 	for pause(m.ctx, saveFigures) {
 		m.saveFigures(m.ctx)

@@ -10,8 +10,8 @@ import (
 
 // Reads of something that was started or stopped less than Config.Hold ago
 // wait for its end, so that a client which polls every second or every five
-// learns of a short calculation when it ends and not a poll later. Nothing
-// older is ever held. docs/decisions/0005-holding.md says why.
+// learns of the end of a short calculation at once and not a poll later. Reads
+// of anything older are never held. docs/decisions/0005-holding.md says why.
 
 const (
 	maxHoldsPerKey = 64
@@ -20,7 +20,7 @@ const (
 	startHold = 300 * time.Millisecond
 )
 
-// holds counts the held requests, so that they stay few.
+// holds counts the held requests, and limits their number.
 type holds struct {
 	mu    sync.Mutex
 	byKey map[string]int
@@ -79,7 +79,7 @@ func (m *Manager) session(ctx context.Context, key, id string, until time.Time) 
 		})
 }
 
-// trouble is what keeps a live session from going on, which the store does not know; empty while nothing does.
+// trouble is what keeps a live session from going on at present, which is not in the store; empty if nothing does.
 func (m *Manager) trouble(id string) string {
 	if r := m.runner(id); r != nil {
 		if t := r.trouble.Load(); t != nil {
@@ -89,7 +89,7 @@ func (m *Manager) trouble(id string) string {
 	return ""
 }
 
-// hold reads a thing until it is settled or the time is up.
+// hold repeats a read until its result is settled or the time is up.
 func hold[T any](ctx context.Context, m *Manager, key, id string, until time.Time, read func() (T, error), settled func(T) bool) (T, error) {
 	wait := time.Until(until)
 	if wait <= 0 {

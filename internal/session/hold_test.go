@@ -16,7 +16,7 @@ import (
 var holding = session.Config{Hold: time.Second}
 
 // read reads a calculation as the API does and says how long that took.
-func (h *house) read(key, cid string) (ergane.Calculation, time.Duration) {
+func (h *harness) read(key, cid string) (ergane.Calculation, time.Duration) {
 	h.Helper()
 	begun := time.Now()
 	c, err := h.m.Calculation(h.ctx, key, cid)
@@ -25,7 +25,7 @@ func (h *house) read(key, cid string) (ergane.Calculation, time.Duration) {
 }
 
 func TestReadOfAYoungCalculationIsAnsweredWhenItEnds(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "sleep 300ms\nprint done")
 		c, took := h.read(key, cid)
@@ -37,14 +37,14 @@ func TestReadOfAYoungCalculationIsAnsweredWhenItEnds(t *testing.T) {
 }
 
 func TestReadIsHeldUntilTheHoldIsOverAndNotLonger(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "sleep 1h")
 		time.Sleep(400 * time.Millisecond)
 		if c, took := h.read(key, cid); c.Status.State != ergane.CalculationRunning || took != 600*time.Millisecond {
 			h.Errorf("%s after %v", c.Status.State, took)
 		}
-		for range 10 { // what is older than the hold is never held
+		for range 10 { // reads of anything older than the hold are never held
 			if _, took := h.read(key, cid); took != 0 {
 				h.Errorf("held for %v", took)
 			}
@@ -53,8 +53,8 @@ func TestReadIsHeldUntilTheHoldIsOverAndNotLonger(t *testing.T) {
 	})
 }
 
-func TestReadAfterAStopIsAnsweredWhenItHasTakenEffect(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+func TestReadAfterAStopIsAnsweredWhenTheCalculationHasEnded(t *testing.T) {
+	withHarness(t, holding, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "gate", "")
 		time.Sleep(time.Minute)
@@ -68,7 +68,7 @@ func TestReadAfterAStopIsAnsweredWhenItHasTakenEffect(t *testing.T) {
 }
 
 func TestReadOfACreatingSessionIsAnsweredWhenItIsIdle(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: 700 * time.Millisecond})
 		begun := time.Now()
 		sid := h.begin() // answers after at most 300 ms
@@ -83,7 +83,7 @@ func TestReadOfACreatingSessionIsAnsweredWhenItIsIdle(t *testing.T) {
 }
 
 func TestStartSessionAnswersIdleIfTheKernelIsQuick(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: 50 * time.Millisecond})
 		s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: ergane.PrimaryWorkGroup})
 		if err != nil || s.Status.State != ergane.SessionIdle {
@@ -93,7 +93,7 @@ func TestStartSessionAnswersIdleIfTheKernelIsQuick(t *testing.T) {
 }
 
 func TestReadAfterATerminateIsAnsweredAtTheEnd(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		sid := h.idle()
 		time.Sleep(time.Minute)
 		h.must(terminate(h, sid))
@@ -105,7 +105,7 @@ func TestReadAfterATerminateIsAnsweredAtTheEnd(t *testing.T) {
 }
 
 func TestHoldOfZeroHoldsNothing(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: 100 * time.Millisecond})
 		begun := time.Now()
 		sid := h.begin()
@@ -121,7 +121,7 @@ func TestHoldOfZeroHoldsNothing(t *testing.T) {
 
 // heldOf starts as many reads as given, by keys of the client's number, and
 // counts those that are held.
-func (h *house) heldOf(cid string, readers int, keyOf func(int) string) (held int, wait func()) {
+func (h *harness) heldOf(cid string, readers int, keyOf func(int) string) (held int, wait func()) {
 	var answered atomic.Int64
 	var clients sync.WaitGroup
 	for i := range readers {
@@ -137,7 +137,7 @@ func (h *house) heldOf(cid string, readers int, keyOf func(int) string) (held in
 }
 
 func TestHoldsAreBoundedPerKeyAndPerServer(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		cid := h.submit(h.idle(), "sleep 1h")
 		one, wait := h.heldOf(cid, 100, func(int) string { return key })
 		if one != 64 {
@@ -152,7 +152,7 @@ func TestHoldsAreBoundedPerKeyAndPerServer(t *testing.T) {
 		}
 		wait()
 
-		cid = h.submit(h.idle(), "sleep 1h") // all were given back
+		cid = h.submit(h.idle(), "sleep 1h") // the earlier reads do not count any more
 		if again, wait := h.heldOf(cid, 100, func(int) string { return key }); again != 64 {
 			h.Errorf("%d reads of one key are held afterwards", again)
 		} else {
@@ -162,7 +162,7 @@ func TestHoldsAreBoundedPerKeyAndPerServer(t *testing.T) {
 }
 
 func TestHeldReadEndsWithItsClient(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		cid := h.submit(h.idle(), "sleep 1h")
 		left := errors.New("the client has left")
 		ctx, leave := context.WithCancelCause(h.ctx)
@@ -176,7 +176,7 @@ func TestHeldReadEndsWithItsClient(t *testing.T) {
 }
 
 func TestHeldReadIsAnsweredWhenTheServerStops(t *testing.T) {
-	inHouse(t, holding, func(h *house) {
+	withHarness(t, holding, func(h *harness) {
 		cid := h.submit(h.idle(), "sleep 1h")
 		time.AfterFunc(100*time.Millisecond, h.m.Close)
 		if c, took := h.read(key, cid); c.Status.State.Terminal() || took != 100*time.Millisecond {

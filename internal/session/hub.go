@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// hub wakes whoever waits for a move of one session or calculation, and keeps
-// until when reads of it are worth holding.
+// hub wakes everyone who waits for a move of one session or calculation, and
+// remembers until when reads of it are held.
 type hub struct {
 	mu      sync.Mutex
 	waiting map[string]*watchers // guarded by mu
 	until   map[string]time.Time // guarded by mu
 }
 
-// watchers are those who wait for the same move.
+// watchers are the goroutines that wait for the same move.
 type watchers struct {
 	moved chan struct{} // closed by the move
 	n     int
@@ -23,9 +23,9 @@ func newHub() *hub {
 	return &hub{waiting: map[string]*watchers{}, until: map[string]time.Time{}}
 }
 
-// watch returns a channel that the next move of id closes, and is followed by
-// unwatch. Look at the state after watching, not before, or a move in between
-// is missed.
+// watch returns a channel that the next move of id closes; the caller calls
+// unwatch afterwards. Read the state after calling watch, not before, or a move
+// in between is missed.
 func (h *hub) watch(id string) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -38,7 +38,7 @@ func (h *hub) watch(id string) <-chan struct{} {
 	return w.moved
 }
 
-// unwatch forgets a watcher: what has ended never moves again.
+// unwatch removes a watcher that no longer waits: what has ended never moves again.
 func (h *hub) unwatch(id string, moved <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -63,7 +63,7 @@ func (h *hub) moved(ids ...string) {
 	}
 }
 
-// holdUntil makes reads of id worth holding until t.
+// holdUntil makes reads of id be held until t.
 func (h *hub) holdUntil(id string, t time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -77,7 +77,7 @@ func (h *hub) holdUntil(id string, t time.Time) {
 	h.until[id] = t
 }
 
-// held returns until when reads of id are held; the zero time is not at all.
+// held returns until when reads of id are held; the zero time: they are not held.
 func (h *hub) held(id string) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()

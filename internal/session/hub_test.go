@@ -14,7 +14,7 @@ func TestHubForgetsWatchersOfWhatNeverMovesAgain(t *testing.T) {
 	later := h.watch("a")
 	h.unwatch("a", other) // of the move before
 	if isClosed(later) || len(h.waiting) != 1 {
-		t.Error("a late unwatch took a new watcher away")
+		t.Error("a late unwatch removed a new watcher")
 	}
 	h.unwatch("a", later)
 	if len(h.waiting) != 0 {

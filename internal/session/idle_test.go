@@ -9,7 +9,7 @@ import (
 )
 
 // idleFor starts a session of an idle timeout and waits until it is IDLE.
-func (h *house) idleFor(timeout time.Duration) string {
+func (h *harness) idleFor(timeout time.Duration) string {
 	h.Helper()
 	s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: ergane.PrimaryWorkGroup, IdleTimeout: timeout})
 	h.must(err)
@@ -23,7 +23,7 @@ func TestIdleTimeoutEndsASessionAndSaysSo(t *testing.T) {
 		time.Minute:      "Session was terminated because it was idle for 1 minute",
 	} {
 		t.Run(timeout.String(), func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				sid := h.idleFor(timeout)
 				time.Sleep(timeout - time.Second)
 				h.sessionIs(sid, ergane.SessionIdle, "")
@@ -37,7 +37,7 @@ func TestIdleTimeoutEndsASessionAndSaysSo(t *testing.T) {
 }
 
 func TestIdleTimeoutCountsFromTheEndOfTheLastCalculation(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idleFor(10 * time.Minute)
 		for range 3 {
 			time.Sleep(9 * time.Minute)
@@ -51,7 +51,7 @@ func TestIdleTimeoutCountsFromTheEndOfTheLastCalculation(t *testing.T) {
 }
 
 func TestIdleTimeoutNeverEndsABusySession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idleFor(time.Minute)
 		cid := h.submit(sid, "sleep 10m")
 		time.Sleep(9 * time.Minute)
@@ -64,9 +64,9 @@ func TestIdleTimeoutNeverEndsABusySession(t *testing.T) {
 	})
 }
 
-// A calculation that is accepted in the moment in which the time is up.
+// A calculation that is accepted at the moment at which the time is over.
 func TestSubmissionWinsAgainstTheIdleTimeout(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idleFor(time.Minute)
 		var cid string
 		h.store.Before(func(method string) {
@@ -90,7 +90,7 @@ func TestSubmissionWinsAgainstTheIdleTimeout(t *testing.T) {
 }
 
 func TestIdleTimeoutEndsADegradedSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idleFor(5 * time.Minute)
 		h.machine.KillDriver(sid)
 		h.awaitSession(sid, ergane.SessionDegraded)
@@ -99,9 +99,9 @@ func TestIdleTimeoutEndsADegradedSession(t *testing.T) {
 	})
 }
 
-// The wall clock may have jumped while no server was there.
+// The wall clock may have been set while no server ran.
 func TestSessionHasAMinuteLeftAfterARestartOfTheServer(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idleFor(10 * time.Minute)
 		h.stop()
 		time.Sleep(5 * time.Hour)

@@ -12,15 +12,16 @@ import (
 // no calculation runs: threads and processes of earlier ones may write on.
 const diskIdleEvery = 30 * time.Second
 
-// An idleWatch measures from the end of a calculation to the start of the next.
+// An idleWatch measures the session's folder from the end of a calculation to
+// the start of the next.
 type idleWatch struct {
 	broken chan breach
 	cancel context.CancelFunc
 	over   sync.WaitGroup
 }
 
-// watchDisk begins to measure, unless that is under way; it returns where a
-// broken limit is told, nil where there is none.
+// watchDisk starts the measuring unless it runs already. It returns the channel
+// to which a broken limit is sent; nil if there is no limit.
 func (r *runner) watchDisk(ctx context.Context) <-chan breach {
 	if r.m.cfg.MaxDisk <= 0 {
 		return nil
@@ -28,14 +29,14 @@ func (r *runner) watchDisk(ctx context.Context) <-chan breach {
 	if r.watch == nil {
 		work, cancel := context.WithCancel(ctx)
 		w := &idleWatch{broken: make(chan breach, 1), cancel: cancel}
-		spared := r.spared
-		w.over.Go(func() { r.boundIdle(work, spared, w.broken) })
+		cleanup := r.cleanup
+		w.over.Go(func() { r.boundIdle(work, cleanup, w.broken) })
 		r.watch = w
 	}
 	return r.watch.broken
 }
 
-// unwatch ends the measuring, and waits for that.
+// unwatch stops the measuring, and waits until it has stopped.
 func (r *runner) unwatch() {
 	if r.watch == nil {
 		return
@@ -45,31 +46,32 @@ func (r *runner) unwatch() {
 	r.watch = nil
 }
 
-// spareFor is how long a folder may stay unmeasurable for which a calculation was stopped.
-const spareFor = 10 * time.Minute
+// cleanupFor is how long a folder may stay unmeasurable after a calculation was
+// stopped because of its folder.
+const cleanupFor = 10 * time.Minute
 
-// boundIdle tells once that the folder has become too large. One that is
-// spared was so before, which its code has been told: it may be cleaned up,
-// and grow by no more than a tenth of the limit until then.
-func (r *runner) boundIdle(ctx context.Context, spared bool, broken chan<- breach) {
+// boundIdle sends a breach once the folder is too large. With cleanup, a
+// calculation was stopped because of the folder, and the user knows: the next
+// one may clean up, and until then the folder may grow by a tenth of the limit.
+func (r *runner) boundIdle(ctx context.Context, cleanup bool, broken chan<- breach) {
 	limit := r.m.cfg.MaxDisk
-	tell := func(why string) { broken <- breach{limitDisk, "Session was terminated because " + why} }
+	stop := func(why string) { broken <- breach{limitDisk, "Session was terminated because " + why} }
 	allowed, watched := limit, time.Now()
-	if spared {
+	if cleanup {
 		if used, _, err := r.measure(ctx, math.MaxInt64); err == nil {
-			allowed, spared = max(limit, used+limit/10), false
+			allowed, cleanup = max(limit, used+limit/10), false
 		}
 	}
 	for took := time.Duration(0); pause(ctx, max(diskIdleEvery, 10*took)); {
 		begun := time.Now()
 		_, over, err := r.measure(ctx, allowed)
 		switch {
-		case err != nil && spared && time.Since(watched) < spareFor:
+		case err != nil && cleanup && time.Since(watched) < cleanupFor:
 		case err != nil:
-			tell(err.Error())
+			stop(err.Error())
 			return
 		case over && ctx.Err() == nil:
-			tell(fmt.Sprintf("its folder came to hold more than %d bytes while no calculation ran", allowed))
+			stop(fmt.Sprintf("its folder grew to more than %d bytes while no calculation ran", allowed))
 			return
 		}
 		took = time.Since(begun)

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// leaseFor is how long a server owns its sessions after it last said that it
-	// lives. Then another server of the same database may take them over.
+	// leaseFor is how long a server owns its sessions after it last renewed its
+	// lease. After that, another server with the same database may take them over.
 	leaseFor = 2 * time.Minute
-	// renewEvery is how often it says so: a few times can fail.
+	// renewEvery is the pause between renewals: some of them may fail.
 	renewEvery = 30 * time.Second
 )
 
-// renewLease says that this server lives, and takes over the sessions of
-// servers that no longer do.
+// renewLease renews this server's lease, and takes over the sessions of servers
+// whose leases have ended.
 func (m *Manager) renewLease(ctx context.Context) (taken []ergane.Session, err error) {
 	now := time.Now()
 	if err := m.store.RenewLease(ctx, m.cfg.Server, now.Add(leaseFor)); err != nil {
@@ -32,9 +32,9 @@ func (m *Manager) renewLease(ctx context.Context) (taken []ergane.Session, err e
 	return taken, nil
 }
 
-// keepLease renews the lease until the server stops. It is not given up then:
-// the sessions stay the server's own until the lease ends, so that a restart
-// finds them.
+// keepLease renews the lease until the server stops. It does not end the lease
+// then: the sessions stay the server's own until the lease ends by itself, so that
+// the server finds them after a restart.
 func (m *Manager) keepLease() {
 	for pause(m.ctx, renewEvery) {
 		taken, err := m.renewLease(m.ctx)

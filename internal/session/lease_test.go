@@ -11,13 +11,13 @@ import (
 const newcomer = "019a0000-0000-7000-8000-0000000000fe"
 
 // serveAs starts another server on the same database and machine.
-func (h *house) serveAs(server string) {
+func (h *harness) serveAs(server string) {
 	h.Helper()
 	h.cfg.Server = server
 	h.serve()
 }
 
-func (h *house) ownerIs(sid, want string) {
+func (h *harness) ownerIs(sid, want string) {
 	h.Helper()
 	if got := h.session(sid).Owner; got != want {
 		h.Errorf("the session is owned by %q, want %q", got, want)
@@ -25,21 +25,21 @@ func (h *house) ownerIs(sid, want string) {
 }
 
 func TestASessionIsItsServersOwnAlsoAfterARestart(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.ownerIs(sid, "server 1")
 		h.kill()
 		h.serve()
 		h.settled()
 		if !h.m.Owns(sid) {
-			h.Error("it was not taken up at once")
+			h.Error("it was not adopted at once")
 		}
 		h.ownerIs(sid, "server 1")
 	})
 }
 
 func TestASessionOfAnotherServerIsLeftAloneWhileItsLeaseLasts(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.kill()
 		h.serveAs("server 2")
@@ -56,7 +56,7 @@ func TestASessionOfAnotherServerIsLeftAloneWhileItsLeaseLasts(t *testing.T) {
 }
 
 func TestASessionWhoseOwnersLeaseHasEndedIsTakenOver(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print x")
 		h.kill()
@@ -68,17 +68,17 @@ func TestASessionWhoseOwnersLeaseHasEndedIsTakenOver(t *testing.T) {
 		h.ownerIs(sid, "server 2")
 
 		h.stop()
-		h.serveAs("server 1") // what it lost is not its own any more
+		h.serveAs("server 1") // it does not get its session back
 		h.settled()
 		if h.m.Owns(sid) {
-			h.Error("the server before has it as well")
+			h.Error("both servers have it")
 		}
 		h.ownerIs(sid, "server 2")
 	})
 }
 
 func TestALeaseLastsAsLongAsItsServer(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idleFor(24 * time.Hour)
 		time.Sleep(5 * time.Hour)
 		h.store.Fail("RenewLease", 2) // some renewals may fail
@@ -92,9 +92,9 @@ func TestALeaseLastsAsLongAsItsServer(t *testing.T) {
 	})
 }
 
-// A database of an earlier version says of no session whose it is.
+// In a database of an earlier version, sessions have no owners.
 func TestASessionWithoutAnOwnerIsTakenOverAtOnce(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.kill()
 		s, _, err := h.db.CreateSession(h.ctx, ergane.Session{
 			ID: newcomer, WorkGroup: ergane.PrimaryWorkGroup, IdleTimeout: time.Hour, Status: ergane.SessionStatus{StartedAt: time.Now()},

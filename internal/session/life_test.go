@@ -10,7 +10,7 @@ import (
 )
 
 func TestSessionRunsACalculationAndIsIdleAgain(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.begin()
 		if s := h.session(sid); s.IdleTimeout != session.DefaultIdleTimeout || s.WorkingDirectory != "s3://ergane-results/primary/session/"+sid {
 			h.Errorf("idle timeout %v, working directory %s", s.IdleTimeout, s.WorkingDirectory)
@@ -34,7 +34,7 @@ func TestSessionRunsACalculationAndIsIdleAgain(t *testing.T) {
 }
 
 func TestCalculationsOfASessionEachGetTheirOwnOutput(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		for _, word := range []string{"first", "second", "third"} {
 			cid := h.submit(sid, "print "+word+"\nwarn "+word)
@@ -44,7 +44,7 @@ func TestCalculationsOfASessionEachGetTheirOwnOutput(t *testing.T) {
 	})
 }
 
-// Whoever sees the end of a calculation finds its objects, and the session free.
+// A client that sees the end of a calculation finds its objects, and the session free.
 func TestAnEndIsNeverSeenBeforeTheObjectsOrWithABusySession(t *testing.T) {
 	for name, code := range map[string]string{
 		"completed": "print out",
@@ -52,7 +52,7 @@ func TestAnEndIsNeverSeenBeforeTheObjectsOrWithABusySession(t *testing.T) {
 		"large":     "fill 1000000",
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				sid := h.idle()
 				h.store.Before(func(method string) {
 					open, err := h.db.OpenCalculations(h.ctx, sid)
@@ -88,7 +88,7 @@ func TestAnEndIsNeverSeenBeforeTheObjectsOrWithABusySession(t *testing.T) {
 }
 
 func TestRunningCalculationsHardlyWrite(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		var running []string
 		for range 10 {
 			running = append(running, h.at(h.idle(), "gate", ""))
@@ -118,11 +118,11 @@ func TestRunningCalculationsHardlyWrite(t *testing.T) {
 	})
 }
 
-// showsRunning is longer than it takes until a calculation is shown RUNNING.
+// showsRunning is longer than it takes until a calculation is marked RUNNING.
 const showsRunning = 10 * time.Second
 
 func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		moves := func() (n int) {
 			for _, call := range h.power.Calls() {
@@ -148,9 +148,9 @@ func TestShortCalculationsAreNeverShownRunningAndLongOnesAre(t *testing.T) {
 	})
 }
 
-// Clients take a cost of 0 for a missing one.
+// Clients cannot tell a cost of 0 from a missing one.
 func TestCompletedCalculationAlwaysCostsSomething(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		cid := h.submit(h.idle(), "timeless\nprint x")
 		if c := h.awaitCalculation(cid, ergane.CalculationCompleted); c.Statistics.DpuMillis != 1 || c.Status.StartedAt.Before(c.Status.SubmittedAt) && !c.Status.StartedAt.IsZero() {
 			h.Errorf("%+v, %+v", c.Statistics, c.Status)
@@ -159,7 +159,7 @@ func TestCompletedCalculationAlwaysCostsSomething(t *testing.T) {
 }
 
 func TestCodeThatRaisesFailsWithTheLastLineOfTheTraceback(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "print before\nraise NameError: name 'foobar' is not defined\nprint after")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -170,7 +170,7 @@ func TestCodeThatRaisesFailsWithTheLastLineOfTheTraceback(t *testing.T) {
 }
 
 func TestBusySessionRefusesInTheWordsThatClientsMatch(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "gate", "")
 		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: "print x"})
@@ -181,7 +181,7 @@ func TestBusySessionRefusesInTheWordsThatClientsMatch(t *testing.T) {
 }
 
 func TestCreatingSessionRefusesCalculations(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: time.Minute})
 		sid := h.begin()
 		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: "print x"})
@@ -191,7 +191,7 @@ func TestCreatingSessionRefusesCalculations(t *testing.T) {
 }
 
 func TestCodeOf68000CharactersIsTheLongest(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: strings.Repeat("é", ergane.MaxCodeBlock+1)})
 		if ergane.CodeOf(err) != ergane.CodeInvalid || !strings.Contains(err.Error(), "less than or equal to 68000") {
@@ -203,7 +203,7 @@ func TestCodeOf68000CharactersIsTheLongest(t *testing.T) {
 }
 
 func TestUnknownIDsAreRefusedByName(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		const id = "019a0000-0000-7000-8000-000000000000"
 		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: id, Code: "print x"})
 		h.fails(err, ergane.CodeNotFound, "Session "+id+" was not found")

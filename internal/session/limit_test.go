@@ -11,14 +11,14 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-func (h *house) refusedStart(req session.StartRequest, sentence string) {
+func (h *harness) refusedStart(req session.StartRequest, sentence string) {
 	h.Helper()
 	_, err := h.m.StartSession(h.ctx, key, req)
 	h.fails(err, ergane.CodeQuota, "Maximum allowed sessions reached: "+sentence+" more. End a session, or try again later.")
 }
 
 func TestFiftyStartsAgainstALimitOfTenAreTen(t *testing.T) {
-	inHouse(t, session.Config{Limits: ergane.Limits{Sessions: 10}}, func(h *house) {
+	withHarness(t, session.Config{Limits: ergane.Limits{Sessions: 10}}, func(h *harness) {
 		var group sync.WaitGroup
 		var mu sync.Mutex
 		var begun []string
@@ -39,7 +39,7 @@ func TestFiftyStartsAgainstALimitOfTenAreTen(t *testing.T) {
 			h.Fatalf("%d sessions began", len(begun))
 		}
 		h.awaitSession(begun[0], ergane.SessionIdle)
-		h.must(terminate(h, begun[0])) // one that is on its way out takes no place
+		h.must(terminate(h, begun[0])) // a TERMINATING session does not count
 		h.begin()
 		h.refusedStart(session.StartRequest{WorkGroup: "primary"}, "this server has 10 of 10 sessions, and this one needs 1")
 	})
@@ -62,7 +62,7 @@ func TestLimitsOfWorkGroupsDpusAndMemory(t *testing.T) {
 		{ergane.Limits{Memory: 3 << 30}, 2 << 30, dpus(2), "this server's sessions need 2048 of 3072 MiB of memory, and this one needs 2048 MiB", false},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			inHouse(t, session.Config{Limits: c.limits}, func(h *house) {
+			withHarness(t, session.Config{Limits: c.limits}, func(h *harness) {
 				h.machine.Set(faults{Memory: c.memory})
 				h.workGroup(ergane.WorkGroup{Name: "other"})
 				first := h.idle()
@@ -80,7 +80,7 @@ func TestLimitsOfWorkGroupsDpusAndMemory(t *testing.T) {
 }
 
 func TestARefusedStartDoesNotUseUpItsToken(t *testing.T) {
-	inHouse(t, session.Config{Limits: ergane.Limits{Sessions: 1}}, func(h *house) {
+	withHarness(t, session.Config{Limits: ergane.Limits{Sessions: 1}}, func(h *harness) {
 		first := h.idle()
 		req := session.StartRequest{WorkGroup: "primary", Tokens: invocation("s1", "h")}
 		h.refusedStart(req, "this server has 1 of 1 sessions, and this one needs 1")
@@ -96,7 +96,7 @@ func TestARefusedStartDoesNotUseUpItsToken(t *testing.T) {
 }
 
 func TestCalculationThatRunsTooLongIsStopped(t *testing.T) {
-	inHouse(t, session.Config{MaxRunTime: 10 * time.Second}, func(h *house) {
+	withHarness(t, session.Config{MaxRunTime: 10 * time.Second}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "print before\nsleep 1h")
 		end := h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -111,7 +111,7 @@ func TestCalculationThatRunsTooLongIsStopped(t *testing.T) {
 }
 
 func TestTimeBeforeARestartCounts(t *testing.T) {
-	inHouse(t, session.Config{MaxRunTime: 10 * time.Second}, func(h *house) {
+	withHarness(t, session.Config{MaxRunTime: 10 * time.Second}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "sleep 1h")
 		time.Sleep(8 * time.Second) // of the bubble
@@ -125,8 +125,8 @@ func TestTimeBeforeARestartCounts(t *testing.T) {
 	})
 }
 
-func TestAClockThatWasSetWhileTheServerWasAwayCostsNoTime(t *testing.T) {
-	inHouse(t, session.Config{MaxRunTime: 10 * time.Second}, func(h *house) {
+func TestAClockThatWasSetWhileNoServerRanCostsNoTime(t *testing.T) {
+	withHarness(t, session.Config{MaxRunTime: 10 * time.Second}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "sleep 1h")
 		time.Sleep(8 * time.Second)
@@ -143,7 +143,7 @@ func TestAClockThatWasSetWhileTheServerWasAwayCostsNoTime(t *testing.T) {
 }
 
 func TestCalculationOfASessionWhoseFolderGrewTooLargeIsStopped(t *testing.T) {
-	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+	withHarness(t, session.Config{MaxDisk: 1000}, func(h *harness) {
 		h.machine.Set(faults{DiskUse: 1000})
 		sid := h.idle()
 		h.awaitCalculation(h.submit(sid, "sleep 1m"), ergane.CalculationCompleted)
@@ -156,7 +156,7 @@ func TestCalculationOfASessionWhoseFolderGrewTooLargeIsStopped(t *testing.T) {
 }
 
 func TestASessionWhoseFolderGrowsTooLargeWhileItIsIdleIsEnded(t *testing.T) {
-	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+	withHarness(t, session.Config{MaxDisk: 1000}, func(h *harness) {
 		h.machine.Set(faults{DiskUse: 1000})
 		sid := h.idle()
 		h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
@@ -164,7 +164,7 @@ func TestASessionWhoseFolderGrowsTooLargeWhileItIsIdleIsEnded(t *testing.T) {
 		h.sessionIs(sid, ergane.SessionIdle, "")
 		h.machine.Set(faults{DiskUse: 1001})
 		h.awaitSession(sid, ergane.SessionTerminated)
-		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 1000 bytes while no calculation ran")
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder grew to more than 1000 bytes while no calculation ran")
 		if n := h.meter.count(session.CountLimits, "disk"); n != 1 {
 			h.Errorf("counted %d times", n)
 		}
@@ -173,7 +173,7 @@ func TestASessionWhoseFolderGrowsTooLargeWhileItIsIdleIsEnded(t *testing.T) {
 }
 
 func TestASessionWhoseCalculationWasStoppedForItsDiskMayCleanUpButNotGrow(t *testing.T) {
-	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+	withHarness(t, session.Config{MaxDisk: 1000}, func(h *harness) {
 		h.machine.Set(faults{DiskUse: 5000})
 		sid := h.idle()
 		h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
@@ -181,36 +181,36 @@ func TestASessionWhoseCalculationWasStoppedForItsDiskMayCleanUpButNotGrow(t *tes
 		h.machine.Set(faults{DiskUse: 5100})
 		time.Sleep(5 * time.Minute)
 		h.sessionIs(sid, ergane.SessionIdle, "")
-		h.kill() // the next server does not know, and goes by what it finds
+		h.kill() // the next server does not know, and measures the folder as it is
 		h.serve()
 		time.Sleep(5 * time.Minute)
 		h.sessionIs(sid, ergane.SessionIdle, "")
 		h.machine.Set(faults{DiskUse: 5201})
 		h.awaitSession(sid, ergane.SessionTerminated)
-		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 5200 bytes while no calculation ran")
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder grew to more than 5200 bytes while no calculation ran")
 	})
 }
 
-func TestOneThatDoesNotCleanUpIsEnded(t *testing.T) {
-	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+func TestASessionThatDoesNotCleanUpIsEnded(t *testing.T) {
+	withHarness(t, session.Config{MaxDisk: 1000}, func(h *harness) {
 		h.machine.Set(faults{DiskUse: 5000})
 		sid := h.idle()
 		h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
 		h.awaitCalculation(h.submit(sid, "print x"), ergane.CalculationCompleted)
 		h.awaitSession(sid, ergane.SessionTerminated)
-		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder came to hold more than 1000 bytes while no calculation ran")
+		h.sessionIs(sid, ergane.SessionTerminated, "Session was terminated because its folder grew to more than 1000 bytes while no calculation ran")
 	})
 }
 
 func TestCalculationThatMakesItsFolderUnmeasurableIsStopped(t *testing.T) {
-	inHouse(t, session.Config{MaxDisk: 1000}, func(h *house) {
+	withHarness(t, session.Config{MaxDisk: 1000}, func(h *harness) {
 		h.machine.Set(faults{Unmeasurable: errors.New("too many open files")})
 		sid := h.idle()
 		h.awaitCalculation(h.submit(sid, "sleep 1m"), ergane.CalculationCompleted) // which is not its fault
 		h.machine.Set(faults{Unmeasurable: fmt.Errorf("%w: why", session.ErrUnmeasurable)})
 		cid := h.submit(sid, "sleep 1h")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
-		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because the session's folder cannot be measured: there are folders in it that are nested too deep, or that are moved meanwhile")
+		h.calculationIs(cid, ergane.CalculationFailed, "the calculation was stopped because the session's folder cannot be measured: there are folders in it that are nested too deep, or that are being moved")
 		h.awaitSession(sid, ergane.SessionIdle)
 		time.Sleep(9 * time.Minute) // for the next calculation to clean up
 		h.sessionIs(sid, ergane.SessionIdle, "")

@@ -9,13 +9,13 @@ import (
 	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
-// logFor bounds how long the end of a session waits for its log to be stored:
-// usually it is there when the session has ended, but what a session says of
-// itself does not hang on the result store.
+// logFor bounds how long the end of a session waits for its log to be stored.
+// Usually the log is stored when the session has ended, but the session's state
+// must not depend on the result store.
 const logFor = time.Second
 
-// endLog stores the log of a session that is about to end, if that is done
-// quickly. Else it is stored later.
+// endLog stores the log of a session that is about to end, if that does not take
+// long. Otherwise it is stored later.
 func (r *runner) endLog(ctx context.Context) {
 	var s ergane.Session
 	r.persist(ctx, "read the session", func() (err error) {

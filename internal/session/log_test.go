@@ -13,7 +13,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
-func TestTheLogGoesWhereTheSessionWantsIt(t *testing.T) {
+func TestTheLogIsStoredWhereTheSessionWantsIt(t *testing.T) {
 	on := `{"S3LoggingConfiguration": {"Enabled": true, "LogLocation": "s3://logs/here/"}}`
 	for _, c := range []struct {
 		name, monitoring string
@@ -28,7 +28,7 @@ func TestTheLogGoesWhereTheSessionWantsIt(t *testing.T) {
 		{"elsewhere", `{"ManagedLoggingConfiguration": {"Enabled": true}}`, []string{"all"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				h.machine.Set(faults{Logs: c.parts})
 				s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "primary", Monitoring: json.RawMessage(c.monitoring)})
 				h.must(err)
@@ -47,7 +47,7 @@ func TestTheLogGoesWhereTheSessionWantsIt(t *testing.T) {
 }
 
 // logged starts a session that wants its log in s3://logs.
-func (h *house) logged() string {
+func (h *harness) logged() string {
 	h.Helper()
 	h.machine.Set(faults{Logs: []string{"all"}})
 	s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: "primary",
@@ -57,7 +57,7 @@ func (h *house) logged() string {
 	return s.ID
 }
 
-func (h *house) awaitLog(sid string) {
+func (h *harness) awaitLog(sid string) {
 	h.Helper()
 	testkit.Await(h, patience, func() bool {
 		log, ok := h.bucket.Object("s3://logs/" + sid + "/driver.log")
@@ -65,19 +65,19 @@ func (h *house) awaitLog(sid string) {
 	})
 }
 
-// What a session says of itself is true within two seconds, wherever its log is.
-func TestASessionsEndDoesNotWaitForItsLogWhichFollows(t *testing.T) {
-	for name, unreachable := range map[string]func(*house) (back func()){
-		"unreachable": (*house).unreachable,
-		"hangs":       func(h *house) func() { return h.bucket.Hang() },
-		"denied": func(h *house) func() {
+// The state of a session is true within two seconds, wherever its log is.
+func TestASessionEndsBeforeItsLogIsStored(t *testing.T) {
+	for name, unreachable := range map[string]func(*harness) (back func()){
+		"unreachable": (*harness).unreachable,
+		"hangs":       func(h *harness) func() { return h.bucket.Hang() },
+		"denied": func(h *harness) func() {
 			h.bucket.Fail(always("", fakehost.ErrDenied))
 			return func() { h.bucket.Fail(nil) }
 		},
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart %t", name, restart), func(t *testing.T) {
-				inHouse(t, session.Config{}, func(h *house) {
+				withHarness(t, session.Config{}, func(h *harness) {
 					sid := h.logged()
 					back := unreachable(h)
 					h.machine.Kill(sid, ergane.Exit{Signal: 9})
@@ -101,7 +101,7 @@ func TestASessionsEndDoesNotWaitForItsLogWhichFollows(t *testing.T) {
 }
 
 func TestALogThatWasStoredIsNotStoredAgain(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.logged()
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
@@ -119,10 +119,10 @@ func TestALogThatWasStoredIsNotStoredAgain(t *testing.T) {
 }
 
 func TestALogIsPendingNoLongerThanItIsKept(t *testing.T) {
-	inHouse(t, session.Config{LogsFor: 3 * time.Hour}, func(h *house) {
+	withHarness(t, session.Config{LogsFor: 3 * time.Hour}, func(h *harness) {
 		sid := h.logged()
 		puts := 0
-		h.bucket.Fail(func(string) error { puts++; return fakehost.ErrAway })
+		h.bucket.Fail(func(string) error { puts++; return fakehost.ErrUnreachable })
 		h.must(terminate(h, sid))
 		h.awaitSession(sid, ergane.SessionTerminated)
 		time.Sleep(5 * time.Hour)

@@ -17,7 +17,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
-// Config is what a Manager works by.
+// Config configures a Manager.
 type Config struct {
 	// Server is the id of this server, which owns the sessions that it runs. It
 	// is the same at each start on the same data folder.
@@ -28,11 +28,11 @@ type Config struct {
 	// Results is where workgroups without an output location put theirs, an
 	// s3:// address without a trailing slash. Default s3://ergane-results.
 	Results string
-	// Account owns every bucket of the result store; empty where the store has
-	// owners of its own, who are asked for at delivery.
+	// Account owns every bucket of the result store; empty where buckets have
+	// different owners, which the store checks at delivery.
 	Account string
-	// DefaultEngine is the engine version that AUTO and nothing stand for in
-	// the primary workgroup.
+	// DefaultEngine is the engine version that the workgroup primary is
+	// created with.
 	DefaultEngine string
 	// MaxOutput is how many bytes of stdout, or of stderr, a calculation may
 	// write before it is stopped, and how many are delivered at most. Default 1 GiB.
@@ -52,8 +52,8 @@ type Config struct {
 	// limit in bytes.
 	MaxPending      int
 	MaxPendingBytes int64
-	// Starts is how many kernels may start at once; more wait in CREATING.
-	// Those that download jars at their start take turns among themselves.
+	// Starts is how many kernels may start at once; further sessions wait in
+	// CREATING. Those that download jars at their start have turns of their own.
 	// Default: the number of processors.
 	Starts int
 	// MaxStart is how long a kernel may take to be ready, from its turn to start
@@ -62,21 +62,22 @@ type Config struct {
 	// Limits bound what is live at once. Default: none.
 	Limits ergane.Limits
 	// MaxRunTime is how long a calculation may take before it is stopped.
-	// Default: for ever.
+	// Default: no limit.
 	MaxRunTime time.Duration
 	// MaxDisk is how many bytes a session's folder may hold before its
 	// calculation is stopped. Default: no limit.
 	MaxDisk int64
-	// Pool is what is started ahead. Default: nothing.
+	// Pool says which kernels are started ahead of their sessions. Default: none.
 	Pool Pool
-	// Meter is told what happens. Default: nobody is.
+	// Meter counts and measures what happens. Default: nothing is counted.
 	Meter Meter
 	// LogsFor is how long the logs of an ended session stay. Default 7 days.
 	LogsFor time.Duration
 	// MaxLogs is how many bytes the logs of ended sessions may take up
-	// together; beyond it those that ended first go. Default: no limit.
+	// together; beyond it, those of the sessions that ended first are removed.
+	// Default: no limit.
 	MaxLogs int64
-	// Keep is how long sessions are kept after their end. Default: for ever.
+	// Keep is how long sessions are kept after their end. Default: forever.
 	Keep Retention
 }
 
@@ -109,7 +110,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// DefaultIdleTimeout is what a session gets that asks for none.
+// DefaultIdleTimeout is the idle timeout of a session that asks for none.
 const DefaultIdleTimeout = 20 * time.Minute
 
 // A Manager owns every live session of one server.
@@ -123,7 +124,7 @@ type Manager struct {
 	holds   holds
 	starts  starts
 	pool    *pool
-	// delivery stores what calculations and sessions leave.
+	// delivery stores the output of calculations and the logs of sessions.
 	delivery *delivery.Deliverer
 	figures  *figures
 
@@ -153,10 +154,9 @@ func New(cfg Config, store Store, host Host, objects Objects, log *slog.Logger) 
 	return m
 }
 
-// Start makes the primary workgroup where there is none, takes up every
-// session that this server left when it stopped or that no running server
-// owns, and removes what nobody owns. It returns as soon as the sessions have
-// their runners.
+// Start makes the primary workgroup if it is missing, adopts every session that
+// this server left when it stopped or that no running server owns, and removes
+// leftovers. It returns as soon as the sessions have their runners.
 func (m *Manager) Start(ctx context.Context) error {
 	if err := m.makePrimary(ctx); err != nil {
 		return fmt.Errorf("make workgroup %s: %w", ergane.PrimaryWorkGroup, err)
@@ -184,14 +184,14 @@ func (m *Manager) Start(ctx context.Context) error {
 		m.own(s.ID, nil, true)
 	}
 	if !m.pool.off() {
-		m.pool.recover(ctx) // before anybody takes them for leftovers
+		m.pool.recover(ctx) // before the reaper takes them for leftovers
 		m.running.Go(m.pool.run)
 	}
 	m.running.Go(func() { m.reap(owned) })
 	m.running.Go(m.keepLease)
 	m.running.Go(func() { m.delivery.Run(m.ctx) })
 	m.running.Go(m.keepFigures)
-	m.running.Go(m.reclaim) // what an earlier server has left free
+	m.running.Go(m.reclaim) // the space that an earlier server left unused
 	if m.cfg.Keep.shortest() > 0 {
 		m.running.Go(m.expire)
 	}
@@ -200,8 +200,8 @@ func (m *Manager) Start(ctx context.Context) error {
 
 var errServerStops = errors.New("the server stops")
 
-// Close lets go of every kernel and waits for the runners. Sessions go on; the
-// next server takes them up.
+// Close detaches from every kernel and waits for the runners. Sessions go on;
+// the next server adopts them.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	if !m.closed {
@@ -223,11 +223,11 @@ func (m *Manager) Live() int {
 // Pooled is how many kernels wait for a session, and how many are being started ahead.
 func (m *Manager) Pooled() (waiting, warming int) { return m.pool.census() }
 
-// Owns reports whether a session is live here.
+// Owns reports whether a session has a runner in this server.
 func (m *Manager) Owns(id string) bool { return m.runner(id) != nil }
 
-// own starts the runner of a session, with the kernel that it has or nil; adopt
-// says that one may be there already.
+// own starts the runner of a session, with the kernel that was started ahead
+// for it, or nil; adopt says that an earlier server may have started one.
 func (m *Manager) own(id string, k Kernel, adopt bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -237,7 +237,7 @@ func (m *Manager) own(id string, k Kernel, adopt bool) {
 		}
 		return
 	}
-	r := &runner{m: m, id: id, given: k, adopt: adopt, spared: adopt, nudges: make(chan struct{}, 1), looks: make(chan struct{}, 1), log: m.log.With("session", id)}
+	r := &runner{m: m, id: id, given: k, adopt: adopt, cleanup: adopt, nudges: make(chan struct{}, 1), looks: make(chan struct{}, 1), log: m.log.With("session", id)}
 	m.runners[id] = r
 	m.running.Go(func() {
 		r.run(m.ctx)
@@ -258,7 +258,7 @@ func (m *Manager) background(f func()) bool {
 	return true
 }
 
-// nudge makes a session's runner look at the store.
+// nudge makes a session's runner read the store.
 func (m *Manager) nudge(id string) {
 	if r := m.runner(id); r != nil {
 		r.nudge()

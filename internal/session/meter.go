@@ -9,24 +9,24 @@ import (
 	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
-// A Meter is told what an operator may want to count. It is called from many
+// A Meter counts and measures for the operator. It is called from many
 // goroutines, and must not block.
 type Meter interface {
-	// Took tells how long something took that has succeeded.
+	// Took records how long a step took that has succeeded.
 	Took(s Step, d time.Duration)
-	// Count tells that something happened; kind is one of Kinds[c].
+	// Count counts one event; kind is one of Kinds[c].
 	Count(c Counter, kind string)
 }
 
-// A Step is one of the way of a calculation (docs/architecture.md), or another
-// thing of which the time is worth knowing.
+// A Step is a step of a calculation (docs/architecture.md), or something else
+// whose time is measured.
 type Step string
 
-// The steps of a calculation by their numbers, its whole way, and the start of a session.
+// The steps of a calculation with their numbers, all of them together, and the start of a session.
 const (
 	StepReceive  Step = "receive"   // 1: verify and decode
 	StepCommit   Step = "commit"    // 2: the transaction that takes the code
-	StepHandOver Step = "hand_over" // 4: until the kernel has accepted it
+	StepHandOver Step = "hand_over" // 4: until the kernel has accepted the code
 	StepBegin    Step = "begin"     // 5: until the code runs
 	StepRun      Step = "run"       // 5: the code, by the kernel's clock
 	StepRecord   Step = "record"    // 6: until the outcome is on disk and read
@@ -37,26 +37,26 @@ const (
 	SessionStart Step = "session_start" // StartSession to IDLE
 )
 
-// Steps are all of a calculation.
+// Steps are all steps of a calculation.
 var Steps = []Step{
 	StepReceive, StepCommit, StepHandOver, StepBegin, StepRun, StepRecord, StepDeliver, StepSettle, StepWhole,
 }
 
-// A Counter is what is counted, by kinds.
+// A Counter counts one sort of event, by kinds.
 type Counter string
 
-// What is counted.
+// The counters.
 const (
 	CountSessions     Counter = "sessions"     // that have ended, by their last state
 	CountCalculations Counter = "calculations" // the same
-	CountKernels      Counter = "kernels"      // taken up
-	CountDeaths       Counter = "deaths"       // of kernels that nobody had asked to leave
+	CountKernels      Counter = "kernels"      // started, adopted or claimed
+	CountDeaths       Counter = "deaths"       // of kernels that nobody had asked to end
 	CountPuts         Counter = "puts"         // attempts to store an object
-	CountLimits       Counter = "limits"       // that something broke or would have broken
+	CountLimits       Counter = "limits"       // that a request or a calculation broke, or would have broken
 	CountStops        Counter = "stops"        // of code that had to be stopped
-	CountHolds        Counter = "holds"        // reads that were to be held
+	CountHolds        Counter = "holds"        // reads that were held, or were too many to be
 	CountRedeliveries Counter = "redeliveries" // of calculations that could not be delivered when they ended
-	CountExpired      Counter = "expired"      // what went because it ended long ago
+	CountExpired      Counter = "expired"      // what was removed because it ended long ago
 )
 
 // Kinds are the kinds of each counter.
@@ -80,14 +80,14 @@ const (
 	kernelStarted = "started"
 	kernelAdopted = "adopted" // from an earlier server
 	kernelAhead   = "ahead"   // started before there was a session for it
-	kernelClaimed = "claimed" // one of those, by a session
+	kernelClaimed = "claimed" // one that was started ahead, by a session
 
 	deathSignal     = "signal"
 	deathStatus     = "exit_status"
 	deathMemory     = "out_of_memory"
 	deathKilled     = "killed"     // by us, because an interrupt had no effect
-	deathUnrecorded = "unrecorded" // not even its shim lived
-	deathNotReady   = "not_ready"  // it ended, or refused, before it took calculations
+	deathUnrecorded = "unrecorded" // its shim was dead, too
+	deathNotReady   = "not_ready"  // it ended, or refused to start, before it took calculations
 	deathDriver     = "driver"     // the Spark driver's alone; Python lives
 
 	limitOutput  = "output"
@@ -104,13 +104,13 @@ const (
 	holdRefused = "refused" // answered at once, because too many are held
 )
 
-// noMeter is the Meter of a server that nobody looks at.
+// noMeter is the Meter of a Manager without one.
 type noMeter struct{}
 
 func (noMeter) Took(Step, time.Duration) {}
 func (noMeter) Count(Counter, string)    {}
 
-// causeOf is the kind of death that an exit is.
+// causeOf is the kind of CountDeaths for an exit.
 func causeOf(e ergane.Exit) string {
 	switch {
 	case e.Signal == int(syscall.SIGKILL) && strings.HasPrefix(e.Detail, ergane.OutOfMemory):
@@ -123,18 +123,18 @@ func causeOf(e ergane.Exit) string {
 	return deathUnrecorded
 }
 
-// times are when the parts of a calculation's run were seen to happen.
+// times are when the steps of a calculation were seen by the server.
 type times struct{ begun, taken, over time.Time }
 
-// tell tells a Meter of a run. What the kernel says of itself comes from user
-// code, and is believed as far as it lies within what we have seen.
-func (t times) tell(m Meter, o ergane.Outcome) {
+// report reports the steps of a calculation to a Meter. The kernel's own times may
+// be forged by user code, and are believed only within those that we have seen.
+func (t times) report(m Meter, o ergane.Outcome) {
 	if o.StartedAt.IsZero() || t.taken.IsZero() {
 		return
 	}
 	within := func(d time.Duration) time.Duration { return min(max(0, d), t.over.Sub(t.begun)) }
 	if o.StartedAt.Before(t.begun) {
-		return // an earlier server's: we have seen a part of it
+		return // it was started by an earlier server: we have seen only a part of it
 	}
 	m.Took(StepHandOver, t.taken.Sub(t.begun))
 	m.Took(StepBegin, within(o.StartedAt.Sub(t.taken)))
@@ -142,7 +142,7 @@ func (t times) tell(m Meter, o ergane.Outcome) {
 	m.Took(StepRecord, within(t.over.Sub(o.EndedAt)))
 }
 
-// Held is how many requests are held just now.
+// Held is how many requests are held at present.
 func (m *Manager) Held() int {
 	m.holds.mu.Lock()
 	defer m.holds.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
-// meter is a session.Meter that remembers, for all servers of a house.
+// meter is a session.Meter that keeps what all servers of a harness counted.
 type meter struct {
 	t      *testing.T
 	mu     sync.Mutex
@@ -40,8 +40,8 @@ func (m *meter) Count(c session.Counter, kind string) {
 	m.counts[string(c)+" "+kind]++
 }
 
-// counted checks all counts but that of held requests.
-func (h *house) counted(want map[string]int) {
+// counted checks all counts except that of held requests.
+func (h *harness) counted(want map[string]int) {
 	h.Helper()
 	h.settled()
 	h.meter.mu.Lock()
@@ -53,8 +53,8 @@ func (h *house) counted(want map[string]int) {
 	}
 }
 
-// timed checks how long the steps took that were seen.
-func (h *house) timed(want map[session.Step][]time.Duration) {
+// timed checks how long the measured steps took.
+func (h *harness) timed(want map[session.Step][]time.Duration) {
 	h.Helper()
 	h.settled()
 	h.meter.mu.Lock()
@@ -67,11 +67,11 @@ func (h *house) timed(want map[session.Step][]time.Duration) {
 // The bubble's time passes only where something waits, so that each step takes
 // what the test makes it take.
 func TestEveryStepOfACalculationIsTimed(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: time.Second, ReadyTakes: 3 * time.Second})
 		sid := h.idle()
 		h.machine.Set(faults{})
-		h.bucket.FailTimes(1, fakehost.ErrAway) // 50 ms until the next attempt
+		h.bucket.FailTimes(1, fakehost.ErrUnreachable) // 50 ms until the next attempt
 		c, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{
 			SessionID: sid, Code: "print x\nsleep 7s", ReceivedAt: time.Now().Add(-2 * time.Millisecond),
 		})
@@ -93,8 +93,8 @@ func TestEveryStepOfACalculationIsTimed(t *testing.T) {
 	})
 }
 
-func TestACalculationThatAnEarlierServerBeganIsTimedAsAWhole(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestOnlyTheWholeTimeOfAnAdoptedCalculationIsMeasured(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "sleep 10s")
 		time.Sleep(time.Second)
@@ -113,54 +113,54 @@ func TestACalculationThatAnEarlierServerBeganIsTimedAsAWhole(t *testing.T) {
 	})
 }
 
-// Each is run in a house of its own, after a session has become IDLE.
-func TestWhatBefallsIsCountedOnce(t *testing.T) {
-	failed := func(h *house, sid string) { h.awaitSession(sid, ergane.SessionFailed) }
+// Each is run in a harness of its own, after a session has become IDLE.
+func TestEveryEventIsCountedOnce(t *testing.T) {
+	failed := func(h *harness, sid string) { h.awaitSession(sid, ergane.SessionFailed) }
 	for name, c := range map[string]struct {
-		cfg    session.Config
-		befall func(h *house, sid string)
-		want   map[string]int // beside the start of the session's kernel
+		cfg   session.Config
+		cause func(h *harness, sid string)
+		want  map[string]int // beside the start of the session's kernel
 	}{
-		"failure of the code": {befall: func(h *house, sid string) {
+		"failure of the code": {cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "raise ValueError: x"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "puts stored": 3}},
-		"termination": {befall: func(h *house, sid string) {
+		"termination": {cause: func(h *harness, sid string) {
 			h.must(terminate(h, sid))
 			h.awaitSession(sid, ergane.SessionTerminated)
 		}, want: map[string]int{"sessions TERMINATED": 1}},
-		"idle timeout": {befall: func(h *house, sid string) {
+		"idle timeout": {cause: func(h *harness, sid string) {
 			time.Sleep(session.DefaultIdleTimeout)
 			h.awaitSession(sid, ergane.SessionTerminated)
 		}, want: map[string]int{"sessions TERMINATED": 1}},
-		"kill of an idle kernel": {befall: func(h *house, sid string) {
+		"kill of an idle kernel": {cause: func(h *harness, sid string) {
 			h.machine.Kill(sid, ergane.Exit{Signal: 9, Known: true})
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths signal": 1}},
-		"out of memory": {befall: func(h *house, sid string) {
+		"out of memory": {cause: func(h *harness, sid string) {
 			h.machine.Kill(sid, ergane.Exit{Signal: 9, Known: true, Detail: "out of memory: words"})
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths out_of_memory": 1}},
-		"exit while code runs": {befall: func(h *house, sid string) {
+		"exit while code runs": {cause: func(h *harness, sid string) {
 			h.submit(sid, "print x\nexit 3")
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths exit_status": 1, "calculations FAILED": 1, "puts stored": 3}},
-		"death without a record, and without a server": {befall: func(h *house, sid string) {
+		"death without a record, and without a server": {cause: func(h *harness, sid string) {
 			h.kill()
 			h.machine.Kill(sid, ergane.Exit{})
 			h.serve()
 			failed(h, sid)
 		}, want: map[string]int{"sessions FAILED": 1, "deaths unrecorded": 1}},
-		"death of the driver": {befall: func(h *house, sid string) {
+		"death of the driver": {cause: func(h *harness, sid string) {
 			h.machine.KillDriver(sid)
 			h.awaitSession(sid, ergane.SessionDegraded)
 		}, want: map[string]int{"deaths driver": 1}},
-		"interrupt": {befall: func(h *house, sid string) {
+		"interrupt": {cause: func(h *harness, sid string) {
 			cid := h.at(sid, "gate", "")
 			h.stopCalculation(cid)
 			h.stopCalculation(cid)
 			h.awaitCalculation(cid, ergane.CalculationCanceled)
 		}, want: map[string]int{"calculations CANCELED": 1, "stops interrupt": 1, "puts stored": 3}},
-		"interrupt without an effect": {befall: func(h *house, sid string) {
+		"interrupt without an effect": {cause: func(h *harness, sid string) {
 			cid := h.submit(sid, "print x\nhang")
 			time.Sleep(time.Second)
 			h.stopCalculation(cid)
@@ -168,29 +168,29 @@ func TestWhatBefallsIsCountedOnce(t *testing.T) {
 		}, want: map[string]int{
 			"calculations CANCELED": 1, "sessions FAILED": 1, "stops interrupt": 1, "stops kill": 1, "deaths killed": 1, "puts stored": 3,
 		}},
-		"too long": {cfg: session.Config{MaxRunTime: time.Minute}, befall: func(h *house, sid string) {
+		"too long": {cfg: session.Config{MaxRunTime: time.Minute}, cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "stops interrupt": 1, "limits run_time": 1, "puts stored": 3}},
-		"too much output": {cfg: session.Config{MaxOutput: 10}, befall: func(h *house, sid string) {
+		"too much output": {cfg: session.Config{MaxOutput: 10}, cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "fill 11\nsleep 1h"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "stops interrupt": 1, "limits output": 1, "puts stored": 3}},
-		"too much output at once": {cfg: session.Config{MaxOutput: 10}, befall: func(h *house, sid string) {
+		"too much output at once": {cfg: session.Config{MaxOutput: 10}, cause: func(h *harness, sid string) {
 			h.awaitCalculation(h.submit(sid, "fill 11"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "limits output": 1, "puts stored": 3}},
-		"too much disk": {cfg: session.Config{MaxDisk: 10}, befall: func(h *house, sid string) {
+		"too much disk": {cfg: session.Config{MaxDisk: 10}, cause: func(h *harness, sid string) {
 			h.machine.Set(faults{DiskUse: 11})
 			h.awaitCalculation(h.submit(sid, "sleep 1h"), ergane.CalculationFailed)
 		}, want: map[string]int{"calculations FAILED": 1, "stops interrupt": 1, "limits disk": 1, "puts stored": 3}},
-		"too many sessions": {cfg: session.Config{Limits: ergane.Limits{Sessions: 1}}, befall: func(h *house, _ string) {
+		"too many sessions": {cfg: session.Config{Limits: ergane.Limits{Sessions: 1}}, cause: func(h *harness, _ string) {
 			h.refusedStart(session.StartRequest{WorkGroup: "primary"}, "this server has 1 of 1 sessions, and this one needs 1")
 		}, want: map[string]int{"limits sessions": 1}},
-		"too many DPUs": {cfg: session.Config{Limits: ergane.Limits{WorkGroupDpus: 30}}, befall: func(h *house, _ string) {
+		"too many DPUs": {cfg: session.Config{Limits: ergane.Limits{WorkGroupDpus: 30}}, cause: func(h *harness, _ string) {
 			h.refusedStart(session.StartRequest{WorkGroup: "primary"}, "the sessions of workgroup primary have 20 of 30 DPUs, and this one needs 20")
 		}, want: map[string]int{"limits workgroup_dpus": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, c.cfg, func(h *house) {
-				c.befall(h, h.idle())
+			withHarness(t, c.cfg, func(h *harness) {
+				c.cause(h, h.idle())
 				c.want["kernels started"] = 1
 				h.counted(c.want)
 			})
@@ -203,12 +203,12 @@ func TestAStartThatFailsIsADeathIfThereWasAKernel(t *testing.T) {
 		faults faults
 		want   map[string]int
 	}{
-		"none":    {faults{Start: fakehost.ErrAway}, map[string]int{"sessions FAILED": 1}},
+		"none":    {faults{Start: fakehost.ErrUnreachable}, map[string]int{"sessions FAILED": 1}},
 		"died":    {faults{Unready: &ergane.Exit{Known: true, Signal: 6}}, map[string]int{"sessions FAILED": 1, "kernels started": 1, "deaths not_ready": 1}},
 		"refused": {faults{Refusal: "no"}, map[string]int{"sessions FAILED": 1, "kernels started": 1, "deaths not_ready": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				h.machine.Set(c.faults)
 				h.awaitSession(h.begin(), ergane.SessionFailed)
 				h.counted(c.want)
@@ -218,7 +218,7 @@ func TestAStartThatFailsIsADeathIfThereWasAKernel(t *testing.T) {
 }
 
 func TestATerminationDuringTheStartIsNoDeath(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: time.Hour})
 		sid := h.begin()
 		time.Sleep(time.Second) // of the bubble: the kernel is there
@@ -229,7 +229,7 @@ func TestATerminationDuringTheStartIsNoDeath(t *testing.T) {
 }
 
 func TestPutsThatAreGivenUpAreCounted(t *testing.T) {
-	inHouse(t, session.Config{DeliverFor: time.Millisecond}, func(h *house) {
+	withHarness(t, session.Config{DeliverFor: time.Millisecond}, func(h *harness) {
 		h.unreachable()
 		h.undelivered(h.idle())
 		h.settled()

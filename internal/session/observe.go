@@ -15,14 +15,14 @@ const (
 	sizeEvery      = 250 * time.Millisecond
 	progressEvery  = 2 // of sizeEvery
 	executorsEvery = 12
-	// lookEvery is how far apart the looks at executors are.
+	// lookEvery is the pause between questions about the executors.
 	lookEvery = executorsEvery * sizeEvery
-	// askFor bounds one question to a kernel.
+	// askFor is the timeout of one question to a kernel.
 	askFor = time.Second
 )
 
-// observe watches a running calculation: how much it prints, how far Spark
-// has come, which executors there are. A broken limit goes to limits, once.
+// observe watches a running calculation: the size of its output, Spark's
+// progress and the executors. A broken limit is sent to limits, once.
 func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, limits chan<- breach) {
 	id, percent := c.ID, percentOf(c.Statistics.Progress)
 	var began clock
@@ -61,7 +61,7 @@ func (r *runner) observe(ctx context.Context, k Kernel, c ergane.Calculation, li
 	}
 }
 
-// overLimit says which stream of the calculation has become too large.
+// overLimit returns the stream of the calculation that has become too large; empty if none has.
 func (r *runner) overLimit(spool delivery.Spool, id string) breach {
 	_, stdout, stderr, ok, err := spool.Started(id)
 	if !ok || err != nil {
@@ -75,9 +75,9 @@ func (r *runner) overLimit(spool delivery.Spool, id string) breach {
 	return breach{}
 }
 
-// progress shows how much of the work that Spark knows is done, and returns
-// it in percent. A job that Spark hears of later makes the work grow; what was
-// shown, percent, does not fall for that.
+// progress records how much of Spark's work is done, and returns it in percent.
+// A job that starts later adds work; the progress recorded before, percent, does
+// not decrease.
 func (r *runner) progress(ctx context.Context, k Kernel, spool delivery.Spool, id string, percent int, began *clock) int {
 	at, _, _, ok, err := spool.Started(id)
 	if !ok || err != nil {
@@ -102,7 +102,7 @@ func (r *runner) progress(ctx context.Context, k Kernel, spool delivery.Spool, i
 	return percent
 }
 
-// percentOf reads a progress as it is recorded; 0 where there is none.
+// percentOf parses a recorded progress; 0 if there is none.
 func percentOf(progress string) int {
 	n, err := strconv.Atoi(strings.TrimSuffix(progress, "%"))
 	if err != nil {

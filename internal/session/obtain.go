@@ -11,8 +11,8 @@ import (
 
 var errTerminated = errors.New(terminatedByRequest)
 
-// obtain gets the session its kernel. A TerminateSession that comes meanwhile
-// ends the attempt.
+// obtain gets the session its kernel. A TerminateSession meanwhile ends the
+// attempt.
 func (r *runner) obtain(ctx context.Context) (Kernel, error) {
 	type attempt struct {
 		k   Kernel
@@ -40,11 +40,11 @@ func (r *runner) obtain(ctx context.Context) (Kernel, error) {
 	}
 }
 
-// lookAgain is when a runner looks at the store again that it could not read.
+// lookAgain is the pause before a runner reads the store again after an error.
 const lookAgain = time.Second
 
 // attach adopts the session's kernel or starts it, and waits until it is ready.
-// The kernel comes back with the error if there is one already. The end of
+// With an error, the kernel is returned if there is one already. The end of
 // starting ends the start of a kernel and the wait for it; a kernel that may
 // live and cannot be adopted is ended then.
 func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
@@ -81,7 +81,7 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer done() // once it is ready: Spark's start is most of the work
+		defer done() // only once the kernel is ready: Spark's start is most of the work
 		var cancel context.CancelFunc
 		starting, cancel = r.m.inTime(starting)
 		defer cancel()
@@ -97,7 +97,7 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	if s.Status.State != ergane.SessionCreating {
 		return k, nil
 	}
-	if r.adopt { // the time before the restart is not known, and does not count
+	if r.adopt { // the idle time before the restart is not known, and does not count
 		var cancel context.CancelFunc
 		starting, cancel = r.m.inTime(starting)
 		defer cancel()
@@ -113,9 +113,9 @@ func (r *runner) attach(ctx, starting context.Context) (Kernel, error) {
 	return k, nil
 }
 
-// showIdle records that the kernel takes calculations.
+// showIdle marks the session IDLE: the kernel takes calculations.
 func (r *runner) showIdle(ctx context.Context, s ergane.Session) {
-	r.persist(ctx, "show the session IDLE", func() error {
+	r.persist(ctx, "mark the session IDLE", func() error {
 		if err := r.saveOwn(ctx, ergane.ExecutorRegistered); err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (r *runner) showIdle(ctx context.Context, s ergane.Session) {
 }
 
 // claim makes the kernel that was started ahead the session's, if there is one.
-// One that turns out to be dead is nobody's loss: the session gets another.
+// If that kernel is dead, the session gets another: claim returns nil and no error.
 func (r *runner) claim(ctx, starting context.Context, s ergane.Session) (Kernel, error) {
 	k := r.given
 	if k == nil {
@@ -151,26 +151,26 @@ func (r *runner) claim(ctx, starting context.Context, s ergane.Session) (Kernel,
 }
 
 const (
-	// lostFor is how long a kernel is looked for of which nothing usable is known.
+	// lostFor is how long a kernel is looked for whose handle is unusable.
 	lostFor = time.Minute
-	// findEvery is the longest pause between two looks, sayEvery that between
-	// two complaints.
+	// findEvery is the longest pause between two attempts to find a kernel,
+	// sayEvery that between two log lines about it.
 	findEvery = 5 * time.Second
 	sayEvery  = time.Minute
 )
 
-// find adopts the kernel that an earlier server started. ErrNoKernel where
-// there was none; nothing but an *ExitError says that it is dead. A kernel that
-// cannot be looked for, for want of disk, descriptors or memory, runs on and is
-// looked for until it is found. It is ended only where the session is to end,
-// and where nothing usable is known of it.
+// find adopts the kernel that an earlier server started. The error is
+// ErrNoKernel if there was none, and an *ExitError, and no other, if it is dead.
+// When the server lacks disk, descriptors or memory to look for the kernel, the
+// kernel runs on and find tries again until it succeeds. The kernel is ended only
+// if the session is to end, or if its handle stays unusable for lostFor.
 func (r *runner) find(ctx, starting context.Context) (Kernel, error) {
 	if !r.adopt {
 		return nil, ErrNoKernel
 	}
 	defer r.trouble.Store(nil)
 	var complain complaint
-	var lost time.Time // since when nothing usable is known
+	var lost time.Time // since when the handle is unusable
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, findEvery) {
 		k, err := r.m.host.Adopt(starting, r.id)
 		if _, dead := errors.AsType[*ExitError](err); err == nil || dead || errors.Is(err, ErrNoKernel) {
@@ -191,7 +191,7 @@ func (r *runner) find(ctx, starting context.Context) (Kernel, error) {
 			lost = time.Now()
 		case time.Since(lost)+wait > lostFor:
 			if r.expelOnce(ctx) != nil {
-				r.astray = true
+				r.unreachable = true
 			}
 			return nil, fmt.Errorf("the session's kernel cannot be reached: %w", err)
 		}
@@ -204,8 +204,8 @@ func (r *runner) find(ctx, starting context.Context) (Kernel, error) {
 	}
 }
 
-// expel ends a kernel that cannot be adopted, however often it has to be
-// tried. False when the server stops.
+// expel ends a kernel that cannot be adopted, and tries again until it succeeds.
+// False when the server stops.
 func (r *runner) expel(ctx context.Context) bool {
 	for wait := 50 * time.Millisecond; r.expelOnce(ctx) != nil; wait = min(2*wait, findEvery) {
 		if !pause(ctx, wait) {
@@ -223,7 +223,8 @@ func (r *runner) expelOnce(ctx context.Context) error {
 	return err
 }
 
-// A complaint is repeated while it stays the same, but not at every occasion.
+// A complaint is an error that is logged when it changes, and otherwise once
+// every sayEvery.
 type complaint struct {
 	what string
 	at   time.Time

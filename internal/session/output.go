@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// tailEvery is how often a running calculation's spool is looked at.
+	// tailEvery is how often a running calculation's spool is read.
 	tailEvery = 50 * time.Millisecond
 	tailChunk = 256 << 10
 )
 
-// Output writes what a calculation has printed to a stream, from a byte offset
-// on, as it comes, until the calculation has ended; it returns the calculation as it ended. write gets every piece once,
-// in order, and must not keep it.
+// Output writes what a calculation prints to a stream, from a byte offset on, as
+// it is printed, until the calculation has ended; it returns the ended
+// calculation. write gets every piece once, in order, and must not keep it.
 func (m *Manager) Output(ctx context.Context, id string, stream ergane.Stream, from int64, write func([]byte) error) (ergane.Calculation, error) {
 	t := &tail{m: m, id: id, stream: stream, from: from, write: write, buf: make([]byte, tailChunk)}
 	for {
@@ -38,9 +38,9 @@ func (m *Manager) Output(ctx context.Context, id string, stream ergane.Stream, f
 	}
 }
 
-// nextOutput waits until it is worth looking for output again.
+// nextOutput waits until there may be more output.
 func (m *Manager) nextOutput(ctx context.Context, id string) error {
-	moved := m.hub.watch(id) // a move just before costs one tick, no more
+	moved := m.hub.watch(id) // a move just before this delays the next read by one tick
 	defer m.hub.unwatch(id, moved)
 	select {
 	case <-moved:
@@ -53,7 +53,7 @@ func (m *Manager) nextOutput(ctx context.Context, id string) error {
 	return nil
 }
 
-// tail is one reader of a calculation's stream.
+// tail reads one stream of a calculation for one client.
 type tail struct {
 	m      *Manager
 	id     string
@@ -67,12 +67,12 @@ type tail struct {
 func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) {
 	spool, err := t.m.host.Spool(c.SessionID)
 	if err != nil {
-		return false, nil // no kernel yet, or none any more: the state will tell
+		return false, nil // no kernel yet, or not any more: the calculation's state says which
 	}
 	defer spool.Close()
 	_, stdout, stderr, ok, err := spool.Started(t.id)
 	if !ok || err != nil {
-		return false, nil // the next look tells
+		return false, nil // the next call tries again
 	}
 	at := map[ergane.Stream]int64{ergane.Stdout: stdout, ergane.Stderr: stderr}[t.stream]
 	r, err := delivery.Since(spool, t.stream, at)
@@ -80,7 +80,7 @@ func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) 
 	if err != nil || unread != nil {
 		return false, nil
 	}
-	if ended { // what comes after it is not this calculation's
+	if ended { // the rest of the stream is not this calculation's
 		r = out.Printed(t.stream)
 	}
 	r.Start += t.from
@@ -94,8 +94,8 @@ func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) 
 	}
 	defer s.Close()
 	n, _ := s.ReadAt(t.buf[:r.Len()], 0)
-	// Delivered output is cut out of the spool and reads as zeros: believe
-	// what was read only if the calculation has not ended meanwhile.
+	// The disk space of delivered output is freed, and it reads as zeros: what
+	// was read counts only if the calculation has not ended meanwhile.
 	if c, err := t.m.store.Calculation(ctx, t.id); err != nil || c.Status.State.Terminal() {
 		return err == nil, err
 	}
@@ -106,7 +106,7 @@ func (t *tail) spooled(ctx context.Context, c ergane.Calculation) (bool, error) 
 	return true, t.write(t.buf[:n])
 }
 
-// stored writes the remainder from the calculation's object.
+// stored writes the rest from the calculation's object in S3.
 func (t *tail) stored(ctx context.Context, c ergane.Calculation) error {
 	if c.Result == nil {
 		return nil

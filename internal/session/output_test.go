@@ -23,7 +23,7 @@ type reader struct {
 }
 
 // follow reads a stream from an offset on in the background.
-func (h *house) follow(ctx context.Context, cid string, stream ergane.Stream, from int64) *reader {
+func (h *harness) follow(ctx context.Context, cid string, stream ergane.Stream, from int64) *reader {
 	r := &reader{done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
@@ -47,7 +47,7 @@ func (r *reader) got() string {
 }
 
 // readAll reads a stream of an ended calculation.
-func (h *house) readAll(cid string, stream ergane.Stream, from int64) string {
+func (h *harness) readAll(cid string, stream ergane.Stream, from int64) string {
 	h.Helper()
 	r := h.follow(h.ctx, cid, stream, from)
 	<-r.done
@@ -56,7 +56,7 @@ func (h *house) readAll(cid string, stream ergane.Stream, from int64) string {
 }
 
 func TestOutputComesWhileTheCodeRunsAndEndsWithIt(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.awaitCalculation(h.submit(sid, "print of another\nwarn of another"), ergane.CalculationCompleted)
 		cid := h.at(sid, "one", "print first\nwarn aside")
@@ -79,7 +79,7 @@ func TestOutputComesWhileTheCodeRunsAndEndsWithIt(t *testing.T) {
 }
 
 func TestOutputOfAnEndedCalculationIsItsObject(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "print 0123456789")
 		h.awaitCalculation(cid, ergane.CalculationCompleted)
@@ -95,7 +95,7 @@ func TestOutputOfAnEndedCalculationIsItsObject(t *testing.T) {
 // Delivered output is cut out of the spool; a reader in the middle of it must
 // never see the zeros.
 func TestOutputThatIsReadWhileItIsDeliveredIsWhole(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		for range 20 {
 			cid := h.submit(sid, "fill 300000\nsleep 1ms\nfill 300000")
@@ -114,7 +114,7 @@ func TestOutputThatIsReadWhileItIsDeliveredIsWhole(t *testing.T) {
 }
 
 func TestOutputOfALostKernelIsWhatItPrinted(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print kept")
 		r := h.follow(h.ctx, cid, ergane.Stdout, 0)
@@ -128,7 +128,7 @@ func TestOutputOfALostKernelIsWhatItPrinted(t *testing.T) {
 }
 
 func TestOutputEndsWithItsReaderAndWithTheServer(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		cid := h.submit(h.idle(), "print x\nsleep 1h")
 		left := errors.New("the client has left")
 		ctx, leave := context.WithCancelCause(h.ctx)
@@ -152,7 +152,7 @@ func TestOutputEndsWithItsReaderAndWithTheServer(t *testing.T) {
 }
 
 func TestOutputCanBeResumedAtTheNextServer(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print first")
 		first := h.follow(h.ctx, cid, ergane.Stdout, 0)

@@ -12,32 +12,32 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// Pool says how many kernels are started ahead of their sessions.
+// A Pool configures how many kernels are started ahead of their sessions.
 type Pool struct {
-	// Size is how many wait for sessions that ask for nothing in particular. 0: there is no pool.
+	// Size is how many wait for sessions with the settings of the workgroup primary. 0: there is no pool.
 	Size int
-	// WorkGroups is the same for sessions as a workgroup's settings make them, by its name.
+	// WorkGroups is the same for sessions with the settings of another workgroup, by its name.
 	WorkGroups map[string]int
-	// Max is how many there may be in all, those that demand calls for included.
+	// Max is how many there may be in all, including those started because of recent demand.
 	Max int
 	// Age is how old one may become. Default 4 h.
 	Age time.Duration
-	// Courtesy is how long after a claim no kernel is started, so that the session's
-	// first calculation has the machine to itself. Default 2 s; negative: none.
+	// Courtesy is how long after a claim no kernel is started, so that it does not
+	// slow the session's first calculation. Default 2 s; negative: none.
 	Courtesy time.Duration
 }
 
 const (
 	defaultPoolAge = 4 * time.Hour
-	// poolLooks is how often the pool looks at ages and demand where nothing happens.
+	// poolLooks is how often the pool checks ages and demand when nothing else wakes it.
 	poolLooks = 15 * time.Second
-	// poolPause is how long the pool waits after a kernel that did not start.
+	// poolPause is how long the pool waits after a kernel failed to start.
 	poolPause = time.Minute
-	// defaultPoolCourtesy is what a first calculation takes, and some.
+	// defaultPoolCourtesy is a bit longer than a first calculation takes.
 	defaultPoolCourtesy = 2 * time.Second
 )
 
-// A waiting is a kernel that was started ahead and belongs to nobody yet.
+// A waiting is a kernel that was started ahead and has no session yet.
 type waiting struct {
 	id    string
 	shape string
@@ -50,9 +50,9 @@ type waiting struct {
 func alive(k Kernel) bool { return !isClosed(k.Done()) && !isClosed(k.DriverDied()) }
 
 // A pool starts kernels ahead of their sessions, one at a time, and hands each
-// out once. A kernel's id is that of the session which takes it, so taking one
-// is nothing but the insertion of the session's row: after a crash, a kernel
-// whose id has a row is the session's, and any other waits again.
+// out once. A session takes over the id of the kernel that it gets, so inserting
+// the session's row is what takes the kernel: after a crash, a kernel whose id
+// has a row belongs to that session, and any other waits again.
 type pool struct {
 	m      *Manager
 	cfg    Pool
@@ -61,7 +61,7 @@ type pool struct {
 
 	mu      sync.Mutex
 	waiting []*waiting         // oldest first; guarded by mu
-	ids     map[string]bool    // of kernels that are the pool's, or on their way out of it; guarded by mu
+	ids     map[string]bool    // of kernels that are the pool's, or are being taken or ended; guarded by mu
 	warming []*waiting         // those that are being started; guarded by mu
 	taken   []*waiting         // those whose sessions have no row yet; guarded by mu
 	closed  bool               // the server stops; guarded by mu
@@ -85,22 +85,22 @@ func newPool(m *Manager, cfg Pool) *pool {
 // off reports whether nothing is started ahead.
 func (p *pool) off() bool { return p.cfg.Max <= 0 }
 
-// owns reports whether a kernel is the pool's, or on its way out of it.
+// owns reports whether a kernel is the pool's, or is being taken or ended.
 func (p *pool) owns(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ids[id]
 }
 
-// A claim is a session on its way to its row, with the kernel that it takes if
-// there is one of its shape.
+// A claim is a session whose row is about to be inserted, with the kernel that
+// it takes, if one of its shape waits.
 type claim struct {
 	shape string
 	like  ergane.Session
 	*waiting
 }
 
-// take hands out a kernel for a session, if one waits. It is followed by settle.
+// take hands out a kernel for a session, if one waits. The caller then calls settle.
 func (p *pool) take(s ergane.Session) claim {
 	var c claim
 	if p.off() {
@@ -122,8 +122,8 @@ func (p *pool) take(s ergane.Session) claim {
 	return c
 }
 
-// settle tells what became of a claim: the session's row was made, or was
-// not, or nobody knows, as the store failed.
+// settle ends a claim: the session's row was inserted, or was not, or that is
+// not known because the store failed.
 func (p *pool) settle(c claim, created bool, err error) {
 	if c.shape == "" {
 		return
@@ -146,7 +146,7 @@ func (p *pool) settle(c claim, created bool, err error) {
 	p.taken = slices.DeleteFunc(p.taken, func(w *waiting) bool { return w == c.waiting })
 	if created {
 		delete(p.ids, c.id)
-		if now := time.Now(); now.After(p.rests) { // claims that come and come do not put it off for ever
+		if now := time.Now(); now.After(p.rests) { // a steady flow of claims does not postpone it forever
 			p.rests = now.Add(p.cfg.Courtesy)
 		}
 	} else {
@@ -164,7 +164,7 @@ func (p *pool) add(w *waiting) {
 	slices.SortFunc(p.waiting, func(a, b *waiting) int { return a.at.Compare(b.at) })
 }
 
-// findOut asks the store until it tells whether a session has the kernel's id.
+// findOut asks the store, until it answers, whether a session has the kernel's id.
 func (p *pool) findOut(c claim) {
 	for {
 		_, err := p.m.store.Session(p.m.ctx, c.id)
@@ -182,14 +182,14 @@ func (p *pool) findOut(c claim) {
 	}
 }
 
-// census counts those that wait and those that are being started.
+// census returns how many kernels wait, and how many are being started.
 func (p *pool) census() (waiting, warming int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.waiting), len(p.warming)
 }
 
-// nudge makes the pool look at what it has.
+// nudge makes the pool check what it has.
 func (p *pool) nudge() {
 	select {
 	case p.nudges <- struct{}{}:
@@ -197,8 +197,8 @@ func (p *pool) nudge() {
 	}
 }
 
-// run keeps the pool filled until the server stops, then lets go of it: the
-// kernels wait for the next server for a while.
+// run keeps the pool filled until the server stops, then detaches from the
+// kernels, which wait some time for the next server.
 func (p *pool) run() {
 	ctx := p.m.ctx
 	defer p.letGo()
@@ -221,7 +221,7 @@ func (p *pool) run() {
 	}
 }
 
-// rest is how long the pool need not look at what it has, if nothing happens.
+// rest is how long the pool need not check what it has, if nothing happens.
 func (p *pool) rest() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -231,7 +231,7 @@ func (p *pool) rest() time.Duration {
 	return poolLooks
 }
 
-// recover takes up what an earlier server started ahead and no session has taken.
+// recover adopts the kernels that an earlier server started ahead and no session has taken.
 func (p *pool) recover(ctx context.Context) {
 	ids, err := p.m.host.Sessions()
 	if err != nil {
@@ -244,7 +244,7 @@ func (p *pool) recover(ctx context.Context) {
 			continue
 		}
 		if _, err := p.m.store.Session(ctx, id); ergane.CodeOf(err) != ergane.CodeNotFound {
-			continue // it is, or was, a session's; or nobody can tell
+			continue // it is, or was, a session's; or that cannot be read now
 		}
 		w := &waiting{id: id, shape: shape, at: at}
 		p.mu.Lock()
@@ -255,8 +255,8 @@ func (p *pool) recover(ctx context.Context) {
 	}
 }
 
-// adopt takes up a kernel of an earlier server. Only one that is known to be
-// gone is forgotten: what cannot be reached may live, and the reaper looks again.
+// adopt adopts a kernel of an earlier server. Only one that is known to be gone
+// is forgotten: one that cannot be reached may live, and the reaper tries again.
 func (p *pool) adopt(w *waiting) {
 	ctx, cancel := p.m.inTime(p.m.ctx)
 	defer cancel()
@@ -271,7 +271,7 @@ func (p *pool) adopt(w *waiting) {
 	p.warmed(w, err)
 }
 
-// start starts a kernel. After one that could not be, the pool rests a while.
+// start starts a kernel. After a failure the pool pauses for poolPause.
 func (p *pool) start(w *waiting) {
 	var err error
 	ctx, cancel := p.m.inTime(p.m.ctx)
@@ -290,7 +290,7 @@ func (p *pool) start(w *waiting) {
 	p.warmed(w, err)
 }
 
-// warmed tells what became of a kernel that was counted as warming.
+// warmed ends the start of a kernel that was counted as warming.
 func (p *pool) warmed(w *waiting, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -298,17 +298,17 @@ func (p *pool) warmed(w *waiting, err error) {
 	if err == nil {
 		p.add(w)
 	} else if p.m.ctx.Err() == nil {
-		p.log.Warn("a kernel that was to be there ahead of its session is not", "session", w.id, "error", err)
+		p.log.Warn("a kernel could not be started ahead of its session", "session", w.id, "error", err)
 	}
 	p.nudge()
 }
 
-// await waits until a kernel is ready; one that will not be, or not until ctx
+// await waits until a kernel is ready; one that fails, or is not ready when ctx
 // ends, is ended.
 func (p *pool) await(ctx context.Context, w *waiting) error {
 	err := w.k.Ready(ctx)
 	if p.m.ctx.Err() != nil {
-		w.k.Detach() // the next server may have a use for it
+		w.k.Detach() // the next server may use it
 		return context.Cause(p.m.ctx)
 	}
 	if err != nil {
@@ -319,7 +319,7 @@ func (p *pool) await(ctx context.Context, w *waiting) error {
 	return nil
 }
 
-// end ends a kernel that nobody has used, and removes all of it.
+// end ends a kernel that no session has taken, and removes its files.
 func (p *pool) end(ctx context.Context, w *waiting) {
 	w.k.Shutdown(ctx, 0)
 	w.k.Detach()
@@ -328,7 +328,7 @@ func (p *pool) end(ctx context.Context, w *waiting) {
 	}
 }
 
-// forget removes what a kernel that is gone has left.
+// forget removes the files of a kernel that is gone.
 func (p *pool) forget(w *waiting) {
 	if err := p.m.host.Forget(w.id); err != nil {
 		p.log.Warn("cannot remove the files of a kernel that was started ahead", "session", w.id, "error", err)
@@ -336,14 +336,14 @@ func (p *pool) forget(w *waiting) {
 	p.drop(w)
 }
 
-// drop makes a kernel nobody's.
+// drop takes a kernel's id out of the pool.
 func (p *pool) drop(w *waiting) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.ids, w.id)
 }
 
-// letGo leaves the kernels to the next server.
+// letGo detaches from the kernels, for the next server.
 func (p *pool) letGo() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

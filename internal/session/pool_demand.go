@@ -13,22 +13,23 @@ import (
 )
 
 const (
-	// demandFor is how long a session makes the pool keep another of its shape.
+	// demandFor is how long after the start of a session the pool keeps a kernel of
+	// its shape.
 	demandFor = 10 * time.Minute
 	// burst is about how long a kernel takes to be ready: sessions that start
-	// within it need one each.
+	// within this time need one each.
 	burst = 30 * time.Second
-	// maxAsked bounds what is remembered of one shape.
+	// maxAsked bounds how many starts are remembered for one shape.
 	maxAsked = 64
 )
 
-// demand is what sessions of a shape have asked for lately.
+// demand is when sessions of a shape started lately.
 type demand struct {
 	like  ergane.Session
 	asked []time.Time // oldest first
 }
 
-// peak is how many sessions began within one burst, of those that count still.
+// peak is the most sessions that began within one burst, in the last demandFor.
 func (d *demand) peak(now time.Time) (most int) {
 	d.asked = slices.DeleteFunc(d.asked, func(t time.Time) bool { return now.Sub(t) > demandFor })
 	for i, t := range d.asked {
@@ -65,7 +66,7 @@ type want struct {
 }
 
 // wanted lists the shapes that there should be kernels of, those of the
-// configuration first. It is false while nobody can tell.
+// configuration first. It is false while that is not known.
 func (p *pool) wanted(ctx context.Context) (_ []want, ok bool) {
 	var all []want
 	add := func(shape string, like ergane.Session, n int) {
@@ -112,13 +113,13 @@ func (p *pool) wanted(ctx context.Context) (_ []want, ok bool) {
 	return p.within(ctx, all), true
 }
 
-// within lowers what is wanted to what there is room for.
+// within reduces the kernels wanted to those that there is room for.
 func (p *pool) within(ctx context.Context, all []want) []want {
 	count, memory := p.cfg.Max, int64(math.MaxInt64)
 	if limit := p.m.cfg.Limits.Memory; limit > 0 {
 		live, err := p.m.store.LiveSessions(ctx, p.m.cfg.Server)
 		if err != nil {
-			return nil // nothing works then
+			return nil // without the store no session can start, either
 		}
 		memory = limit
 		for _, s := range live {
@@ -134,7 +135,7 @@ func (p *pool) within(ctx context.Context, all []want) []want {
 	return all
 }
 
-// surplus takes out of the pool what is dead, old, or more than wanted.
+// surplus takes out of the pool the kernels that are dead, too old, or more than wanted.
 func (p *pool) surplus(all []want) (over []*waiting) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,8 +154,8 @@ func (p *pool) surplus(all []want) (over []*waiting) {
 	return over
 }
 
-// missing counts as warming what is to be started now: no more at once than
-// every second processor may be busy with.
+// missing returns the kernels to start now, and counts them as warming. No more
+// than half of Config.Starts are being started at once, but at least one.
 func (p *pool) missing(all []want) (next []*waiting) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

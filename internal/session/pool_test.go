@@ -15,11 +15,11 @@ import (
 // pooled is a server that keeps one kernel ahead, and starts the next without a pause.
 var pooled = session.Config{Pool: session.Pool{Size: 1, Max: 3, Courtesy: -1}, Hold: time.Second}
 
-// slow are kernels that take so long to start that nobody mistakes a claimed one for another.
+// slow is a start that takes so long that a claimed kernel can be told from a started one.
 const slow = 10 * time.Second
 
-// waits checks how many kernels wait for a session, once all is quiet.
-func (h *house) waits(want int) {
+// waits checks how many kernels wait for a session, once nothing happens any more.
+func (h *harness) waits(want int) {
 	h.Helper()
 	h.settled()
 	if got, _ := h.m.Pooled(); got != want {
@@ -28,7 +28,7 @@ func (h *house) waits(want int) {
 }
 
 // filled lets the pool fill itself.
-func (h *house) filled() {
+func (h *harness) filled() {
 	h.Helper()
 	time.Sleep(slow + time.Second)
 }
@@ -39,7 +39,7 @@ func memory(size string) session.StartRequest {
 	}}
 }
 
-func (h *house) startAs(req session.StartRequest) ergane.Session {
+func (h *harness) startAs(req session.StartRequest) ergane.Session {
 	h.Helper()
 	s, err := h.m.StartSession(h.ctx, key, req)
 	h.must(err)
@@ -47,7 +47,7 @@ func (h *house) startAs(req session.StartRequest) ergane.Session {
 }
 
 func TestASessionTakesTheKernelThatWaits(t *testing.T) {
-	inHouseWith(t, pooled, faults{ReadyTakes: slow}, func(h *house) {
+	withFaults(t, pooled, faults{ReadyTakes: slow}, func(h *harness) {
 		h.waits(0)
 		h.filled()
 		h.waits(1)
@@ -61,7 +61,7 @@ func TestASessionTakesTheKernelThatWaits(t *testing.T) {
 		}
 		h.awaitCalculation(h.submit(s.ID, "print x"), ergane.CalculationCompleted)
 		h.executorsAre(s.ID, map[string]ergane.ExecutorState{"driver": ergane.ExecutorRegistered, "kernel": ergane.ExecutorRegistered})
-		if got := h.machine.Started(); got != 2 { // the next one is on its way
+		if got := h.machine.Started(); got != 2 { // the next one is being started
 			t.Errorf("%d kernels were started", got)
 		}
 		h.filled()
@@ -76,7 +76,7 @@ func TestNoKernelIsGivenToTwoSessions(t *testing.T) {
 	cfg := pooled
 	cfg.Pool = session.Pool{Size: 5, Max: 5}
 	cfg.Starts = 4
-	inHouse(t, cfg, func(h *house) {
+	withHarness(t, cfg, func(h *harness) {
 		h.filled()
 		h.waits(5)
 		var group sync.WaitGroup
@@ -101,7 +101,7 @@ func TestNoKernelIsGivenToTwoSessions(t *testing.T) {
 }
 
 func TestAKernelOfAnotherShapeIsNotTakenAndTheNextSessionFindsOne(t *testing.T) {
-	inHouseWith(t, pooled, faults{ReadyTakes: slow}, func(h *house) {
+	withFaults(t, pooled, faults{ReadyTakes: slow}, func(h *harness) {
 		h.filled()
 		begun := time.Now()
 		h.awaitSession(h.startAs(memory("3g")).ID, ergane.SessionIdle)
@@ -113,7 +113,7 @@ func TestAKernelOfAnotherShapeIsNotTakenAndTheNextSessionFindsOne(t *testing.T) 
 		if s := h.startAs(memory("3g")); s.Status.State != ergane.SessionIdle {
 			t.Errorf("the second one is %s", s.Status.State)
 		}
-		time.Sleep(time.Hour) // nobody asks for that any more
+		time.Sleep(time.Hour) // no session asks for that shape any more
 		h.waits(1)
 	})
 }
@@ -121,7 +121,7 @@ func TestAKernelOfAnotherShapeIsNotTakenAndTheNextSessionFindsOne(t *testing.T) 
 func TestARefusedOrRepeatedStartLeavesTheKernelWaiting(t *testing.T) {
 	cfg := pooled
 	cfg.Limits = ergane.Limits{Sessions: 1}
-	inHouse(t, cfg, func(h *house) {
+	withHarness(t, cfg, func(h *harness) {
 		h.waits(1)
 		req := session.StartRequest{WorkGroup: "primary", Tokens: []ergane.Token{{Scope: "s", Value: "v", Hash: "h"}}}
 		first := h.startAs(req)
@@ -137,8 +137,8 @@ func TestARefusedOrRepeatedStartLeavesTheKernelWaiting(t *testing.T) {
 	})
 }
 
-func TestTheNextServerTakesTheKernelsUp(t *testing.T) {
-	inHouseWith(t, pooled, faults{ReadyTakes: slow}, func(h *house) {
+func TestTheNextServerAdoptsTheKernels(t *testing.T) {
+	withFaults(t, pooled, faults{ReadyTakes: slow}, func(h *harness) {
 		h.filled()
 		for _, end := range []func(){h.stop, h.kill} {
 			end()
@@ -156,7 +156,7 @@ func TestTheNextServerTakesTheKernelsUp(t *testing.T) {
 }
 
 func TestAKernelThatDiesInThePoolIsReplaced(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		h.waits(1)
 		ids, err := h.machine.Host(h.power).Sessions()
 		h.must(err)
@@ -174,7 +174,7 @@ func TestAKernelThatDiesInThePoolIsReplaced(t *testing.T) {
 }
 
 func TestASessionWhoseKernelDiesAtTheClaimGetsAnother(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		h.waits(1)
 		h.machine.Set(faults{Unclaimed: &ergane.Exit{Known: true, Signal: 11}})
 		s := h.startAs(session.StartRequest{WorkGroup: "primary"})
@@ -184,7 +184,7 @@ func TestASessionWhoseKernelDiesAtTheClaimGetsAnother(t *testing.T) {
 }
 
 func TestWhatSparkRefusesAtTheClaimIsTheSessionsReason(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		h.waits(1)
 		h.machine.Set(faults{ClaimRefusal: "IllegalArgumentException: no"})
 		s := h.startAs(session.StartRequest{WorkGroup: "primary"})
@@ -198,12 +198,12 @@ func TestWhatSparkRefusesAtTheClaimIsTheSessionsReason(t *testing.T) {
 }
 
 func TestASessionWhoseStoreFailsAtItsInsertionLosesNothing(t *testing.T) {
-	for name, fail := range map[string]func(*house){
-		"not inserted": func(h *house) { h.store.Fail("CreateSession", 1) },
-		"inserted":     func(h *house) { h.store.Lose("CreateSession", 1) },
+	for name, fail := range map[string]func(*harness){
+		"not inserted": func(h *harness) { h.store.Fail("CreateSession", 1) },
+		"inserted":     func(h *harness) { h.store.Lose("CreateSession", 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, pooled, func(h *house) {
+			withHarness(t, pooled, func(h *harness) {
 				h.waits(1)
 				fail(h)
 				req := session.StartRequest{WorkGroup: "primary", Tokens: []ergane.Token{{Scope: "s", Value: "v", Hash: "h"}}}
@@ -223,7 +223,7 @@ func TestASessionWhoseStoreFailsAtItsInsertionLosesNothing(t *testing.T) {
 }
 
 func TestOldKernelsAreReplaced(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		h.waits(1)
 		before, err := h.machine.Host(h.power).Sessions()
 		h.must(err)
@@ -238,7 +238,7 @@ func TestOldKernelsAreReplaced(t *testing.T) {
 }
 
 func TestThePoolGrowsWithDemandAndShrinks(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		for range 6 {
 			h.begin()
 		}
@@ -249,12 +249,12 @@ func TestThePoolGrowsWithDemandAndShrinks(t *testing.T) {
 	})
 }
 
-func TestSessionsComeBeforeThePoolWhereMemoryIsShort(t *testing.T) {
+func TestSessionsHavePrecedenceOverThePoolWhenMemoryIsShort(t *testing.T) {
 	cfg := pooled
 	cfg.Limits = ergane.Limits{Memory: 5 << 30}
 	cfg.Pool = session.Pool{Size: 2, Max: 3}
-	inHouseWith(t, cfg, faults{Memory: 2 << 30}, func(h *house) {
-		time.Sleep(time.Minute) // those that were started before the machine had a memory become old
+	withFaults(t, cfg, faults{Memory: 2 << 30}, func(h *harness) {
+		time.Sleep(time.Minute) // of the bubble, in which the pool fills itself
 		h.waits(2)
 		first := h.idle()
 		time.Sleep(time.Minute)
@@ -270,7 +270,7 @@ func TestSessionsComeBeforeThePoolWhereMemoryIsShort(t *testing.T) {
 }
 
 func TestAPoolThatCannotStartKernelsTriesAgainLater(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		h.waits(1)
 		h.machine.Set(faults{Refusal: "no Spark today"})
 		h.idle()
@@ -285,9 +285,9 @@ func TestAPoolThatCannotStartKernelsTriesAgainLater(t *testing.T) {
 	})
 }
 
-// Whose session has no row any more may still have run a user's code.
+// A kernel whose session has no row any more may still have run a user's code.
 func TestAClaimedKernelNeverWaitsAgain(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		h.waits(1)
 		time.Sleep(time.Minute) // it is older than the one that follows it
 		s := h.startAs(session.StartRequest{WorkGroup: "primary"})
@@ -300,13 +300,13 @@ func TestAClaimedKernelNeverWaitsAgain(t *testing.T) {
 		h.serve()
 		h.waits(1)
 		if h.machine.Alive(s.ID) {
-			t.Error("the claimed kernel lives on, and nobody knows its session")
+			t.Error("the claimed kernel lives on without a session")
 		}
 	})
 }
 
 func TestAKernelThatCannotBeReachedIsNotForgottenWhileItMayLive(t *testing.T) {
-	inHouse(t, pooled, func(h *house) {
+	withHarness(t, pooled, func(h *harness) {
 		h.waits(1)
 		ids, err := h.machine.Host(h.power).Sessions()
 		h.must(err)
@@ -327,10 +327,10 @@ func TestAKernelThatCannotBeReachedIsNotForgottenWhileItMayLive(t *testing.T) {
 	})
 }
 
-func TestAWorkGroupThatNoKernelCanWaitForTakesThePoolFromNobody(t *testing.T) {
+func TestAWorkGroupThatCannotBePooledDoesNotDisturbThePool(t *testing.T) {
 	cfg := pooled
 	cfg.Pool.WorkGroups = map[string]int{"jars": 1, "missing": 1}
-	inHouse(t, cfg, func(h *house) {
+	withHarness(t, cfg, func(h *harness) {
 		jars := ergane.EngineConfiguration{SparkProperties: map[string]string{"spark.jars": "s3://jars/one.jar"}}
 		h.workGroup(ergane.WorkGroup{Name: "jars", Configuration: ergane.WorkGroupConfiguration{Engine: &jars}})
 		time.Sleep(time.Minute)
@@ -338,10 +338,10 @@ func TestAWorkGroupThatNoKernelCanWaitForTakesThePoolFromNobody(t *testing.T) {
 	})
 }
 
-func TestShapesThatThereIsNoRoomForDoNotTakeTurns(t *testing.T) {
+func TestShapesThatDoNotAllFitDoNotReplaceEachOther(t *testing.T) {
 	cfg := pooled
 	cfg.Pool = session.Pool{Size: 1, Max: 1, WorkGroups: map[string]int{"large": 1}}
-	inHouse(t, cfg, func(h *house) {
+	withHarness(t, cfg, func(h *harness) {
 		large := ergane.EngineConfiguration{SparkProperties: map[string]string{"spark.driver.memory": "3g"}}
 		h.workGroup(ergane.WorkGroup{Name: "large", Configuration: ergane.WorkGroupConfiguration{Engine: &large}})
 		time.Sleep(time.Minute)
@@ -357,7 +357,7 @@ func TestShapesThatThereIsNoRoomForDoNotTakeTurns(t *testing.T) {
 func TestTheNextKernelIsStartedAfterTheFirstCalculation(t *testing.T) {
 	cfg := pooled
 	cfg.Pool.Courtesy = 2 * time.Second
-	inHouse(t, cfg, func(h *house) {
+	withHarness(t, cfg, func(h *harness) {
 		h.waits(1)
 		h.startAs(session.StartRequest{WorkGroup: "primary"})
 		time.Sleep(2*time.Second - time.Millisecond)
@@ -367,10 +367,10 @@ func TestTheNextKernelIsStartedAfterTheFirstCalculation(t *testing.T) {
 	})
 }
 
-func TestClaimsThatComeAndComeDoNotPutTheNextKernelOff(t *testing.T) {
+func TestASteadyFlowOfClaimsDoesNotPostponeTheNextKernel(t *testing.T) {
 	cfg := pooled
 	cfg.Pool.Size, cfg.Pool.Courtesy = 2, 2*time.Second
-	inHouse(t, cfg, func(h *house) {
+	withHarness(t, cfg, func(h *harness) {
 		h.waits(2)
 		h.startAs(session.StartRequest{WorkGroup: "primary"})
 		time.Sleep(time.Second)

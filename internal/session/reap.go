@@ -30,7 +30,7 @@ func (m *Manager) reap(owned map[string]bool) {
 			}
 		}
 		m.boundLogs(ids)
-		owned = nil // from now on the runners tell
+		owned = nil // from now on, runners say which sessions are live
 		if !pause(m.ctx, reapEvery) {
 			return
 		}
@@ -41,9 +41,9 @@ func (m *Manager) reapSession(id string) {
 	s, err := m.store.Session(m.ctx, id)
 	switch {
 	case err != nil && ergane.CodeOf(err) != ergane.CodeNotFound:
-		return // not being able to look is no licence to kill
+		return // that the store cannot be read is no reason to kill
 	case err == nil && !s.Status.State.Ended():
-		return // it began while we looked
+		return // the session began meanwhile
 	}
 	if k, err := m.host.Adopt(m.ctx, id); err == nil {
 		m.log.Warn("ending a kernel that belongs to no live session", "session", id)
@@ -71,9 +71,9 @@ func (m *Manager) reapSession(id string) {
 	}
 }
 
-// boundLogs removes the logs of the sessions that ended first, until those of
-// all that have ended are no more than Config.MaxLogs. What is still to be
-// stored elsewhere, or delivered, stays.
+// boundLogs removes the logs of the sessions that ended first, until the logs of
+// all ended sessions take no more than Config.MaxLogs. Logs that are still to be
+// stored in S3, and those of sessions with a pending delivery, stay.
 func (m *Manager) boundLogs(ids []string) {
 	type ended struct {
 		id   string
@@ -107,7 +107,7 @@ func (m *Manager) boundLogs(ids []string) {
 			m.log.Warn("cannot remove a session's logs", "session", e.id, "error", err)
 			continue
 		}
-		m.log.Info("removed the logs of a session, as those of all sessions were too large", "session", e.id, "bytes", e.size)
+		m.log.Info("removed the logs of a session, because those of all sessions were too large", "session", e.id, "bytes", e.size)
 		sum -= e.size
 	}
 }

@@ -14,7 +14,7 @@ import (
 const orphan = "019a0000-0000-7000-8000-0000000000ff"
 
 func TestKernelOfNoSessionIsEndedAndForgotten(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.stop()
 		h.machine.Orphan(orphan)
 		h.serve()
@@ -29,7 +29,7 @@ func TestKernelOfNoSessionIsEndedAndForgotten(t *testing.T) {
 }
 
 func TestKernelOfASessionThatHasEndedIsEnded(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.kill()
 		h.movedSession(ergane.SessionLost(sid, time.Now(), "lost"))
@@ -45,7 +45,7 @@ func TestKernelOfASessionThatHasEndedIsEnded(t *testing.T) {
 }
 
 func TestLogsOfAnEndedSessionStayForTheirTime(t *testing.T) {
-	inHouse(t, session.Config{LogsFor: 48 * time.Hour}, func(h *house) {
+	withHarness(t, session.Config{LogsFor: 48 * time.Hour}, func(h *harness) {
 		sid := h.idle()
 		h.ends(sid, time.Second)
 		time.Sleep(47 * time.Hour)
@@ -60,7 +60,7 @@ func TestLogsOfAnEndedSessionStayForTheirTime(t *testing.T) {
 }
 
 func TestReaperLeavesLiveSessionsAlone(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idleFor(24 * time.Hour)
 		h.stop()
 		h.serve()
@@ -70,9 +70,9 @@ func TestReaperLeavesLiveSessionsAlone(t *testing.T) {
 	})
 }
 
-// A store that does not answer says nothing of whose a kernel is.
+// A store that does not answer is no proof that a kernel has no session.
 func TestReaperEndsNothingWhileItCannotReadTheStore(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.ends(sid, time.Second)
 		h.stop()
@@ -92,10 +92,10 @@ func TestReaperEndsNothingWhileItCannotReadTheStore(t *testing.T) {
 	})
 }
 
-// Where a kernel was lost and could not even be ended, its session has failed.
-// The reaper ends it as soon as it can.
+// If a kernel cannot be adopted and cannot be ended either, its session has
+// failed. The reaper ends the kernel as soon as it can.
 func TestKernelThatWasGivenUpIsEndedOnceItIsFound(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.kill()
 		h.machine.Set(faults{Adopt: session.ErrLost, Expel: errors.New("too many open files")})
@@ -112,7 +112,7 @@ func TestKernelThatWasGivenUpIsEndedOnceItIsFound(t *testing.T) {
 }
 
 // logs are the sessions of which there are logs.
-func (h *house) logs(sids ...string) (there []string) {
+func (h *harness) logs(sids ...string) (there []string) {
 	for _, sid := range sids {
 		if _, logs := h.machine.Has(sid); logs {
 			there = append(there, sid)
@@ -121,11 +121,11 @@ func (h *house) logs(sids ...string) (there []string) {
 	return there
 }
 
-func TestTheLogsOfEndedSessionsAreBoundedInSum(t *testing.T) {
-	inHouse(t, session.Config{MaxLogs: 2 * fakehost.LogSize}, func(h *house) {
+func TestTheTotalSizeOfTheLogsOfEndedSessionsIsBounded(t *testing.T) {
+	withHarness(t, session.Config{MaxLogs: 2 * fakehost.LogSize}, func(h *harness) {
 		h.machine.Set(faults{Logs: []string{"all"}})
 		back := h.unreachable()
-		pending := h.logged() // and the store does not take it
+		pending := h.logged() // and S3 does not take it
 		h.must(terminate(h, pending))
 		h.awaitSession(pending, ergane.SessionTerminated)
 		var sids []string
@@ -141,7 +141,7 @@ func TestTheLogsOfEndedSessionsAreBoundedInSum(t *testing.T) {
 			t.Errorf("there are logs of %v; pending %s, ended %v, live %s", got, pending, sids, lives)
 		}
 		for _, sid := range sids {
-			h.sessionIs(sid, ergane.SessionTerminated, terminated) // rows are another matter
+			h.sessionIs(sid, ergane.SessionTerminated, terminated) // their rows stay
 		}
 		back()
 		h.awaitLog(pending)

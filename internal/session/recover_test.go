@@ -11,8 +11,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// The rows of design §5, "Adoption": what becomes of a calculation that an
-// earlier server left unfinished.
+// The end of a calculation that an earlier server left unfinished.
 func TestAdoption(t *testing.T) {
 	const lost = "the session's kernel was killed by signal 9 (killed)"
 	type want struct {
@@ -27,19 +26,19 @@ func TestAdoption(t *testing.T) {
 		code      string
 		prepare   faults // before the code is submitted
 		reach     bool   // the code gets to the door before the server dies
-		meanwhile func(*house, string, string)
+		meanwhile func(*harness, string, string)
 		want
 	}{
 		"outcome is there": {
-			"print x\nat door", faults{}, true, func(h *house, _, _ string) { h.machine.Let("door") },
+			"print x\nat door", faults{}, true, func(h *harness, _, _ string) { h.machine.Let("door") },
 			want{ergane.CalculationCompleted, "", ergane.SessionIdle, "", 1, "x\n"},
 		},
 		"outcome is a failure": {
-			"print x\nat door\nraise ValueError: bad", faults{}, true, func(h *house, _, _ string) { h.machine.Let("door") },
+			"print x\nat door\nraise ValueError: bad", faults{}, true, func(h *harness, _, _ string) { h.machine.Let("door") },
 			want{ergane.CalculationFailed, "ValueError: bad", ergane.SessionIdle, "", 1, "x\n"},
 		},
 		"outcome is there, kernel is dead": {
-			"print x\nat door", faults{}, true, func(h *house, sid, _ string) {
+			"print x\nat door", faults{}, true, func(h *harness, sid, _ string) {
 				h.machine.Let("door")
 				h.settled()
 				h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
@@ -47,80 +46,80 @@ func TestAdoption(t *testing.T) {
 			want{ergane.CalculationCompleted, "", ergane.SessionFailed, lost, 1, "x\n"},
 		},
 		"alive and running": {
-			"print x\nat door\nprint y", faults{}, true, func(h *house, _, _ string) {
+			"print x\nat door\nprint y", faults{}, true, func(h *harness, _, _ string) {
 				time.AfterFunc(time.Minute, func() { h.machine.Let("door") })
 			},
 			want{ergane.CalculationCompleted, "", ergane.SessionIdle, "", 1, "x\ny\n"},
 		},
 		"alive, never seen": {
-			"print x", faults{Deaf: true}, false, func(h *house, _, _ string) { h.machine.Set(faults{}) },
+			"print x", faults{Deaf: true}, false, func(h *harness, _, _ string) { h.machine.Set(faults{}) },
 			want{ergane.CalculationCompleted, "", ergane.SessionIdle, "", 1, "x\n"},
 		},
 		"dead, started": {
-			"print x\nat door", faults{}, true, func(h *house, sid, _ string) { h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9}) },
+			"print x\nat door", faults{}, true, func(h *harness, sid, _ string) { h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9}) },
 			want{ergane.CalculationFailed, lost, ergane.SessionFailed, lost, 1, "x\n"},
 		},
 		"dead, not started": {
-			"print x", faults{Deaf: true}, false, func(h *house, sid, _ string) { h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9}) },
+			"print x", faults{Deaf: true}, false, func(h *harness, sid, _ string) { h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9}) },
 			want{ergane.CalculationFailed, "the calculation never started: " + lost, ergane.SessionFailed, lost, 0, ""},
 		},
 		"canceling, never started": {
-			"print x", faults{Deaf: true}, false, func(h *house, _, cid string) {
+			"print x", faults{Deaf: true}, false, func(h *harness, _, cid string) {
 				h.moved(ergane.CalculationStopping(cid, time.Now(), stopped))
 				h.machine.Set(faults{})
 			},
 			want{ergane.CalculationCanceled, stopped, ergane.SessionIdle, "", 0, ""},
 		},
 		"canceling, running": {
-			"print x\nat door", faults{}, true, func(h *house, _, cid string) { h.moved(ergane.CalculationStopping(cid, time.Now(), stopped)) },
+			"print x\nat door", faults{}, true, func(h *harness, _, cid string) { h.moved(ergane.CalculationStopping(cid, time.Now(), stopped)) },
 			want{ergane.CalculationCanceled, stopped, ergane.SessionIdle, "", 1, "x\n"},
 		},
 		"canceling, dead": {
-			"print x\nat door", faults{}, true, func(h *house, sid, cid string) {
+			"print x\nat door", faults{}, true, func(h *harness, sid, cid string) {
 				h.moved(ergane.CalculationStopping(cid, time.Now(), stopped))
 				h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
 			},
 			want{ergane.CalculationCanceled, stopped + " (" + lost + ")", ergane.SessionFailed, lost, 1, "x\n"},
 		},
 		"terminating, never started": {
-			"print x", faults{Deaf: true}, false, func(h *house, sid, _ string) {
+			"print x", faults{Deaf: true}, false, func(h *harness, sid, _ string) {
 				h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated))
 				h.machine.Set(faults{})
 			},
 			want{ergane.CalculationCanceled, "The calculation was canceled because its session was terminated", ergane.SessionTerminated, terminated, 0, ""},
 		},
 		"terminating, running": {
-			"print x\nat door", faults{}, true, func(h *house, sid, _ string) { h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated)) },
+			"print x\nat door", faults{}, true, func(h *harness, sid, _ string) { h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated)) },
 			want{ergane.CalculationCanceled, "The calculation was canceled because its session was terminated", ergane.SessionTerminated, terminated, 1, "x\n"},
 		},
 		"terminating, dead": {
-			"print x\nat door", faults{}, true, func(h *house, sid, cid string) {
+			"print x\nat door", faults{}, true, func(h *harness, sid, cid string) {
 				h.movedSession(ergane.SessionStopping(sid, time.Now(), terminated))
 				h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
 			},
 			want{ergane.CalculationCanceled, lost, ergane.SessionTerminated, terminated, 1, "x\n"},
 		},
 		"the machine was restarted": {
-			"print x\nat door", faults{}, true, func(h *house, _, _ string) { h.machine.Reboot() },
+			"print x\nat door", faults{}, true, func(h *harness, _, _ string) { h.machine.Reboot() },
 			want{ergane.CalculationFailed, "the session's kernel ended without leaving a record: the machine was restarted",
 				ergane.SessionFailed, "the session's kernel ended without leaving a record: the machine was restarted", 1, "x\n"},
 		},
 		"the disk was lost": {
-			"print x\nat door", faults{}, true, func(h *house, sid, _ string) { h.machine.Lose(sid) },
+			"print x\nat door", faults{}, true, func(h *harness, sid, _ string) { h.machine.Lose(sid) },
 			want{ergane.CalculationFailed, "nothing is left of the session's kernel on this machine",
 				ergane.SessionFailed, "nothing is left of the session's kernel on this machine", 1, ""}, // what it printed is lost
 		},
 		"the driver died": {
-			"print x\nat door", faults{}, true, func(h *house, sid, _ string) {
+			"print x\nat door", faults{}, true, func(h *harness, sid, _ string) {
 				h.machine.KillDriver(sid)
 				time.AfterFunc(time.Minute, func() { h.machine.Let("door") })
 			},
 			want{ergane.CalculationCompleted, "", ergane.SessionDegraded, degraded, 1, "x\n"},
 		},
 	} {
-		for how, end := range map[string]func(*house){"killed": (*house).kill, "stopped": (*house).stop} {
+		for how, end := range map[string]func(*harness){"killed": (*harness).kill, "stopped": (*harness).stop} {
 			t.Run(name+"/"+how, func(t *testing.T) {
-				inHouse(t, session.Config{}, func(h *house) {
+				withHarness(t, session.Config{}, func(h *harness) {
 					sid := h.idle()
 					h.machine.Set(row.prepare)
 					cid := h.submit(sid, row.code)
@@ -151,30 +150,30 @@ func TestAdoption(t *testing.T) {
 const degraded = "The Spark driver of the session died (it was killed by signal 9 (killed)); its Python variables live on, but Spark does not. Start a new session."
 
 // stderrOf is the traceback of the row whose code raises.
-func (h *house) stderrOf(code string, end ergane.CalculationState) string {
+func (h *harness) stderrOf(code string, end ergane.CalculationState) string {
 	if end == ergane.CalculationFailed && code == "print x\nat door\nraise ValueError: bad" {
 		return "  File \"<stdin>\", line 3, in <module>\nValueError: bad\n"
 	}
 	return ""
 }
 
-// moved makes a move behind the server's back, as a server that died just after it.
-func (h *house) moved(m ergane.CalculationMove) {
+// moved makes a move that the server does not see, like a server that died just after it.
+func (h *harness) moved(m ergane.CalculationMove) {
 	h.Helper()
 	if _, moved, err := h.db.MoveCalculation(h.ctx, m); err != nil || !moved {
 		h.Fatalf("moved %t, %v", moved, err)
 	}
 }
 
-func (h *house) movedSession(m ergane.SessionMove) {
+func (h *harness) movedSession(m ergane.SessionMove) {
 	h.Helper()
 	if _, moved, err := h.db.MoveSession(h.ctx, m); err != nil || !moved {
 		h.Fatalf("moved %t, %v", moved, err)
 	}
 }
 
-func TestNextServerTakesUpSessionsInEveryState(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestNextServerAdoptsSessionsInEveryState(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		idle, spare := h.idle(), h.idle()
 		h.machine.Set(faults{ReadyTakes: time.Minute})
 		creating := h.begin() // its kernel is there, but not ready
@@ -199,7 +198,7 @@ func TestNextServerTakesUpSessionsInEveryState(t *testing.T) {
 }
 
 func TestTerminateWorksRightAfterAdoption(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.kill()
 		h.serve()
@@ -208,7 +207,7 @@ func TestTerminateWorksRightAfterAdoption(t *testing.T) {
 }
 
 func TestSessionThatWasTerminatedBeforeItHadAKernelGetsNone(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: time.Hour})
 		sid := h.begin()
 		h.settled()
@@ -223,9 +222,9 @@ func TestSessionThatWasTerminatedBeforeItHadAKernelGetsNone(t *testing.T) {
 	})
 }
 
-// Not being able to look is not the same as knowing that the kernel is dead.
+// That the kernel cannot be looked for does not mean that it is dead.
 func TestKernelThatCannotBeReachedForAWhileIsNotGivenUp(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print x")
 		h.kill()
@@ -241,9 +240,9 @@ func TestKernelThatCannotBeReachedForAWhileIsNotGivenUp(t *testing.T) {
 	})
 }
 
-// However long that takes: it is the server that lacks something, and not the session.
+// However long that takes: the server lacks something, not the session.
 func TestKernelThatCannotBeReachedForDaysIsNotGivenUp(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "door", "print x")
 		h.kill()
@@ -272,7 +271,7 @@ func TestKernelThatCannotBeReachedForDaysIsNotGivenUp(t *testing.T) {
 func TestTerminateEndsAKernelThatCannotBeAdopted(t *testing.T) {
 	for name, before := range map[string]bool{"terminated before the server started": true, "terminated meanwhile": false} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				sid := h.idle()
 				cid := h.at(sid, "door", "print x")
 				h.kill()
@@ -286,7 +285,7 @@ func TestTerminateEndsAKernelThatCannotBeAdopted(t *testing.T) {
 					h.must(terminate(h, sid))
 				}
 				time.Sleep(time.Hour)
-				if !h.machine.Alive(sid) { // what cannot be ended is not said to have ended
+				if !h.machine.Alive(sid) { // a kernel that cannot be ended lives, and so does its session
 					h.Error("it is dead")
 				}
 				h.sessionIs(sid, ergane.SessionTerminating, terminated)
@@ -302,14 +301,14 @@ func TestTerminateEndsAKernelThatCannotBeAdopted(t *testing.T) {
 	}
 }
 
-func TestKernelOfWhichNothingUsableIsKnownIsEndedAndFailsItsSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestKernelWithAnUnusableHandleIsEndedAndFailsItsSession(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.kill()
 		h.machine.Set(faults{Adopt: fmt.Errorf("%w: unusable handle.json", session.ErrLost)})
 		h.serve()
 		h.awaitSession(sid, ergane.SessionFailed)
-		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel cannot be reached: what is known of the session's kernel is damaged: unusable handle.json")
+		h.sessionIs(sid, ergane.SessionFailed, "the session's kernel cannot be reached: the record of the session's kernel is damaged: unusable handle.json")
 		h.settled()
 		h.gone(sid)
 	})

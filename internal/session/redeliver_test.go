@@ -13,13 +13,13 @@ import (
 )
 
 // unreachable makes the result store refuse everything; the function that it returns ends that.
-func (h *house) unreachable() (back func()) {
-	h.bucket.Fail(func(string) error { return fakehost.ErrAway })
+func (h *harness) unreachable() (back func()) {
+	h.bucket.Fail(func(string) error { return fakehost.ErrUnreachable })
 	return func() { h.bucket.Fail(func(string) error { return nil }) }
 }
 
 // undelivered runs a calculation to its end while the result store is unreachable.
-func (h *house) undelivered(sid string) string {
+func (h *harness) undelivered(sid string) string {
 	h.Helper()
 	cid := h.submit(sid, "print late")
 	h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -29,7 +29,7 @@ func (h *house) undelivered(sid string) string {
 	return cid
 }
 
-func (h *house) awaitDelivery(cid string) {
+func (h *harness) awaitDelivery(cid string) {
 	h.Helper()
 	h.awaitDeliveryOf(cid)
 	c := h.calculation(cid)
@@ -40,13 +40,13 @@ func (h *house) awaitDelivery(cid string) {
 }
 
 // awaitDeliveryOf does not look at other pending deliveries.
-func (h *house) awaitDeliveryOf(cid string) {
+func (h *harness) awaitDeliveryOf(cid string) {
 	h.Helper()
 	testkit.Await(h, patience, func() bool { return h.calculation(cid).Result != nil })
 	h.delivered(cid, "late\n", "", "")
 }
 
-func (h *house) pending() int {
+func (h *harness) pending() int {
 	h.Helper()
 	ps, err := h.db.PendingDeliveries(h.ctx)
 	h.must(err)
@@ -54,7 +54,7 @@ func (h *house) pending() int {
 }
 
 func TestWhatCouldNotBeDeliveredIsRedelivered(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		back := h.unreachable()
 		sid := h.idle()
 		cid := h.undelivered(sid)
@@ -68,7 +68,7 @@ func TestWhatCouldNotBeDeliveredIsRedelivered(t *testing.T) {
 }
 
 func TestAPendingDeliveryOutlivesTheSessionAndTheServer(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		back := h.unreachable()
 		sid := h.idle()
 		cid := h.undelivered(sid)
@@ -76,7 +76,7 @@ func TestAPendingDeliveryOutlivesTheSessionAndTheServer(t *testing.T) {
 		h.awaitSession(sid, ergane.SessionTerminated)
 		h.kill()
 		h.serve()
-		time.Sleep(3 * time.Hour) // of the bubble: the reaper looked, and left it
+		time.Sleep(3 * time.Hour) // of the bubble: the reaper has run, and left the files
 		if h.calculation(cid).Result != nil || h.pending() != 1 {
 			h.Error("delivered while the store was unreachable")
 		}
@@ -89,7 +89,7 @@ func TestAPendingDeliveryOutlivesTheSessionAndTheServer(t *testing.T) {
 }
 
 func TestWhatIsPendingForTooLongIsDiscarded(t *testing.T) {
-	inHouse(t, session.Config{RedeliverFor: time.Hour}, func(h *house) {
+	withHarness(t, session.Config{RedeliverFor: time.Hour}, func(h *harness) {
 		h.unreachable()
 		sid := h.idle()
 		cid := h.undelivered(sid)
@@ -114,7 +114,7 @@ func TestWhatIsPendingForTooLongIsDiscarded(t *testing.T) {
 }
 
 func TestOutputThatIsDamagedIsNotPending(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Set(faults{Section: delivery.ErrSpool})
 		cid := h.submit(sid, "print lost")
@@ -127,7 +127,7 @@ func TestOutputThatIsDamagedIsNotPending(t *testing.T) {
 }
 
 func TestWhatWasRedeliveredIsRedeliveredAgainUntilThatIsRecorded(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		back := h.unreachable()
 		sid := h.idle()
 		cid := h.undelivered(sid)
@@ -140,13 +140,13 @@ func TestWhatWasRedeliveredIsRedeliveredAgainUntilThatIsRecorded(t *testing.T) {
 	})
 }
 
-func TestAPendingDeliveryOfADeletedWorkGroupGoesAndDelaysNoOther(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestAPendingDeliveryOfADeletedWorkGroupIsRemovedAndDelaysNoOther(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		back := h.unreachable()
 		h.workGroup(ergane.WorkGroup{Name: "w"})
 		h.undelivered(h.in("w"))
 		stays := h.undelivered(h.idle())
-		// The workgroup goes between the look at what is pending and the first redelivery.
+		// The workgroup is deleted between the query for pending deliveries and the first redelivery.
 		looked := false
 		h.store.Before(func(method string) {
 			if method == "PendingDeliveries" {
@@ -170,7 +170,7 @@ func TestNoMoreIsPendingThanAllowed(t *testing.T) {
 		"bytes":        {session.Config{MaxPendingBytes: 2*len64("late\n") + 1}, "more than 11 bytes of output waited for the result store"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, c.cfg, func(h *house) {
+			withHarness(t, c.cfg, func(h *harness) {
 				back := h.unreachable()
 				sid := h.idle()
 				first, others := h.undelivered(sid), []string{h.undelivered(sid), h.undelivered(sid)}
@@ -200,15 +200,15 @@ func TestNoMoreIsPendingThanAllowed(t *testing.T) {
 
 func len64(s string) int64 { return int64(len(s)) }
 
-func TestABucketThatIsBackGetsAllThatIsPendingAtOnce(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestABucketThatIsReachableAgainGetsAllPendingDeliveriesAtOnce(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		back := h.unreachable()
 		sid := h.idle()
 		var ids []string
 		for range 5 {
 			ids = append(ids, h.undelivered(sid))
 		}
-		time.Sleep(3 * time.Hour) // by now all of them are tried seldom
+		time.Sleep(3 * time.Hour) // by now the pauses between attempts are long
 		back()
 		begun := time.Now()
 		testkit.Await(h, patience, func() bool { return h.pending() == 0 })
@@ -222,20 +222,20 @@ func TestABucketThatIsBackGetsAllThatIsPendingAtOnce(t *testing.T) {
 }
 
 // undeliveredIn makes a workgroup with an output location, and a pending delivery there.
-func (h *house) undeliveredIn(name, location string) string {
+func (h *harness) undeliveredIn(name, location string) string {
 	h.Helper()
 	h.workGroup(ergane.WorkGroup{Name: name, Configuration: ergane.WorkGroupConfiguration{OutputLocation: location}})
 	return h.undelivered(h.in(name))
 }
 
-func TestWhatIsDeliveredMeanwhileLeavesWhatIsPendingAlone(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestADeliveryMeanwhileKeepsTheSpoolOfAPendingOne(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.unreachable()
 		sid := h.idle()
 		pending := h.undelivered(sid)
 		h.bucket.Fail(func(uri string) error {
 			if strings.Contains(uri, pending) {
-				return fakehost.ErrAway
+				return fakehost.ErrUnreachable
 			}
 			return nil
 		})
@@ -257,7 +257,7 @@ func TestWhatIsDeliveredMeanwhileLeavesWhatIsPendingAlone(t *testing.T) {
 }
 
 func TestABucketThatHangsDelaysNoOther(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		back := h.unreachable()
 		dead, alive := h.undeliveredIn("first", "s3://dead"), h.undeliveredIn("second", "s3://alive")
 		release := h.bucket.HangBelow("s3://dead/")
@@ -271,8 +271,8 @@ func TestABucketThatHangsDelaysNoOther(t *testing.T) {
 	})
 }
 
-func TestAPlaceThatIsRefusedDelaysNoOtherOfItsBucket(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestARefusedOutputLocationDelaysNoOtherOfItsBucket(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.unreachable()
 		refused, allowed := h.undeliveredIn("first", "s3://bucket/closed"), h.undeliveredIn("second", "s3://bucket/open")
 		h.bucket.Fail(func(uri string) error {
@@ -288,9 +288,9 @@ func TestAPlaceThatIsRefusedDelaysNoOtherOfItsBucket(t *testing.T) {
 	})
 }
 
-// What user code has left goes at once, however long the spool must stay.
+// The files of user code are removed at once, however long the spool must stay.
 func TestOfASessionWithAPendingDeliveryOnlyItsSpoolStays(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		back := h.unreachable()
 		sid := h.idle()
 		cid := h.undelivered(sid)

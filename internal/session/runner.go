@@ -12,35 +12,35 @@ import (
 )
 
 // A runner owns one live session from its start, or its adoption, to its end.
-// All that moves the session's kernel happens in its goroutine.
+// All that changes the session's kernel happens in its goroutine.
 type runner struct {
 	m      *Manager
 	id     string
 	adopt  bool   // a kernel of an earlier server may be there
-	given  Kernel // the one that was started ahead for it, or nil
+	given  Kernel // a kernel that was started ahead for the session, or nil
 	nudges chan struct{}
 	log    *slog.Logger
 
-	// kernel is set once by the runner, and read by API calls.
+	// kernel is set once by the runner; API calls read it.
 	kernel atomic.Pointer[Kernel]
 	// trouble is why the kernel cannot be reached at present; nil while it can.
 	trouble atomic.Pointer[string]
-	// looks is taken by whoever asks Spark for the executors.
+	// looks is held by the goroutine that asks Spark for the executors.
 	looks chan struct{}
 	// idle measures how long the session has been idle. The runner's own.
 	idle clock
-	// delivered are calculations that are, and whose files are still there. The runner's own.
+	// delivered are delivered calculations whose files are still there. The runner's own.
 	delivered []string
-	// watch measures the folder while no calculation runs; nil: nothing does. The runner's own.
+	// watch measures the folder while no calculation runs; nil while nothing measures. The runner's own.
 	watch *idleWatch
-	// spared says that the folder may be too large, as a calculation was
-	// stopped for it, and is to be cleaned up by the next. The runner's own.
-	spared bool
-	// astray says that a kernel may live that cannot be reached. The runner's own.
-	astray bool
+	// cleanup says that a calculation was stopped because the folder was too
+	// large, and that the next one may clean up. The runner's own.
+	cleanup bool
+	// unreachable says that the kernel cannot be reached and may live. The runner's own.
+	unreachable bool
 }
 
-// nudge makes the runner look at the store; it never blocks.
+// nudge makes the runner read the store; it never blocks.
 func (r *runner) nudge() {
 	select {
 	case r.nudges <- struct{}{}:
@@ -48,7 +48,7 @@ func (r *runner) nudge() {
 	}
 }
 
-// run lives as long as the session, or until the server stops (ctx).
+// run returns when the session has ended or the server stops (ctx).
 func (r *runner) run(ctx context.Context) {
 	k, err := r.obtain(ctx)
 	if k != nil {
@@ -74,15 +74,15 @@ func (r *runner) run(ctx context.Context) {
 	}
 }
 
-// live does the next thing that a session with a kernel needs, or waits for
-// one. It returns false when the session has ended or the server stops.
+// live does the next thing that a session with a kernel needs, or waits for it.
+// It returns false when the session has ended or the server stops.
 func (r *runner) live(ctx context.Context, k Kernel) bool {
 	s, open, err := r.look(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return false
 	case ergane.CodeOf(err) == ergane.CodeNotFound:
-		return false // it ended, and went with its workgroup
+		return false // it ended, and was deleted with its workgroup
 	case err != nil:
 		r.log.Error("cannot read the session; trying again", "error", err)
 		return pause(ctx, time.Second)
@@ -97,14 +97,14 @@ func (r *runner) live(ctx context.Context, k Kernel) bool {
 		r.calculate(ctx, k, s, open[0])
 		return true
 	case s.Status.State == ergane.SessionTerminating:
-		r.refreshExecutors(ctx, k) // those that came since the last look
+		r.refreshExecutors(ctx, k) // those that registered since the last question
 		k.Shutdown(ctx, shutdownGrace)
 		if ctx.Err() == nil {
 			r.end(ctx, "")
 		}
 		return false
 	case s.Status.State == ergane.SessionBusy:
-		// Its calculation ended while the session was on its way elsewhere.
+		// Its calculation ended while the session was moving to another state.
 		r.persist(ctx, "free the session", func() error {
 			_, _, err := r.m.moveSession(ctx, ergane.SessionFreed(r.id, time.Now()))
 			return err
@@ -115,7 +115,7 @@ func (r *runner) live(ctx context.Context, k Kernel) bool {
 	return true
 }
 
-// shutdownGrace is how long a kernel may take to leave politely.
+// shutdownGrace is how long a kernel may take to end by itself.
 const shutdownGrace = 5 * time.Second
 
 // rest waits for something to do while the session is IDLE or DEGRADED.
@@ -147,7 +147,7 @@ func (r *runner) rest(ctx context.Context, k Kernel, s ergane.Session) {
 }
 
 // idleFor is how long a session may still be idle. After a restart of the
-// server, for which the clock may have jumped, it has at least a minute.
+// server it is at least a minute, because the clock may have been set.
 func idleFor(s ergane.Session, idle *clock, now time.Time) time.Duration {
 	since := s.Status.IdleSince
 	if since.IsZero() {
@@ -180,10 +180,10 @@ func (r *runner) degrade(ctx context.Context, how ergane.Exit) {
 	})
 }
 
-// died counts a death that nobody had asked for.
+// died counts the death of a kernel that nobody had asked to end.
 func (r *runner) died(cause string) { r.m.cfg.Meter.Count(CountDeaths, cause) }
 
-// look reads the session and what is open of it.
+// look reads the session and its open calculation.
 func (r *runner) look(ctx context.Context) (ergane.Session, []ergane.Calculation, error) {
 	s, err := r.m.store.Session(ctx, r.id)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/delivery"
 )
 
-// deliverySoon is how long a delivery may take before RUNNING is worth a write
-// of its own.
+// deliverySoon is how long a delivery may take before a short calculation is
+// marked RUNNING in a write of its own.
 const deliverySoon = 200 * time.Millisecond
 
-// settle delivers a calculation that has ended, decides how, makes its end and
-// its session's move one commit, and cleans up after it.
+// settle delivers a calculation that has ended, decides on its final state,
+// records that and its session's move in one commit, and removes its files.
 func (r *runner) settle(ctx context.Context, c ergane.Calculation, o ergane.Outcome, move func(time.Time) ergane.SessionMove) {
 	spool, undelivered := r.deliver(ctx, c, o)
 	if spool != nil {
@@ -45,8 +45,8 @@ func (r *runner) settle(ctx context.Context, c ergane.Calculation, o ergane.Outc
 	}
 }
 
-// deliver stores the objects of a calculation that has ended. The spool, nil
-// where none was needed, is the caller's to close.
+// deliver stores the objects of a calculation that has ended. The caller closes
+// the spool, which is nil if none was needed.
 func (r *runner) deliver(ctx context.Context, c ergane.Calculation, o ergane.Outcome) (delivery.Spool, error) {
 	begun := time.Now()
 	defer r.showDelivery(ctx, c, o)()
@@ -64,8 +64,8 @@ func (r *runner) deliver(ctx context.Context, c ergane.Calculation, o ergane.Out
 	return spool, err
 }
 
-// commitEnd makes a calculation's end and its session's move one commit; false
-// where that cannot be done any more.
+// commitEnd records a calculation's end and its session's move in one commit;
+// false if the server stops or the session was deleted.
 func (r *runner) commitEnd(ctx context.Context, c ergane.Calculation, mv ergane.CalculationMove, move func(time.Time) ergane.SessionMove) bool {
 	meter := r.m.cfg.Meter
 	return r.persist(ctx, "settle calculation "+c.ID, func() error {
@@ -90,13 +90,14 @@ func (r *runner) commitEnd(ctx context.Context, c ergane.Calculation, mv ergane.
 	})
 }
 
-// removeDelivered removes the files of the calculations before the present
-// one. The kernel must have begun that: only then is it through with those
-// files, because it syncs their folder after the outcome in it can be read.
+// removeDelivered removes the files of the calculations before the present one.
+// It is called once the kernel has begun the present one: only then does it not
+// need the earlier files any more, because it syncs their folder after the
+// outcome in it can be read.
 func (r *runner) removeDelivered() {
 	spool, err := r.m.host.Spool(r.id)
 	if err != nil {
-		return // the session's end removes all
+		return // the session's end removes all files
 	}
 	defer spool.Close()
 	for _, id := range r.delivered {
@@ -107,8 +108,9 @@ func (r *runner) removeDelivered() {
 	r.delivered = nil
 }
 
-// showDelivery shows a calculation RUNNING whose delivery takes long, as that
-// of short code never was. The function that it returns ends that.
+// showDelivery marks a calculation RUNNING if its delivery takes long: one with
+// short code was not marked before. The function that it returns stops the wait
+// for that.
 func (r *runner) showDelivery(ctx context.Context, c ergane.Calculation, o ergane.Outcome) (over func()) {
 	if c.Status.State != ergane.CalculationCreating || o.StartedAt.IsZero() {
 		return func() {}
@@ -128,14 +130,14 @@ func (r *runner) showDelivery(ctx context.Context, c ergane.Calculation, o ergan
 	}
 }
 
-// dpuMillis is what the calculation used: the time that the coordinator and
-// each worker were there for it, at least 1 for anything that ran.
+// dpuMillis is the sum of the milliseconds that the coordinator and each worker
+// were there for the calculation; at least 1 for one that ran.
 func (r *runner) dpuMillis(ctx context.Context, o ergane.Outcome) int64 {
 	switch {
 	case !o.StartedAt.IsZero():
 		return max(1, (o.EndedAt.Sub(o.StartedAt) + r.workerTime(ctx, o.StartedAt, o.EndedAt)).Milliseconds())
 	case o.State == ergane.CalculationCompleted:
-		return 1 // it ran, but its kernel names no time that can be believed
+		return 1 // it ran, but its kernel reports no credible times
 	}
 	return 0
 }

@@ -32,14 +32,14 @@ type StartRequest struct {
 	RequestID string
 }
 
-// StartSession records a session and sets its kernel going. The session comes
-// back as it is within at most startHold: IDLE if it was that quick.
+// StartSession records a session and has its kernel started. It waits up to
+// startHold for the session to be IDLE, and returns it as it is then.
 func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest) (ergane.Session, error) {
 	w, err := m.store.WorkGroup(ctx, req.WorkGroup)
 	if err != nil {
 		return ergane.Session{}, err
 	}
-	// A repeated call gets its session, whatever the settings have become.
+	// A repeated call gets the same session, even if the settings have changed.
 	s, found, err := m.store.SessionOf(ctx, req.Tokens, time.Now())
 	if err != nil {
 		return ergane.Session{}, err
@@ -58,13 +58,13 @@ func (m *Manager) StartSession(ctx context.Context, key string, req StartRequest
 	}
 	held, err := m.session(ctx, key, s.ID, time.Now().Add(min(startHold, m.cfg.Hold)))
 	if err != nil {
-		return s, nil // the session exists, whatever became of the wait
+		return s, nil // the session exists, even if the wait failed
 	}
 	return held, nil
 }
 
-// create inserts a session and gives it a runner. One for which a kernel was
-// started ahead has that kernel's id: its row is what makes the kernel its own.
+// create inserts a session and gives it a runner. A session that gets a kernel
+// that was started ahead has that kernel's id: inserting its row takes the kernel.
 func (m *Manager) create(ctx context.Context, w ergane.WorkGroup, req StartRequest) (_ ergane.Session, created bool, err error) {
 	s, err := m.newSession(w, req)
 	if err != nil {
@@ -130,15 +130,15 @@ func (m *Manager) newSession(w ergane.WorkGroup, req StartRequest) (ergane.Sessi
 	return s, err
 }
 
-// settings are what a request and its workgroup both have a say in.
+// settings are those that both a request and its workgroup can set.
 type settings struct {
 	engine     ergane.EngineConfiguration
 	role       string
 	monitoring json.RawMessage
 }
 
-// settingsOf fills what the request leaves open from the workgroup's settings, or,
-// where these are enforced, the other way round.
+// settingsOf takes the request's settings, and the workgroup's for what the
+// request leaves out; if the workgroup enforces its settings, the other way round.
 func settingsOf(req StartRequest, c ergane.WorkGroupConfiguration) settings {
 	first, second := settings{req.Engine, req.ExecutionRole, req.Monitoring}, settings{role: c.ExecutionRole, monitoring: c.Monitoring}
 	if c.Engine != nil {
@@ -155,8 +155,8 @@ func settingsOf(req StartRequest, c ergane.WorkGroupConfiguration) settings {
 	return first
 }
 
-// withDefaults fills what a configuration leaves open. Of the same Spark
-// property in both, that of the defaults does not count.
+// withDefaults fills in what a configuration leaves out. For a Spark property
+// in both, the configuration's value wins.
 func withDefaults(req, def ergane.EngineConfiguration) ergane.EngineConfiguration {
 	size := func(v *int, d int) {
 		if *v == 0 {
@@ -206,8 +206,8 @@ func (m *Manager) Sessions(ctx context.Context, workgroup string, state ergane.S
 // terminatedByRequest is Athena's own sentence for an ended session.
 const terminatedByRequest = "Session was terminated per request"
 
-// TerminateSession asks for the end of a session and returns its state: that
-// of a session that has ended already does not change.
+// TerminateSession asks for the end of a session and returns its state. One that
+// has ended stays as it is.
 func (m *Manager) TerminateSession(ctx context.Context, id string) (ergane.SessionState, error) {
 	s, moved, err := m.moveSession(ctx, ergane.SessionStopping(id, time.Now(), terminatedByRequest))
 	if err != nil {
@@ -217,12 +217,12 @@ func (m *Manager) TerminateSession(ctx context.Context, id string) (ergane.Sessi
 		m.holdFor(id)
 	}
 	if s.Status.State == ergane.SessionTerminating {
-		m.nudge(id) // a repeated call, too: the answer to the first may have been lost
+		m.nudge(id) // after a repeated call, too: the answer to the first may have been lost
 	}
 	return s.Status.State, nil
 }
 
-// holdFor makes reads of the ids worth holding from now on.
+// holdFor makes reads of the ids be held for Config.Hold from now on.
 func (m *Manager) holdFor(ids ...string) {
 	for _, id := range ids {
 		m.hub.holdUntil(id, time.Now().Add(m.cfg.Hold))

@@ -8,20 +8,20 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// The start of a session waits for three things: for what must be installed
-// first, for its turn, and for its kernel. Each has a limit of its own, and the
-// reason of a session that did not start says which it was.
+// The start of a session waits for three things: for installations, for its
+// turn, and for its kernel. Each has its own limit, and the reason of a session
+// that did not start says which it was.
 const (
 	installFor = time.Hour
 	turnFor    = 30 * time.Minute
 )
 
-// downloadingStarts is how many starts that download take turns for each one that does not.
+// downloadingStarts is how many turns there are for starts that download, for each turn of other starts.
 const downloadingStarts = 4
 
-// starts are the turns in which kernels start. A start that fetches jars from
-// elsewhere waits for strangers most of its time, so it does not take the turn
-// of one that needs nothing but this machine.
+// starts are the turns in which kernels start. A start that downloads jars waits
+// for the network most of its time, so it does not take the turn of one that
+// needs only this machine.
 type starts struct{ plain, downloading chan struct{} }
 
 func newStarts(n int) starts {
@@ -35,7 +35,7 @@ func (s starts) turn(ctx context.Context, downloads bool) (done func(), err erro
 		turns = s.downloading
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, turnFor,
-		fmt.Errorf("the session did not get its turn to start within %s: others were starting all the time", turnFor))
+		fmt.Errorf("the session did not get its turn to start within %s: other sessions were starting all the time", turnFor))
 	defer cancel()
 	select {
 	case turns <- struct{}{}:
@@ -60,5 +60,5 @@ func (r *runner) prepare(ctx context.Context, s ergane.Session) error {
 func (m *Manager) inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	most := m.cfg.MaxStart
 	return context.WithTimeoutCause(ctx, most,
-		fmt.Errorf("the session's kernel was not ready within %s (serve --max-start-time); the driver's log tells what it waited for", most))
+		fmt.Errorf("the session's kernel was not ready within %s (serve --max-start-time); the driver's log shows what it waited for", most))
 }

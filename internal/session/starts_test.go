@@ -9,8 +9,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// download starts a session that fetches jars from elsewhere.
-func (h *house) download() string {
+// download starts a session that downloads jars.
+func (h *harness) download() string {
 	h.Helper()
 	s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: ergane.PrimaryWorkGroup,
 		Engine: ergane.EngineConfiguration{SparkProperties: map[string]string{"spark.jars.packages": "a:b:1"}}})
@@ -19,14 +19,14 @@ func (h *house) download() string {
 }
 
 func TestAKernelThatIsNotReadyInTimeFailsItsSession(t *testing.T) {
-	const late = "the session's kernel was not ready within 5m0s (serve --max-start-time); the driver's log tells what it waited for"
+	const late = "the session's kernel was not ready within 5m0s (serve --max-start-time); the driver's log shows what it waited for"
 	for name, f := range map[string]faults{
 		"its process never comes": {StartTakes: time.Hour},
 		"Spark never comes":       {ReadyTakes: time.Hour},
 		"both take long":          {StartTakes: 3 * time.Minute, ReadyTakes: 3 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				h.machine.Set(f)
 				sid := h.begin()
 				time.Sleep(4 * time.Minute)
@@ -42,8 +42,8 @@ func TestAKernelThatIsNotReadyInTimeFailsItsSession(t *testing.T) {
 	}
 }
 
-func TestAKernelIsGivenTheWholeTimeAfterARestart(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestAKernelHasTheWholeTimeAgainAfterARestart(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: 8 * time.Minute})
 		sid := h.begin()
 		time.Sleep(4 * time.Minute)
@@ -53,8 +53,8 @@ func TestAKernelIsGivenTheWholeTimeAfterARestart(t *testing.T) {
 	})
 }
 
-func TestWhatIsInstalledFirstHasALimitOfItsOwn(t *testing.T) {
-	inHouse(t, session.Config{Starts: 1}, func(h *house) {
+func TestInstallationsHaveTheirOwnLimit(t *testing.T) {
+	withHarness(t, session.Config{Starts: 1}, func(h *harness) {
 		h.machine.Set(faults{PrepareTakes: 50 * time.Minute})
 		slow := h.begin()
 		h.settled()
@@ -71,8 +71,8 @@ func TestWhatIsInstalledFirstHasALimitOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestSessionsThatDownloadKeepNobodyFromStarting(t *testing.T) {
-	inHouse(t, session.Config{Starts: 2}, func(h *house) {
+func TestSessionsThatDownloadDoNotDelayTheStartOfOthers(t *testing.T) {
+	withHarness(t, session.Config{Starts: 2}, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: time.Hour})
 		var deaf []string
 		for range 20 {
@@ -95,8 +95,8 @@ func TestSessionsThatDownloadKeepNobodyFromStarting(t *testing.T) {
 	})
 }
 
-func TestATurnThatNeverComesIsNamed(t *testing.T) {
-	inHouse(t, session.Config{Starts: 1, MaxStart: time.Hour}, func(h *house) {
+func TestASessionThatNeverGetsItsTurnFailsWithThatReason(t *testing.T) {
+	withHarness(t, session.Config{Starts: 1, MaxStart: time.Hour}, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: 50 * time.Minute})
 		h.begin()
 		h.settled()
@@ -104,12 +104,12 @@ func TestATurnThatNeverComesIsNamed(t *testing.T) {
 		time.Sleep(29 * time.Minute)
 		h.sessionIs(waits, ergane.SessionCreating, "")
 		h.awaitSession(waits, ergane.SessionFailed)
-		h.sessionIs(waits, ergane.SessionFailed, "the session did not get its turn to start within 30m0s: others were starting all the time")
+		h.sessionIs(waits, ergane.SessionFailed, "the session did not get its turn to start within 30m0s: other sessions were starting all the time")
 	})
 }
 
-func TestAWarmKernelThatNeverComesIsReplaced(t *testing.T) {
-	inHouseWith(t, session.Config{Pool: session.Pool{Size: 1, Max: 1}}, faults{ReadyTakes: time.Hour}, func(h *house) {
+func TestAKernelThatNeverWarmsUpIsReplaced(t *testing.T) {
+	withFaults(t, session.Config{Pool: session.Pool{Size: 1, Max: 1}}, faults{ReadyTakes: time.Hour}, func(h *harness) {
 		time.Sleep(time.Minute)
 		h.machine.Set(faults{})
 		time.Sleep(10 * time.Minute)

@@ -11,7 +11,7 @@ import (
 
 const stopped = "The calculation was stopped per request"
 
-func (h *house) stopCalculation(cid string) ergane.CalculationState {
+func (h *harness) stopCalculation(cid string) ergane.CalculationState {
 	h.Helper()
 	state, err := h.m.StopCalculation(h.ctx, cid)
 	h.must(err)
@@ -19,7 +19,7 @@ func (h *house) stopCalculation(cid string) ergane.CalculationState {
 }
 
 func TestStopCancelsACalculationAndKeepsTheSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "gate", "print kept\nwarn too")
 		if state := h.stopCalculation(cid); state != ergane.CalculationCanceling {
@@ -37,9 +37,9 @@ func TestStopCancelsACalculationAndKeepsTheSession(t *testing.T) {
 
 // A calculation whose stop was durable before the kernel got the code.
 func TestStopBeforeTheKernelTookTheCodeNeverRunsIt(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
-		h.store.Before(func(method string) { // the runner comes back to look for something to do
+		h.store.Before(func(method string) { // the runner reads the store for something to do
 			if method != "OpenCalculations" {
 				return
 			}
@@ -62,7 +62,7 @@ func TestStopBeforeTheKernelTookTheCodeNeverRunsIt(t *testing.T) {
 }
 
 func TestStopOfADeafKernelKillsItAfterTheGrace(t *testing.T) {
-	inHouse(t, session.Config{InterruptGrace: 10 * time.Second}, func(h *house) {
+	withHarness(t, session.Config{InterruptGrace: 10 * time.Second}, func(h *harness) {
 		sid := h.idle()
 		h.machine.Set(faults{Deaf: true})
 		cid := h.submit(sid, "print never")
@@ -79,12 +79,12 @@ func TestStopOfADeafKernelKillsItAfterTheGrace(t *testing.T) {
 }
 
 func TestStopThatIsIgnoredKillsTheKernelAfterTheGrace(t *testing.T) {
-	inHouse(t, session.Config{InterruptGrace: 30 * time.Second}, func(h *house) {
+	withHarness(t, session.Config{InterruptGrace: 30 * time.Second}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "print kept\nhang")
 		time.Sleep(time.Minute)
 		h.stopCalculation(cid)
-		for range 28 { // impatience changes nothing
+		for range 28 { // repeated stops change nothing
 			time.Sleep(time.Second)
 			if state := h.stopCalculation(cid); state != ergane.CalculationCanceling {
 				h.Fatalf("%s within the grace", state)
@@ -99,13 +99,13 @@ func TestStopThatIsIgnoredKillsTheKernelAfterTheGrace(t *testing.T) {
 }
 
 func TestStopAgainInterruptsAgainAtOnce(t *testing.T) {
-	inHouse(t, session.Config{InterruptGrace: 30 * time.Second}, func(h *house) {
+	withHarness(t, session.Config{InterruptGrace: 30 * time.Second}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "hang")
 		time.Sleep(time.Second)
 		for want := range 3 {
 			h.stopCalculation(cid)
-			h.stopCalculation(cid) // in one breath: one interrupt
+			h.stopCalculation(cid) // all at once: one interrupt
 			h.settled()
 			if got := h.machine.Orders(cid); got != want+1 {
 				h.Errorf("%d interrupts, want %d", got, want+1)
@@ -117,7 +117,7 @@ func TestStopAgainInterruptsAgainAtOnce(t *testing.T) {
 }
 
 func TestStopOfAnEndedCalculationChangesNothing(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "print x")
 		before := h.awaitCalculation(cid, ergane.CalculationCompleted)
@@ -132,10 +132,10 @@ func TestStopOfAnEndedCalculationChangesNothing(t *testing.T) {
 	})
 }
 
-// Stops that come at any moment between submission and end: each calculation
-// ends once, in a state that is true, and no stop reaches the next one.
-func TestTwoHundredStopsRacingWithTheEndAreEachTrue(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+// Stops at any moment between submission and end: each calculation ends once,
+// in the right state, and no stop reaches the next one.
+func TestTwoHundredStopsThatRaceWithTheEndEndRight(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		ends := map[ergane.CalculationState]int{}
 		for n := range 200 {
@@ -165,7 +165,7 @@ func TestTwoHundredStopsRacingWithTheEndAreEachTrue(t *testing.T) {
 }
 
 func TestOutputLimitStopsTheCalculationAndSaysSo(t *testing.T) {
-	inHouse(t, session.Config{MaxOutput: 1000}, func(h *house) {
+	withHarness(t, session.Config{MaxOutput: 1000}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "fill 1001\nsleep 1h")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -180,7 +180,7 @@ func TestOutputLimitStopsTheCalculationAndSaysSo(t *testing.T) {
 }
 
 func TestOutputThatGrowsTooFastToBeStoppedFailsTheCalculation(t *testing.T) {
-	inHouse(t, session.Config{MaxOutput: 1000}, func(h *house) {
+	withHarness(t, session.Config{MaxOutput: 1000}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "fill 1001")
 		h.awaitCalculation(cid, ergane.CalculationFailed)
@@ -193,7 +193,7 @@ func TestOutputThatGrowsTooFastToBeStoppedFailsTheCalculation(t *testing.T) {
 }
 
 func TestOutputLimitKillsCodeThatIgnoresIt(t *testing.T) {
-	inHouse(t, session.Config{MaxOutput: 1000, InterruptGrace: 10 * time.Second}, func(h *house) {
+	withHarness(t, session.Config{MaxOutput: 1000, InterruptGrace: 10 * time.Second}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "fill 1001\nhang")
 		h.awaitCalculation(cid, ergane.CalculationFailed)

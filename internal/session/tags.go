@@ -6,7 +6,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// A Resource is what can have tags: a workgroup, or one of its sessions.
+// A Resource can have tags: a workgroup, or one of its sessions.
 type Resource struct {
 	WorkGroup string
 	Session   string // empty: the workgroup itself
@@ -22,7 +22,7 @@ func (m *Manager) Tags(ctx context.Context, of Resource) ([]ergane.Tag, error) {
 	return s.Tags, err
 }
 
-// Retag lets change work on the tags of a resource, alone.
+// Retag replaces the tags of a resource by what change returns, in one transaction.
 func (m *Manager) Retag(ctx context.Context, of Resource, change func([]ergane.Tag) ([]ergane.Tag, error)) (err error) {
 	log := m.log.With("workgroup", of.WorkGroup)
 	defer func() {

@@ -11,13 +11,13 @@ import (
 
 const terminated = "Session was terminated per request"
 
-func terminate(h *house, sid string) error {
+func terminate(h *harness, sid string) error {
 	_, err := h.m.TerminateSession(h.ctx, sid)
 	return err
 }
 
-// gone checks that nothing is left of an ended session but its logs.
-func (h *house) gone(sid string) {
+// gone checks that nothing is left of an ended session except its logs.
+func (h *harness) gone(sid string) {
 	h.Helper()
 	h.settled()
 	if h.machine.Alive(sid) {
@@ -34,8 +34,8 @@ func (h *house) gone(sid string) {
 	}
 }
 
-// ends terminates a session and checks how it, and how long, that takes.
-func (h *house) ends(sid string, within time.Duration) {
+// ends terminates a session, and checks the answer and how long the end takes.
+func (h *harness) ends(sid string, within time.Duration) {
 	h.Helper()
 	begun := time.Now()
 	state, err := h.m.TerminateSession(h.ctx, sid)
@@ -51,7 +51,7 @@ func (h *house) ends(sid string, within time.Duration) {
 }
 
 func TestTerminateEndsASessionThatWaitsForItsKernel(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: time.Hour})
 		sid := h.begin()
 		h.ends(sid, time.Second)
@@ -62,7 +62,7 @@ func TestTerminateEndsASessionThatWaitsForItsKernel(t *testing.T) {
 }
 
 func TestTerminateEndsASessionThatWaitsForItsTurnToStart(t *testing.T) {
-	inHouse(t, session.Config{Starts: 1}, func(h *house) {
+	withHarness(t, session.Config{Starts: 1}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: time.Hour})
 		first := h.begin()
 		time.Sleep(time.Second)
@@ -75,7 +75,7 @@ func TestTerminateEndsASessionThatWaitsForItsTurnToStart(t *testing.T) {
 }
 
 func TestTerminateEndsASessionWhoseKernelIsNotReady(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{ReadyTakes: time.Hour})
 		sid := h.begin()
 		time.Sleep(time.Second)
@@ -84,13 +84,13 @@ func TestTerminateEndsASessionWhoseKernelIsNotReady(t *testing.T) {
 }
 
 func TestTerminateEndsAnIdleSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.ends(h.idle(), time.Second)
 	})
 }
 
-func TestTerminateCancelsWhatRuns(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestTerminateCancelsTheRunningCalculation(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "gate", "print kept")
 		h.ends(sid, time.Second)
@@ -100,7 +100,7 @@ func TestTerminateCancelsWhatRuns(t *testing.T) {
 }
 
 func TestTerminateKillsWhatCannotBeInterrupted(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "print kept\nhang")
 		time.Sleep(time.Second)
@@ -111,8 +111,8 @@ func TestTerminateKillsWhatCannotBeInterrupted(t *testing.T) {
 	})
 }
 
-func TestTerminateCutsTheGraceOfAStopShort(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestTerminateShortensTheGraceOfAStop(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "hang")
 		time.Sleep(time.Second)
@@ -122,9 +122,9 @@ func TestTerminateCutsTheGraceOfAStopShort(t *testing.T) {
 	})
 }
 
-// A client that loses patience and repeats itself must not make it take longer.
+// Repeated calls must not make it take longer.
 func TestRepeatedTerminateDoesNotProlongTheGrace(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.submit(sid, "hang")
 		time.Sleep(time.Second)
@@ -140,7 +140,7 @@ func TestRepeatedTerminateDoesNotProlongTheGrace(t *testing.T) {
 }
 
 func TestTerminateEndsADegradedSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.machine.KillDriver(sid)
 		h.awaitSession(sid, ergane.SessionDegraded)
@@ -149,7 +149,7 @@ func TestTerminateEndsADegradedSession(t *testing.T) {
 }
 
 func TestTerminateOfAnEndedSessionChangesNothing(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.ends(sid, time.Second)
 		before := h.session(sid)
@@ -169,7 +169,7 @@ func TestTerminateOfAnEndedSessionChangesNothing(t *testing.T) {
 }
 
 func TestTwentyTerminatesAtOnceAreAllAnswered(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "gate", "")
 		var callers sync.WaitGroup
@@ -189,12 +189,12 @@ func TestTwentyTerminatesAtOnceAreAllAnswered(t *testing.T) {
 }
 
 func TestTerminateWinsAgainstTheEndOfACalculation(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.at(sid, "gate", "")
 		release := h.bucket.Hang()
 		h.machine.Let("gate")
-		h.settled() // the code has ended, its objects are on their way
+		h.settled() // the code has ended, its objects are being delivered
 		h.must(terminate(h, sid))
 		h.settled()
 		release()
@@ -205,7 +205,7 @@ func TestTerminateWinsAgainstTheEndOfACalculation(t *testing.T) {
 }
 
 func TestKernelDeathDuringTerminationStillEndsTerminated(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		cid := h.submit(sid, "hang")
 		time.Sleep(time.Second)

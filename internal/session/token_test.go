@@ -8,13 +8,13 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// invocation is the implicit token of one call of an SDK, resends included.
+// invocation is the implicit token of one call of an SDK and of its retries.
 func invocation(value, hash string) []ergane.Token {
 	return []ergane.Token{{Scope: key + "/StartCalculationExecution", Value: value, Hash: hash, Until: time.Now().Add(15 * time.Minute)}}
 }
 
 func TestResentCalculationRunsOnceInEveryStateOfTheSession(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		req := session.CalculationRequest{SessionID: sid, Code: "at gate\nprint once", Tokens: invocation("i1", "h")}
 		first, err := h.m.StartCalculation(h.ctx, req)
@@ -42,7 +42,7 @@ func TestResentCalculationRunsOnceInEveryStateOfTheSession(t *testing.T) {
 }
 
 func TestTokenWithOtherParametersIsRefused(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		_, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: "print a", Tokens: invocation("i1", "a")})
 		h.must(err)
@@ -52,7 +52,7 @@ func TestTokenWithOtherParametersIsRefused(t *testing.T) {
 }
 
 func TestResentStartSessionStartsOneKernel(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.machine.Set(faults{StartTakes: 2 * time.Second})
 		req := session.StartRequest{WorkGroup: ergane.PrimaryWorkGroup, Tokens: invocation("s1", "h")}
 		var ids [3]string
@@ -70,7 +70,7 @@ func TestResentStartSessionStartsOneKernel(t *testing.T) {
 }
 
 func TestResendAfterTheAnswerWasLostRunsOnce(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid := h.idle()
 		h.store.Lose("Submit", 1)
 		req := session.CalculationRequest{SessionID: sid, Code: "print once", Tokens: invocation("i1", "h")}

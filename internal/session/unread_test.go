@@ -13,7 +13,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit"
 )
 
-// What cannot be read now, each at another step.
+// Faults of reading that may pass, each at another step.
 var unreadable = map[string]faults{
 	"the spool's folder": {Spool: syscall.EMFILE},
 	"the outcome":        {Unread: syscall.EIO},
@@ -21,9 +21,9 @@ var unreadable = map[string]faults{
 	"a stream":           {Section: syscall.ENFILE},
 }
 
-// dead makes a calculation that printed, and whose kernel died with or without
-// having recorded the outcome while no server was there.
-func (h *house) dead(recorded bool) (sid, cid string) {
+// dead makes a calculation that printed, and whose kernel died while no server
+// ran, with or without having recorded the outcome.
+func (h *harness) dead(recorded bool) (sid, cid string) {
 	h.Helper()
 	sid = h.idle()
 	cid = h.at(sid, "door", "print kept")
@@ -41,10 +41,10 @@ func TestWhatCannotBeReadNowIsReadLater(t *testing.T) {
 	for name, f := range unreadable {
 		for _, recorded := range []bool{true, false} {
 			if recorded && f.Unsized != nil {
-				continue // nobody asks
+				continue // the size is not asked for
 			}
 			t.Run(name+map[bool]string{true: " of what ended", false: " of what was cut off"}[recorded], func(t *testing.T) {
-				inHouse(t, session.Config{}, func(h *house) {
+				withHarness(t, session.Config{}, func(h *harness) {
 					sid, cid := h.dead(recorded)
 					h.machine.Set(f)
 					h.serve()
@@ -70,7 +70,7 @@ func TestWhatCannotBeReadNowIsReadLater(t *testing.T) {
 func TestWhatCannotBeReadForLongIsPending(t *testing.T) {
 	for name, f := range unreadable {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, session.Config{DeliverFor: time.Minute}, func(h *house) {
+			withHarness(t, session.Config{DeliverFor: time.Minute}, func(h *harness) {
 				sid, cid := h.dead(false)
 				h.machine.Set(f)
 				h.serve()
@@ -99,7 +99,7 @@ func TestWhatCannotBeReadForLongIsPending(t *testing.T) {
 }
 
 func TestWhatIsPendingAndGoneIsDiscarded(t *testing.T) {
-	inHouse(t, session.Config{DeliverFor: time.Minute}, func(h *house) {
+	withHarness(t, session.Config{DeliverFor: time.Minute}, func(h *harness) {
 		sid, cid := h.dead(true)
 		h.machine.Set(faults{Unread: syscall.EIO})
 		h.serve()
@@ -117,8 +117,8 @@ func TestWhatIsPendingAndGoneIsDiscarded(t *testing.T) {
 	})
 }
 
-func TestTerminateWaitsForNoDiskThatDoesNotAnswer(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestTerminateDoesNotWaitForADiskThatDoesNotAnswer(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		sid, cid := h.dead(true)
 		h.machine.Set(faults{Unread: syscall.EIO})
 		h.serve()
@@ -133,7 +133,7 @@ func TestTerminateWaitsForNoDiskThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestASessionWhoseFilesCannotBeLookedForDoesNotExpire(t *testing.T) {
-	inHouse(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *house) {
+	withHarness(t, session.Config{Keep: session.Retention{For: time.Hour}}, func(h *harness) {
 		sid := h.idle()
 		h.ends(sid, time.Second)
 		h.machine.Set(faults{Spool: syscall.EMFILE})

@@ -7,10 +7,10 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// persist repeats a write until it succeeds or the server stops: a runner has
-// nobody to hand an error to, and the store comes back or the server ends.
-// False says that it did not succeed: the server stops, or the thing is gone,
-// which a session and all that is its own are after its workgroup was deleted.
+// persist repeats a write until it succeeds or the server stops: a runner has no
+// caller to return an error to. It returns false if the server stops, or if the
+// row is gone because the workgroup was deleted. what, after "cannot", is for the
+// log.
 func (r *runner) persist(ctx context.Context, what string, write func() error) bool {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := write()
@@ -27,7 +27,7 @@ func (r *runner) persist(ctx context.Context, what string, write func() error) b
 	}
 }
 
-// pause waits; false when ctx ended.
+// pause waits for d; false if ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

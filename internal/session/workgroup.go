@@ -28,7 +28,7 @@ func (m *Manager) CreateWorkGroup(ctx context.Context, w ergane.WorkGroup) error
 	return nil
 }
 
-// WorkGroup returns a workgroup by name, with the output location that is in effect.
+// WorkGroup returns a workgroup by name, with its effective output location.
 func (m *Manager) WorkGroup(ctx context.Context, name string) (ergane.WorkGroup, error) {
 	w, err := m.store.WorkGroup(ctx, name)
 	w.Configuration.OutputLocation = m.outputLocation(w)
@@ -40,7 +40,7 @@ func (m *Manager) WorkGroups(ctx context.Context, p ergane.Page) ([]ergane.WorkG
 	return m.store.WorkGroups(ctx, p)
 }
 
-// complete checks a configuration and fills in what follows from it.
+// complete checks a configuration and fills in its effective engine version.
 func (m *Manager) complete(c *ergane.WorkGroupConfiguration) error {
 	if c.EngineVersion.Selected == "" {
 		c.EngineVersion.Selected = "AUTO"
@@ -59,7 +59,7 @@ func (m *Manager) complete(c *ergane.WorkGroupConfiguration) error {
 		}
 	}
 	if own := m.cfg.Account; own != "" && c.BucketOwner != "" && c.BucketOwner != own {
-		return ergane.Errorf(ergane.CodeInvalid, "ExpectedBucketOwner is %s, but the buckets of the embedded store belong to %s.", c.BucketOwner, own)
+		return ergane.Errorf(ergane.CodeInvalid, "ExpectedBucketOwner is %s, but the buckets of the embedded S3 belong to %s.", c.BucketOwner, own)
 	}
 	if e := c.Encryption; e != nil {
 		switch {
@@ -72,8 +72,9 @@ func (m *Manager) complete(c *ergane.WorkGroupConfiguration) error {
 	return nil
 }
 
-// UpdateWorkGroup lets change work on a workgroup. What it changes counts for
-// new sessions; DISABLED also keeps new calculations out of those that live.
+// UpdateWorkGroup lets change edit a workgroup in one transaction. The new
+// settings are for new sessions; DISABLED also refuses new calculations in live
+// sessions.
 func (m *Manager) UpdateWorkGroup(ctx context.Context, name string, change func(*ergane.WorkGroup) error) error {
 	now, err := m.store.UpdateWorkGroup(ctx, name, func(w *ergane.WorkGroup) error {
 		before := w.Configuration
@@ -81,7 +82,7 @@ func (m *Manager) UpdateWorkGroup(ctx context.Context, name string, change func(
 			return err
 		}
 		if reflect.DeepEqual(before, w.Configuration) {
-			return nil // what it holds may not be possible any more, and is no matter of this change
+			return nil // the old configuration may not be valid any more, which this change does not touch
 		}
 		return m.complete(&w.Configuration)
 	})
@@ -110,7 +111,7 @@ func (m *Manager) makePrimary(ctx context.Context) error {
 	return err
 }
 
-// outputLocation is where a workgroup's sessions put their results, without a trailing slash.
+// outputLocation is the s3:// address below which the results of a workgroup's sessions are put, without a trailing slash.
 func (m *Manager) outputLocation(w ergane.WorkGroup) string {
 	if w.Configuration.OutputLocation != "" {
 		return w.Configuration.OutputLocation

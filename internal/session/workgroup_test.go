@@ -13,7 +13,7 @@ import (
 )
 
 // in starts a session in a workgroup and waits until it is IDLE.
-func (h *house) in(workgroup string) string {
+func (h *harness) in(workgroup string) string {
 	h.Helper()
 	s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: workgroup})
 	h.must(err)
@@ -21,13 +21,13 @@ func (h *house) in(workgroup string) string {
 	return s.ID
 }
 
-func (h *house) workGroup(w ergane.WorkGroup) {
+func (h *harness) workGroup(w ergane.WorkGroup) {
 	h.Helper()
 	h.must(h.m.CreateWorkGroup(h.ctx, w))
 }
 
 // unknown checks that nothing is left of a workgroup and its session.
-func (h *house) unknown(workgroup, sid string) {
+func (h *harness) unknown(workgroup, sid string) {
 	h.Helper()
 	_, err := h.m.WorkGroup(h.ctx, workgroup)
 	h.fails(err, ergane.CodeNotFound, "WorkGroup is not found.")
@@ -35,8 +35,8 @@ func (h *house) unknown(workgroup, sid string) {
 	h.fails(err, ergane.CodeNotFound, "Session "+sid+" was not found")
 }
 
-func TestDeletedWorkGroupTakesItsLiveSessionsAlong(t *testing.T) {
-	inHouse(t, session.Config{Hold: time.Second}, func(h *house) {
+func TestDeletingAWorkGroupTerminatesItsLiveSessions(t *testing.T) {
+	withHarness(t, session.Config{Hold: time.Second}, func(h *harness) {
 		h.workGroup(ergane.WorkGroup{Name: "w"})
 		sid, other := h.in("w"), h.idle()
 		cid := h.at(sid, "door", "print before")
@@ -51,7 +51,7 @@ func TestDeletedWorkGroupTakesItsLiveSessionsAlong(t *testing.T) {
 }
 
 func TestDeletionGoesOnAfterTheServerWasKilled(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.workGroup(ergane.WorkGroup{Name: "w"})
 		sid := h.in("w")
 		h.at(sid, "door", "print before")
@@ -108,7 +108,7 @@ func TestSessionTakesItsWorkGroupsSettings(t *testing.T) {
 		{"the workgroup's are enforced", true, request, "group's", 4, properties("spark.a", "g", "spark.b", "g", "spark.c", "o"), properties("x", "g", "y", "g", "z", "o")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inHouse(t, session.Config{}, func(h *house) {
+			withHarness(t, session.Config{}, func(h *harness) {
 				w := ergane.WorkGroup{Name: "w", Configuration: group}
 				w.Configuration.Enforce = c.enforce
 				h.workGroup(w)
@@ -128,7 +128,7 @@ func TestSessionTakesItsWorkGroupsSettings(t *testing.T) {
 }
 
 func TestTagsOfTheWorkGroupAreCopied(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.workGroup(ergane.WorkGroup{Name: "w", Tags: []ergane.Tag{{Key: "team", Value: "a"}, {Key: "cost", Value: "1"}}})
 		for _, c := range []struct {
 			own  bool
@@ -146,8 +146,8 @@ func TestTagsOfTheWorkGroupAreCopied(t *testing.T) {
 	})
 }
 
-func TestTagsThatAreNoneAreRefused(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestInvalidTagsAreRefused(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		many := make([]ergane.Tag, 51)
 		for i := range many {
 			many[i].Key = string(rune('a' + i))
@@ -168,15 +168,15 @@ func TestTagsThatAreNoneAreRefused(t *testing.T) {
 	})
 }
 
-func TestConfigurationThatCannotBeKeptIsRefused(t *testing.T) {
-	inHouse(t, session.Config{Account: "000000000000"}, func(h *house) {
+func TestConfigurationThatCannotWorkIsRefused(t *testing.T) {
+	withHarness(t, session.Config{Account: "000000000000"}, func(h *harness) {
 		for _, c := range []struct {
 			configuration ergane.WorkGroupConfiguration
 			sentence      string
 		}{
 			{ergane.WorkGroupConfiguration{OutputLocation: "https://x/y"}, `OutputLocation "https://x/y" is not an s3:// address, for instance s3://my-bucket/results`},
 			{ergane.WorkGroupConfiguration{OutputLocation: "s3://b/a//c"}, `OutputLocation "s3://b/a//c" cannot be used: no address`},
-			{ergane.WorkGroupConfiguration{BucketOwner: "123456789012"}, "ExpectedBucketOwner is 123456789012, but the buckets of the embedded store belong to 000000000000."},
+			{ergane.WorkGroupConfiguration{BucketOwner: "123456789012"}, "ExpectedBucketOwner is 123456789012, but the buckets of the embedded S3 belong to 000000000000."},
 			{ergane.WorkGroupConfiguration{Encryption: &ergane.Encryption{Option: "CSE_KMS", KmsKey: "k"}}, "EncryptionOption CSE_KMS is not offered; use SSE_S3 or SSE_KMS."},
 			{ergane.WorkGroupConfiguration{Encryption: &ergane.Encryption{Option: "SSE_KMS"}}, "KmsKey is required with EncryptionOption SSE_KMS."},
 		} {
@@ -188,8 +188,8 @@ func TestConfigurationThatCannotBeKeptIsRefused(t *testing.T) {
 	})
 }
 
-func TestRunnerOfASessionThatIsPurgedWhileItEndsEndsToo(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestRunnerEndsWhenItsSessionIsPurgedMeanwhile(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.workGroup(ergane.WorkGroup{Name: "w"})
 		sid := h.in("w")
 		h.at(sid, "door", "print before")
@@ -204,7 +204,7 @@ func TestRunnerOfASessionThatIsPurgedWhileItEndsEndsToo(t *testing.T) {
 		h.machine.Kill(sid, ergane.Exit{Known: true, Signal: 9})
 		select {
 		case <-deleted:
-		case <-time.After(time.Minute): // its end did not come by there
+		case <-time.After(time.Minute): // EndExecutors was not called
 			h.store.Before(nil)
 			h.must(h.m.DeleteWorkGroup(h.ctx, "w", true))
 		}
@@ -216,8 +216,8 @@ func TestRunnerOfASessionThatIsPurgedWhileItEndsEndsToo(t *testing.T) {
 	})
 }
 
-func TestRepeatedStartGetsItsSessionWhateverBecameOfTheSettings(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+func TestRepeatedStartGetsItsSessionEvenIfTheSettingsHaveChanged(t *testing.T) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		req := session.StartRequest{WorkGroup: "primary", Tokens: invocation("s1", "h")}
 		first, err := h.m.StartSession(h.ctx, key, req)
 		h.must(err)
@@ -234,13 +234,13 @@ func TestRepeatedStartGetsItsSessionWhateverBecameOfTheSettings(t *testing.T) {
 }
 
 func TestWorkGroupWhoseSettingsBecameImpossibleCanStillBeDisabled(t *testing.T) {
-	inHouse(t, session.Config{}, func(h *house) {
+	withHarness(t, session.Config{}, func(h *harness) {
 		h.workGroup(ergane.WorkGroup{Name: "w", Configuration: ergane.WorkGroupConfiguration{BucketOwner: "123456789012"}})
 		h.stop()
 		h.cfg.Account = "000000000000"
 		h.serve()
 		h.must(h.m.UpdateWorkGroup(h.ctx, "w", func(w *ergane.WorkGroup) error { w.State = ergane.WorkGroupDisabled; return nil }))
 		err := h.m.UpdateWorkGroup(h.ctx, "w", func(w *ergane.WorkGroup) error { w.Configuration.Enforce = true; return nil })
-		h.fails(err, ergane.CodeInvalid, "ExpectedBucketOwner is 123456789012, but the buckets of the embedded store belong to 000000000000.")
+		h.fails(err, ergane.CodeInvalid, "ExpectedBucketOwner is 123456789012, but the buckets of the embedded S3 belong to 000000000000.")
 	})
 }

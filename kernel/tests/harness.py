@@ -348,7 +348,7 @@ class Calculation:
         order = self.kernel.server.ask(op="interrupt", id=self.id)
         if order["ok"]:
             self.strike()
-            self.kernel.until(self._struck_or_over, "end of an interrupted block", seconds)
+            self.kernel.until(self._interrupted_or_over, "end of an interrupted block", seconds)
         return self.await_outcome()
 
     def strike(self) -> None:
@@ -362,7 +362,7 @@ class Calculation:
         except ProcessLookupError:
             pass
 
-    def _struck_or_over(self) -> bool:
+    def _interrupted_or_over(self) -> bool:
         if (self.folder / "outcome.json").exists():
             return True
         if (self.folder / "interrupt").exists():

@@ -96,7 +96,7 @@ def test_without_an_api_what_is_known_is_shown_and_the_rest_said(engine_python: 
         assert "Only this session is known." in listed
 
 
-def test_a_refusal_of_the_api_is_told(engine_python: None) -> None:
+def test_a_refusal_of_the_api_is_shown(engine_python: None) -> None:
     with api({"GetSession": REFUSED}) as (env, _), Kernel({"facts": FACTS}, env) as kernel:
         assert "not offered" in kernel.run("%status").stdout
 

@@ -18,7 +18,7 @@ WAYS = {
     ),
 }
 
-# Has a signal strike in the middle of our report of the block.
+# Sends a signal in the middle of our report of the block.
 IN_OUR_PART = (
     "from ergane_kernel import tracebacks\nhonest = tracebacks.describe\n"
     "def describe(error):\n    tracebacks.describe = honest; strike(); return honest(error)\n"
@@ -27,7 +27,7 @@ IN_OUR_PART = (
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_signal_that_strikes_in_our_part_is_handled_in_the_next_block(kernel: Kernel, way: str) -> None:
+def test_a_signal_in_our_part_is_handled_in_the_next_block(kernel: Kernel, way: str) -> None:
     kernel.run(RING + WAYS[way])
     for handler in ("ring", "lambda *_: print('handled')"):
         failed = kernel.run(f"signal.signal(signal.SIGUSR1, {handler});\n{IN_OUR_PART}1 / 0")
@@ -56,8 +56,8 @@ def test_a_timer_ends_with_its_block(kernel: Kernel) -> None:
     assert kernel.run("print(signal.getitimer(signal.ITIMER_REAL), signal.alarm(0))").stdout == "(0.0, 0.0) 0\n"
 
 
-def test_an_alarm_that_rings_at_the_end_has_its_traceback(kernel: Kernel) -> None:
-    """The timer strikes anywhere in the last steps of a block, and never past them."""
+def test_an_alarm_at_the_end_has_its_traceback(kernel: Kernel) -> None:
+    """The alarm comes anywhere in the last steps of a block, and never after them."""
     kernel.run(RING + "signal.signal(signal.SIGALRM, ring)\ntry: pass\nfinally: pass")
     for turn in range(100):
         calculation = kernel.run(f"signal.setitimer(signal.ITIMER_REAL, {1 + 10 * turn}e-6, 1e-4);")
@@ -68,8 +68,8 @@ def test_an_alarm_that_rings_at_the_end_has_its_traceback(kernel: Kernel) -> Non
         assert (following.state, following.stdout, following.stderr) == ("COMPLETED", "next\n", "")
 
 
-def test_a_storm_of_signals_leaves_every_failure_its_traceback(kernel: Kernel) -> None:
-    """A thread strikes without a pause, at the block's beginning, its end, and in our part."""
+def test_every_failure_has_its_traceback_under_a_flood_of_signals(kernel: Kernel) -> None:
+    """A thread sends signals without a pause, at the block's beginning, its end, and in our part."""
     kernel.run(
         f"{RING}import time\nfor n in (signal.SIGUSR1, signal.SIGUSR2): signal.signal(n, ring)\n"
         "def storm():\n    while not os.path.exists('calm'):\n        for n in (signal.SIGUSR1, signal.SIGUSR2): os.kill(os.getpid(), n)\n"
@@ -105,7 +105,7 @@ def test_a_trace_function_that_raises_has_its_traceback(kernel: Kernel, code: st
     assert kernel.run("print('next')").stdout == "next\n"
 
 
-def test_an_order_that_strikes_in_the_text_of_an_exception_has_its_traceback(kernel: Kernel) -> None:
+def test_an_order_in_the_text_of_an_exception_has_its_traceback(kernel: Kernel) -> None:
     calculation = kernel.submit(
         "import time\nclass E(Exception):\n    def __str__(self): print('on'); time.sleep(1000)\nraise E"
     )
@@ -114,13 +114,13 @@ def test_an_order_that_strikes_in_the_text_of_an_exception_has_its_traceback(ker
     assert calculation.stderr == '  File "<stdin>", line 3, in __str__\nKeyboardInterrupt\n'
 
 
-def test_an_exception_that_breaks_out_of_its_own_text_is_told(kernel: Kernel) -> None:
+def test_an_exception_raised_by_the_text_of_an_exception_is_reported(kernel: Kernel) -> None:
     calculation = kernel.run("class E(Exception):\n    def __str__(self): raise SystemExit(3)\nraise E")
     assert calculation.outcome["error"] == {"name": "SystemExit", "value": "3"}
     assert calculation.stderr.endswith("SystemExit: 3\n")
 
 
-def test_trouble_around_a_block_is_told_in_stderr(kernel: Kernel) -> None:
+def test_an_error_around_a_block_is_written_to_stderr(kernel: Kernel) -> None:
     kernel.run("import sys; print('before', file=sys.stderr)")
     calculation = kernel.run(b"print('\xff')")
     assert calculation.outcome["error"]["name"] == "UnicodeDecodeError"

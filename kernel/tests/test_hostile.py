@@ -190,7 +190,7 @@ UNRECORDED = {
 
 
 @pytest.mark.parametrize("name", UNRECORDED)
-def test_a_verdict_without_a_place_goes_out_by_socket_and_ends_the_kernel_after_a_block_deleted(
+def test_an_outcome_without_a_folder_is_sent_by_the_socket_and_ends_the_kernel_after_a_block_deleted(
     kernel: Kernel, name: str
 ) -> None:
     server = kernel.server
@@ -202,7 +202,7 @@ def test_a_verdict_without_a_place_goes_out_by_socket_and_ends_the_kernel_after_
     assert kernel.wait_end() == 4
 
 
-def test_a_full_disk_does_not_eat_the_verdict(kernel: Kernel) -> None:
+def test_an_outcome_is_written_on_a_full_disk(kernel: Kernel) -> None:
     """The block's own writes fail for want of room; a limit on file size stands for the disk."""
     calculation = kernel.run(
         "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\nprint('x' * 100_000)"
@@ -212,7 +212,7 @@ def test_a_full_disk_does_not_eat_the_verdict(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("put", ["mkdir('../stdout')", "mkfifo('../stdout')", "symlink('/etc/passwd', '../stdout')"])
-def test_what_a_block_put_in_the_place_of_the_spool_is_moved_away(kernel: Kernel, put: str) -> None:
+def test_what_a_block_put_in_the_place_of_the_spool_is_renamed(kernel: Kernel, put: str) -> None:
     kernel.run(f"import os; os.unlink('../stdout'); os.{put}")
     assert kernel.run("print(1)").stdout == "1\n"
 

@@ -62,7 +62,7 @@ def test_the_traceback_says_where_it_stopped(kernel: Kernel) -> None:
     assert outcome["error"] == {"name": "KeyboardInterrupt", "value": ""}
 
 
-def test_an_order_before_the_first_line_is_obeyed_there(kernel: Kernel) -> None:
+def test_an_order_before_the_first_line_takes_effect_there(kernel: Kernel) -> None:
     for _ in range(20):
         calculation = kernel.submit("print('ran')\nimport time\ntime.sleep(1000)")
         assert kernel.server.ask(op="interrupt", id=calculation.id)["ok"]
@@ -70,7 +70,7 @@ def test_an_order_before_the_first_line_is_obeyed_there(kernel: Kernel) -> None:
         assert calculation.await_outcome()["state"] == "CANCELED"
 
 
-def test_a_marker_that_lies_there_stops_a_block_without_a_signal(kernel: Kernel) -> None:
+def test_an_existing_marker_stops_a_block_without_a_signal(kernel: Kernel) -> None:
     kernel.server.ask(op="ping")
     held = kernel.submit("import threading; threading.Event().wait(0.3)")
     assert kernel.server.ask(op="interrupt", id=held.id)["ok"]
@@ -91,7 +91,7 @@ def test_a_marker_that_lies_there_stops_a_block_without_a_signal(kernel: Kernel)
     assert calculation.outcome["error"]["name"] == "KeyboardInterrupt"
 
 
-def test_an_order_by_the_socket_strikes_without_a_marker(kernel: Kernel) -> None:
+def test_an_order_by_the_socket_needs_no_marker(kernel: Kernel) -> None:
     calculation = kernel.submit("print('on')\nwhile True: pass")
     calculation.await_stdout("on")
     answer = kernel.server.ask(op="interrupt", id=calculation.id)
@@ -105,7 +105,7 @@ def test_an_order_by_the_socket_strikes_without_a_marker(kernel: Kernel) -> None
     assert kernel.run("import time\ntime.sleep(0.1)\nprint('next')").stdout == "next\n"
 
 
-def test_an_order_by_the_socket_before_the_first_line_is_obeyed_there(kernel: Kernel) -> None:
+def test_an_order_by_the_socket_before_the_first_line_takes_effect_there(kernel: Kernel) -> None:
     for _ in range(20):
         calculation = kernel.submit("import time\ntime.sleep(1000)")
         assert kernel.server.ask(op="interrupt", id=calculation.id, strike=True)["ok"]
@@ -135,14 +135,14 @@ def test_code_that_ends_by_itself_when_asked_has_completed(kernel: Kernel) -> No
     assert (outcome["state"], outcome["error"]) == ("COMPLETED", None)
 
 
-def test_a_block_that_took_the_interrupt_before_the_order_was_heard_is_canceled(kernel: Kernel) -> None:
+def test_a_block_that_took_the_interrupt_before_the_order_was_read_is_canceled(kernel: Kernel) -> None:
     calculation = kernel.submit("import time\nprint('on'); time.sleep(1000)")
     calculation.await_stdout("on")
     calculation.strike()
     assert calculation.await_outcome()["state"] == "CANCELED"
 
 
-def test_a_signal_without_an_order_is_nothing(kernel: Kernel) -> None:
+def test_a_signal_without_an_order_has_no_effect(kernel: Kernel) -> None:
     calculation = kernel.submit("import time\nprint('on')\nfor _ in range(100): time.sleep(0.001)\nprint('through')")
     calculation.await_stdout("on")
     for _ in range(20):
@@ -170,7 +170,7 @@ def test_a_child_that_left_the_group_is_left_alone(kernel: Kernel) -> None:
 
 
 def test_no_order_ever_hits_the_next_block(kernel: Kernel) -> None:
-    """200 blocks that end just when they are told to stop; each is followed by one that nobody wants to stop."""
+    """200 blocks that end just when they are ordered to stop; each is followed by one without an order."""
     rng = random.Random(7)
     states = set()
     for _ in range(200):

@@ -19,7 +19,7 @@ def test_both_loggers_write_lines_of_athenas_form_and_nothing_into_the_block(sha
     assert [line for line in lines if re.fullmatch(LINE + "WARNING athena_shared_logger: said 2", line)]
 
 
-def test_debug_is_held_back_until_the_level_is_lowered(kernel: Kernel) -> None:
+def test_debug_is_not_logged_until_the_level_is_lowered(kernel: Kernel) -> None:
     kernel.run("athena_user_logger.debug('quiet')")
     kernel.run("%set_log_level DEBUG\nathena_user_logger.debug('loud')")
     kernel.run("%set_log_level ERROR\nathena_user_logger.warning('muffled'); athena_shared_logger.error('last')")
@@ -58,13 +58,13 @@ def test_an_exception_is_logged_with_its_traceback(shared: Kernel) -> None:
     assert any(line.endswith("ERROR builtins: caught") for line in lines)
 
 
-def test_a_message_that_cannot_be_told_is_no_ones_error(shared: Kernel) -> None:
+def test_a_message_that_cannot_be_formatted_does_not_fail_the_block(shared: Kernel) -> None:
     calculation = shared.run(
         "class Bad:\n    def __str__(self): raise RuntimeError('no')\n"
         "athena_user_logger.info('%d', 'x')\nathena_user_logger.info(Bad())\nprint('on')"
     )
     assert (calculation.state, calculation.stdout, calculation.stderr) == ("COMPLETED", "on\n", "")
-    shared.log_lines("cannot be told: TypeError", "cannot be told: RuntimeError")
+    shared.log_lines("cannot be formatted: TypeError", "cannot be formatted: RuntimeError")
 
 
 @pytest.mark.parametrize(

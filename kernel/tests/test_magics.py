@@ -49,7 +49,7 @@ def test_lsmagic_has_a_line_for_each_and_names_ipythons(shared: Kernel) -> None:
     assert not {"%debug", "%pip", "%edit", "%env"} & set(others.split())
 
 
-def test_help_tells_of_every_magic(shared: Kernel) -> None:
+def test_help_describes_every_magic(shared: Kernel) -> None:
     assert set(OURS) <= set(shared.run("%help").stdout.splitlines())
 
 
@@ -96,7 +96,7 @@ def test_our_names_are_completed(shared: Kernel) -> None:
         ("%%sql\nSELECT 1", "needs Spark"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(shared: Kernel, code: str, part: str) -> None:
+def test_a_usage_error_is_one_line(shared: Kernel, code: str, part: str) -> None:
     assert part in usage(shared.run(code))
 
 
@@ -185,7 +185,7 @@ def test_a_captured_block_fails_with_its_own_line(shared: Kernel) -> None:
     assert calculation.stderr.splitlines() == [*lines, "ZeroDivisionError: division by zero"]
 
 
-def test_the_way_through_ipython_is_no_part_of_a_traceback(shared: Kernel) -> None:
+def test_frames_of_ipython_are_not_in_a_traceback(shared: Kernel) -> None:
     calculation = shared.run("\n%time 1/0")
     assert calculation.stderr.startswith('  File "<stdin>", line 2, in <module>\n')
     assert "IPython" not in calculation.stderr

@@ -82,7 +82,7 @@ print("first")
     assert (first.stdout, second.stdout) == ("first\n", "late\nsecond\n")
 
 
-def test_workers_born_in_an_earlier_block_write_to_the_running_one(kernel: Kernel) -> None:
+def test_workers_started_in_an_earlier_block_write_to_the_running_one(kernel: Kernel) -> None:
     first = kernel.run("import multiprocessing\npool = multiprocessing.get_context('fork').Pool(1)\nprint('made')")
     second = kernel.run("pool.apply(print, ('from the worker',)); pool.terminate(); pool.join()")
     assert (first.stdout, second.stdout) == ("made\n", "from the worker\n")
@@ -110,7 +110,7 @@ def test_a_clock_that_is_set_meanwhile_makes_no_block_longer_or_shorter(kernel: 
         kernel.run("recorder.time = honest")
 
 
-def test_input_has_nobody_to_ask(shared: Kernel) -> None:
+def test_input_fails_at_once(shared: Kernel) -> None:
     calculation = shared.run("input('who? ')")
     assert calculation.state == "FAILED"
     assert calculation.outcome["error"]["name"] == "EOFError"
@@ -127,7 +127,9 @@ HELD = {
 
 
 @pytest.mark.parametrize("whose", HELD)
-def test_output_that_finds_no_room_is_a_failure_and_never_appears_in_another_block(kernel: Kernel, whose: str) -> None:
+def test_output_that_cannot_be_written_is_a_failure_and_never_appears_in_another_block(
+    kernel: Kernel, whose: str
+) -> None:
     kernel.run("import os\nos.write(1, b'x' * 8192)")
     calculation = kernel.run(FULL + HELD[whose] + ";")
     assert calculation.state == "FAILED"

@@ -79,7 +79,7 @@ def test_a_package_and_what_it_needs_can_be_imported_at_once(kernel: Kernel) -> 
     assert child.stdout == "one\n\n5\n", child.stderr
 
 
-def test_it_goes_with_its_session_and_no_other_sees_it(kernel: Kernel, wheels: Path) -> None:
+def test_a_package_is_removed_with_its_session_and_no_other_session_sees_it(kernel: Kernel, wheels: Path) -> None:
     kernel.run("%pip install ergane_words")
     assert kernel.run("import ergane_words").state == "COMPLETED"
     with Kernel(of_wheels(wheels)) as other:
@@ -88,7 +88,7 @@ def test_it_goes_with_its_session_and_no_other_sees_it(kernel: Kernel, wheels: P
     assert all(str(path).startswith(str(kernel.session)) for path in kernel.work.glob(f"{LIBRARIES}/ergane_words*"))
 
 
-def test_another_version_replaces_it_and_an_import_before_is_told(kernel: Kernel) -> None:
+def test_another_version_replaces_it_and_an_earlier_import_gets_a_notice(kernel: Kernel) -> None:
     kernel.run("%pip install ergane_greeting==1.0\nimport ergane_greeting")
     got = kernel.run("%pip install --upgrade ergane_greeting")
     assert "ergane_greeting was imported already" in got.stdout, got.stderr
@@ -157,7 +157,9 @@ def test_lines_of_pth_files_are_run(kernel: Kernel) -> None:
         ("nonsense", "pip: unknown command"),
     ],
 )
-def test_what_cannot_be_done_fails_with_why_and_leaves_nothing(kernel: Kernel, line: str, part: str) -> None:
+def test_what_cannot_be_installed_fails_with_the_reason_and_leaves_nothing(
+    kernel: Kernel, line: str, part: str
+) -> None:
     assert part in reason(kernel.run(f"%pip {line}"))
     assert installed(kernel) == set()
     assert kernel.run("print(1)").stdout == "1\n"

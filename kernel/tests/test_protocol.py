@@ -13,7 +13,7 @@ from harness import TOKEN, Calculation, Kernel
 HOLD = "import threading; go = threading.Event(); print('on'); go.wait()"
 
 
-def test_the_socket_is_the_owners_alone(shared: Kernel) -> None:
+def test_only_the_owner_can_use_the_socket(shared: Kernel) -> None:
     shared.server.ask(op="ping")
     mode = (shared.work / "kernel.sock").stat().st_mode
     assert stat.S_ISSOCK(mode)
@@ -37,7 +37,7 @@ def test_the_folder_may_have_a_path_longer_than_a_socket_address(shared: Kernel)
     assert shared.server.ask(op="ping")["current"] is None
 
 
-def test_a_wrong_token_is_hung_up_on_without_a_word(shared: Kernel) -> None:
+def test_a_wrong_token_closes_the_connection_without_an_answer(shared: Kernel) -> None:
     for message in ({"token": "0" * 64}, {"token": "ü"}, {"token": 7}, {}):
         peer = shared.dial()
         peer.send(op="hello", v=1, epoch=1000, **message)
@@ -158,7 +158,7 @@ def test_control_answers_while_a_block_computes(kernel: Kernel) -> None:
     assert calculation.interrupt()["state"] == "CANCELED"
 
 
-def test_a_server_that_does_not_read_holds_nobody_up(kernel: Kernel) -> None:
+def test_a_server_that_does_not_read_delays_nothing(kernel: Kernel) -> None:
     deaf = kernel.connect()
     kernel.until((kernel.work / "ready.json").exists, "ready")
     for n in range(2000):

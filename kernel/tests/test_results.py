@@ -24,7 +24,7 @@ def test_only_the_last_expression_counts_and_none_is_no_result(shared: Kernel) -
     assert shared.run("1\nx = 2").outputs == []
 
 
-def test_a_semicolon_keeps_the_last_expression_quiet(shared: Kernel) -> None:
+def test_a_semicolon_hides_the_last_expression(shared: Kernel) -> None:
     assert shared.run("(1,\n 2);  # no").outputs == []
     assert texts(shared.run("1; 2").outputs) == ["2"]
 
@@ -60,7 +60,7 @@ def test_the_format_of_figures_can_be_chosen(kernel: Kernel) -> None:
     assert set(output["data"]) == {"image/svg+xml", "text/plain"}
 
 
-def test_a_representation_that_fails_is_told_and_the_others_are_kept(shared: Kernel) -> None:
+def test_a_representation_that_fails_is_reported_and_the_others_are_kept(shared: Kernel) -> None:
     calculation = shared.run(
         "class Half:\n    def __repr__(self): return 'half'\n    def _repr_html_(self): raise ValueError('no html')\nHalf()"
     )
@@ -70,7 +70,7 @@ def test_a_representation_that_fails_is_told_and_the_others_are_kept(shared: Ker
     assert shared.run("class None_:\n    def __repr__(self): raise ValueError('no text')\nNone_()").state == "FAILED"
 
 
-def test_a_huge_value_does_not_cost_the_outputs_before_it(shared: Kernel) -> None:
+def test_a_huge_value_does_not_lose_the_outputs_before_it(shared: Kernel) -> None:
     calculation = shared.run("display('before')\n'x' * (32 << 20)")
     assert calculation.state == "COMPLETED"
     assert texts(calculation.outputs)[0] == "'before'"
@@ -102,7 +102,7 @@ def test_a_data_frame_is_a_table(shared: Kernel) -> None:
     assert "a" in data["text/plain"]
 
 
-def test_outputs_end_at_their_limit_with_a_word_about_it(shared: Kernel) -> None:
+def test_outputs_end_at_their_limit_and_say_so(shared: Kernel) -> None:
     calculation = shared.run("for n in range(20): display({'text/plain': 'x' * (1 << 20)}, raw=True)\n'last'")
     assert calculation.state == "COMPLETED"
     assert calculation.outcome["outputs"] <= (16 << 20) + 1000

@@ -89,7 +89,7 @@ def test_an_error_of_a_repr_fails_the_block(shared: Kernel) -> None:
     assert calculation.stderr == '  File "<stdin>", line 2, in __repr__\nZeroDivisionError: division by zero\n'
 
 
-def test_an_endless_recursion_is_told_in_few_lines(shared: Kernel) -> None:
+def test_an_endless_recursion_has_a_short_traceback(shared: Kernel) -> None:
     calculation = shared.run("def f(): f()\nf()")
     assert calculation.outcome["error"]["name"] == "RecursionError"
     assert len(calculation.stderr.splitlines()) < 12

@@ -84,7 +84,7 @@ func (b *block) run(line string) error {
 		code, _ := strconv.Atoi(first)
 		sig, _ := strconv.Atoi(rest)
 		b.write("driver.json", map[string]int{"v": 1, "code": code, "signal": sig})
-		b.locked(func() { b.tell(map[string]any{"ev": "driver"}) })
+		b.locked(func() { b.send(map[string]any{"ev": "driver"}) })
 	case "hangup":
 		b.locked(func() {
 			for c := range b.conns {

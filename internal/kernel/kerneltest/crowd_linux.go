@@ -14,9 +14,9 @@ import (
 
 // Play makes this process the kernel of a session folder, beside all others
 // that it plays already, and the shim of each. A server that adopts it sees
-// the files and the protocol of a kernel with a process of its own. Its end
-// is the end of all: no order to leave may be given to one of them. greeted
-// is called at every hello of a server's; it may be nil and must not block.
+// the files and the protocol of a kernel with a process of its own. All of them
+// end together, so none of them may be ordered to leave. greeted is called at
+// every hello of a server; it may be nil and must not block.
 func Play(dir, token string, greeted func()) error {
 	work := filepath.Join(dir, "work")
 	if err := os.MkdirAll(filepath.Join(work, "calc"), 0o700); err != nil {

@@ -1,6 +1,6 @@
 // Package kerneltest gives tests a stand-in for the Python kernel: a process
 // that speaks the kernel's protocol and writes its files, starts in
-// milliseconds, and does on command what real kernels do rarely.
+// milliseconds, and does on command what real kernels rarely do.
 package kerneltest
 
 import (
@@ -44,7 +44,7 @@ func RunChild() {
 //	raise NAME VALUE            fail the calculation
 //	exit STATUS, kill SIGNAL    end the process
 //	eat MIB                     have so much memory at once
-//	unrecorded WHY              end the block with a verdict that cannot be written down
+//	unrecorded WHY              end the block with an outcome that cannot be written
 //	driver CODE SIGNAL          the Spark driver dies
 //	hangup                      close every connection
 //	junk N                      send N lines that are no frames
@@ -53,7 +53,8 @@ func RunChild() {
 // The variable STANDIN_START in Boot.Env changes the start: "refuse NAME VALUE"
 // as when Spark refuses a property, "mute" to never listen, "slow DURATION"
 // to become ready late, "speaks newer" to answer a hello with version 2 of the
-// protocol, "speaks refuses" not to know that of the server, "log TEXT" to print a line to the session log.
+// protocol, "speaks refuses" to refuse the version of the server, "log TEXT" to
+// print a line to the session log.
 func Argv() []string { return []string{executable(), argument} }
 
 func executable() string {

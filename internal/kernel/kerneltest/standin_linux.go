@@ -24,7 +24,7 @@ type standin struct {
 	// stdout and stderr are descriptors.
 	stdout, stderr int
 	speaks         string // another version of the protocol, "newer", or none: "refuses"
-	greeted        func() // told of every server that says hello; may be nil
+	greeted        func() // called at every hello of a server; may be nil
 
 	mu        sync.Mutex
 	epoch     int64
@@ -35,7 +35,7 @@ type standin struct {
 	finishing bool
 	seen      map[string]string
 	stop      context.CancelFunc // of the running block
-	asked     string             // the calculation to strike, ordered by the socket
+	asked     string             // the calculation to interrupt, ordered by the socket with strike
 	deaf      bool
 }
 
@@ -105,7 +105,7 @@ func (s *standin) work() int {
 	s.write("ready.json", map[string]any{"v": 1, "ok": true, "spark": map[string]string{"version": "0"}})
 	s.mu.Lock()
 	s.ready = true
-	s.tell(map[string]any{"ev": "ready"})
+	s.send(map[string]any{"ev": "ready"})
 	s.mu.Unlock()
 	for id := range s.queue {
 		if code := s.calculate(id); code >= 0 {
@@ -165,8 +165,9 @@ type order struct {
 	V, Epoch, N   int64
 }
 
-// serve takes the orders of one connection. Each is read and carried out
-// under the lock under which a newer connection's hello takes the right away.
+// serve takes the orders of one connection. Each is read and carried out under
+// the lock under which the hello of a newer connection ends this one's right to
+// give orders.
 func (s *standin) serve(c net.Conn) {
 	defer c.Close()
 	orders := json.NewDecoder(c)
@@ -235,7 +236,7 @@ func (s *standin) obey(c net.Conn, o order) bool {
 	case "claim":
 		s.ahead = false
 		s.write("claimed.json", s.claimed())
-		s.tell(map[string]any{"ev": "claimed"})
+		s.send(map[string]any{"ev": "claimed"})
 	case "interrupt":
 		if o.Strike && s.current == o.ID {
 			s.asked = o.ID
@@ -348,7 +349,7 @@ func (s *standin) calculate(id string) int {
 	if b.unrecorded != "" {
 		verdict["ev"], verdict["unrecorded"] = "done", b.unrecorded
 		s.mu.Lock()
-		s.tell(verdict)
+		s.send(verdict)
 		return 4
 	}
 	s.mu.Lock()
@@ -360,7 +361,7 @@ func (s *standin) calculate(id string) int {
 	if s.current == id {
 		s.current, s.finishing = "", false
 	}
-	s.tell(map[string]any{"ev": "done", "id": id})
+	s.send(map[string]any{"ev": "done", "id": id})
 	s.mu.Unlock()
 	return -1
 }
@@ -373,8 +374,8 @@ func (s *standin) locked(f func()) {
 
 func (s *standin) path(id, name string) string { return filepath.Join(s.dir, "calc", id, name) }
 
-// tell sends an event to whoever listens.
-func (s *standin) tell(m map[string]any) {
+// send sends an event to every connection.
+func (s *standin) send(m map[string]any) {
 	for c := range s.conns {
 		send(c, m)
 	}

@@ -16,8 +16,8 @@ import (
 
 // Errors of a Bucket that is made to fail.
 var (
-	ErrAway   = errors.New("connection refused")
-	ErrDenied = errors.New("access denied") // repeating does not help
+	ErrUnreachable = errors.New("connection refused")
+	ErrDenied      = errors.New("access denied") // repeating does not help
 )
 
 // Bucket is an S3 for results. It outlives servers; each has its own Objects.

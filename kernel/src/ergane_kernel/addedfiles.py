@@ -1,7 +1,7 @@
-"""sc.addFile and sc.addPyFile, where they fail.
+"""sc.addFile and sc.addPyFile when they fail.
 
-Spark notes a file down before it fetches it. One that cannot be had, since another of the same name is there, would
-stay among those that every task fetches, and fail every later job of the session.
+Spark records a file before it fetches it. A file that cannot be fetched, because another of the same name exists,
+would stay among those that every task fetches, and every later job of the session would fail.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def forget_failed_files(context_class: Any) -> None:
         try:
             add(self, path, recursive)
         except Exception:
-            with suppress(Exception):  # the failure is what the block is to see
+            with suppress(Exception):  # the block has to see the first failure
                 files = self._jsc.sc().addedFiles().apply("default")
                 for name in set(self.listFiles) - before:
                     files.remove(name)

@@ -9,7 +9,7 @@ READ_SECONDS = 5
 
 
 class ApiError(Exception):
-    """The API gave no answer, or refused; the text is a sentence for the user."""
+    """The API did not answer, or refused the call; the text is a sentence for the user."""
 
     def __init__(self, sentence: str, answered: bool) -> None:
         super().__init__(sentence)
@@ -17,13 +17,13 @@ class ApiError(Exception):
 
 
 class Api:
-    """env has the addresses and keys of the session, whatever user code did to its environment."""
+    """env has the session's addresses and keys as they were at its start: user code may have changed os.environ."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self._env = env
 
     def call(self, operation: str, **parameters: str) -> dict[str, Any]:
-        """One call by boto3's name of the operation. Raises ApiError."""
+        """Calls an operation by its name in boto3. Raises ApiError."""
         env = self._env
         if "AWS_ENDPOINT_URL_ATHENA" not in env:
             raise ApiError("This session was not told where the API is.", answered=False)
@@ -32,7 +32,7 @@ class Api:
             from botocore.config import Config
             from botocore.exceptions import ClientError
         except Exception as error:
-            raise ApiError(f"The API cannot be asked without boto3: {error}.", answered=False) from None
+            raise ApiError(f"The API cannot be called without boto3: {error}.", answered=False) from None
         try:
             client = boto3.session.Session().client(
                 "athena",
@@ -50,7 +50,7 @@ class Api:
             )
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
         except ClientError as error:
-            raise ApiError(f"The API refuses: {error}.", answered=True) from None
+            raise ApiError(f"The API refused the call: {error}.", answered=True) from None
         except Exception as error:
             raise ApiError(f"The API cannot be reached: {error}.", answered=False) from None
         return answer

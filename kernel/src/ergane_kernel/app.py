@@ -38,7 +38,7 @@ POLL_SECONDS = 0.01
 
 def main() -> NoReturn:
     boot = read_boot()
-    os.closerange(LOG_FD + 1, 1 << 20)  # a lock or a socket of whoever started us would live as long as we
+    os.closerange(LOG_FD + 1, 1 << 20)  # otherwise we would keep the parent's locks and sockets
     os.umask(0o077)
     tmp = f"{boot.dir}/tmp"
     os.makedirs(tmp, 0o700, exist_ok=True)
@@ -77,10 +77,10 @@ class Kernel:
             self._control.watch(driver.pidfd, self._on_driver_end)
 
     def run(self) -> NoReturn:
-        """The main thread's way: imports while the JVM starts, then Spark, then user code for ever."""
+        """What the main thread does: imports while the JVM starts, then Spark, then user code until the end."""
         self._threads.start(self._control.serve)
-        with suppress(OSError):  # %pip tries again, and tells
-            self._packages.make()  # before the first of Spark's workers, which look once whether it is there
+        with suppress(OSError):  # %pip tries again, and shows the error
+            self._packages.make()  # before Spark's first worker, which looks only once whether it exists
 
         from .block import BlockRunner
         from .interrupt import Interrupts
@@ -117,7 +117,7 @@ class Kernel:
         self._main.serve()
 
     def _open(self) -> None:
-        """From now on there are calculations."""
+        """Takes calculations from now on."""
         if self._session.facts.pip is not None:
             with suppress(OSError):
                 self._packages.allow(self._session.facts.pip)
@@ -126,7 +126,7 @@ class Kernel:
         self._dispatcher.open()
 
     def _take(self, claim: Claim) -> None:
-        """Becomes the kernel of a session, on the main thread."""
+        """Makes this the kernel of a session, on the main thread."""
         if self._spark is not None:
             self._spark.claim(claim.spark)
         self._session.facts = claim.facts
@@ -144,34 +144,34 @@ class Kernel:
             self._end(NO_SPARK_STATUS)
         self._service.jobs = Jobs(*spark.address)
         if self._boot.ahead is not None:
-            self._rest()  # what only the warm-up needed
+            self._rest()  # frees what only the warm-up needed
         return {"version": session.version, "app_id": session.sparkContext.applicationId}
 
     def _on_idle(self) -> None:
         self._threads.start(self._rest)
 
     def _warm(self, spark: Spark, session: Any, ahead: Ahead) -> Any:
-        """Warms up, and makes the context that waits to be claimed; its session comes back."""
+        """Warms up, and makes the context that waits to be claimed; returns its Spark session."""
         from . import workers
-        from .warmup import tell, warm_up
+        from .warmup import log_failure, warm_up
 
         kinds: list[workers.Kind] = []
         warm_up(session, ahead, self._tmp, self._log.write)
-        with tell(self._log.write):
+        with log_failure(self._log.write):
             kinds = workers.kinds(session)
         session.stop()
         session = spark.start()
-        with tell(self._log.write):
+        with log_failure(self._log.write):
             workers.start(session, kinds)
         return session
 
     def _rest(self) -> None:
-        """Nothing is to be done for some time: memory goes back to the system."""
+        """Returns memory to the system, because nothing will run for some time."""
         try:
             if self._service.jobs is not None:
                 self._service.jobs.give_back()
         except JobsError as error:
-            self._log.write(f"ergane: the JVM gives no memory back: {error}\n".encode())
+            self._log.write(f"ergane: the JVM returns no memory to the system: {error}\n".encode())
 
     def _on_interrupt(self, calculation: Calculation) -> None:
         jvm = self._driver.pid if self._driver is not None else None
@@ -180,18 +180,18 @@ class Kernel:
     def _on_driver_end(self) -> None:
         assert self._driver is not None
         status = self._driver.status()
-        if not self._ending.locked():  # else it is we who ended it
+        if not self._ending.locked():  # otherwise we ended it ourselves
             write_json(self._boot.dir, "driver.json", {"v": PROTOCOL, **status}, durable=True)
             self._control.send({"ev": "driver"})
 
     def _after_fork(self) -> None:
-        """In a child that user code forked: what keeps the kernel's surroundings alive is not the child's."""
+        """In a child that user code forked: closes the descriptors that keep the JVM and the sockets alive."""
         self._control.abandon()
         if self._driver is not None:
             self._driver.abandon()
 
     def _end(self, status: int) -> NoReturn:
-        """Ends the process, Spark first. From any thread; whoever comes second waits for the first."""
+        """Ends the process, Spark first. From any thread; a second call waits for the first."""
         self._ending.acquire()
         if status == 0:
             deadline = monotonic() + RECORD_SECONDS
@@ -207,4 +207,4 @@ class Kernel:
             try:
                 self._service.jobs.stop()
             except JobsError:
-                pass  # then it goes without order
+                pass  # then Spark is not stopped in order

@@ -20,7 +20,7 @@ from .tracebacks import VALUE_BYTES
 
 CHILD_FAILED = 1
 
-# How many exceptions of user code's signal handlers in a row, at its end, find somebody to catch them.
+# How many exceptions in a row, raised by user code's signal handlers at its end, are caught.
 FENCES = 8
 
 
@@ -55,7 +55,7 @@ class BlockRunner:
             self._shell.outputs = None
 
     def _run(self, calculation: Calculation, source: str) -> dict[str, str] | None:
-        """What an order to stop may interrupt until user code is through."""
+        """The part that an order to stop may interrupt, until user code has ended."""
         failure: BaseException | None = None
         try:
             self._interrupts.arm(calculation)
@@ -71,10 +71,10 @@ class BlockRunner:
         return self._report(failure)
 
     def _execute(self, source: str, fences: int) -> None:
-        """Runs source with the user's signal handlers, which are held when it comes back.
+        """Runs source with the user's signal handlers, which are held when it returns.
 
-        One of them may raise between any two steps until then, as if it were the block's last: what strikes past one
-        fence is caught by the next one, holds the rest, and is the block's failure.
+        Until then, a handler may raise between any two steps, like the block's last statement: an exception past one
+        fence is caught by the next one, which holds the handlers again; the exception is the block's failure.
         """
         try:
             if fences:
@@ -89,34 +89,34 @@ class BlockRunner:
         """Writes the failure to stderr; returns its name and text. Output that cannot be written is a failure, too."""
         try:
             _flush_user_streams()
-            told = self._words(failure) if failure is not None else None
+            report = self._words(failure) if failure is not None else None
         except BaseException as error:  # an order to stop, in an exception's text or a stream of user code
-            told = tracebacks.words(error)
+            report = tracebacks.words(error)
         self._interrupts.disarm()
         unwritten = self._spool.flush()
-        if told is None and unwritten is not None:
-            told = tracebacks.words(unwritten)
-        if told is None:
+        if report is None and unwritten is not None:
+            report = tracebacks.words(unwritten)
+        if report is None:
             return None
-        error, text = told
+        error, text = report
         try:
             self._spool.stderr.write(text)
         except OSError:
-            pass  # no room for it: the outcome has the error all the same
+            pass  # the disk is full: the outcome has the error nevertheless
         return error
 
     def _words(self, failure: BaseException) -> tuple[dict[str, str], str]:
-        error = tracebacks.describe(failure)  # first: an exception's text may be code that is to be stopped
+        error = tracebacks.describe(failure)  # first: an exception's text may be code, and may be interrupted
         text = tracebacks.text(failure)
         death = self._spark.death(failure) if self._spark is not None else None
         if death is None:
             return error, text
-        # What Python met, mostly a refused connection, is but what followed of it.
+        # Python's error, mostly a refused connection, is only a consequence of that.
         value = tracebacks.bounded(f"{death}; {error['name']}: {error['value']}", VALUE_BYTES)
         return {"name": "", "value": value}, f"{text}{death[0].upper()}{death[1:]}.\n"
 
     def _leave_child(self, failure: BaseException | None) -> NoReturn:
-        """The block forked, and the child fell out of it: it ends here, as a script would, and is no second kernel."""
+        """The block forked, and this is the child at the end of the block: it exits as a script would."""
         status = 0
         if isinstance(failure, SystemExit) and (failure.code is None or isinstance(failure.code, int)):
             status = failure.code or 0
@@ -128,11 +128,11 @@ class BlockRunner:
 
 
 def _flush_user_streams() -> None:
-    """What user code put in place of our streams may hold text back for them."""
+    """Flushes the streams that user code put in place of ours, which may have buffered text."""
     for name in ("stdout", "stderr"):
         try:
             getattr(sys, name).flush()
         except KeyboardInterrupt:
             raise
         except BaseException:
-            pass  # None, closed, or hostile: then there is nothing to have
+            pass  # None, closed, or hostile: nothing can be flushed

@@ -1,4 +1,4 @@
-"""The boot document: all that a kernel is told, on fd 3, before it does anything."""
+"""The boot document: everything that a kernel is told, on fd 3, before it does anything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Java:
 class Ahead:
     """The kernel is started before there is a session for it: it warms up and waits to be claimed."""
 
-    store: str  # how the name of an s3:// folder to warm up in begins; empty: none
+    store: str  # prefix of the s3:// folder to warm up in; empty: none
     catalog: bool  # whether to warm up in the catalog, too
 
 
@@ -40,7 +40,7 @@ class Boot:
     java: Java | None
     spark: dict[str, str]
     ahead: Ahead | None
-    idle_seconds: float  # without a calculation, until memory is given back
+    idle_seconds: float  # without a calculation, until memory is returned to the system
 
 
 def read_boot(fd: int = BOOT_FD) -> Boot:

@@ -1,4 +1,4 @@
-"""One calculation as the kernel sees it: its folder, what was ordered, how it ended."""
+"""One calculation in the kernel: its folder, its orders, its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 def valid_id(value: object) -> bool:
-    """Whether value is an id that may become a folder's name."""
+    """Whether value is an id that can be a folder's name."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
@@ -21,15 +21,13 @@ class Calculation:
     id: str
     folder: str
     interrupted: bool = False  # ordered to stop; guarded by the dispatcher's lock
-    asked: bool = (
-        False  # ordered to strike by the socket, and not taken; set by the dispatcher, taken by the main thread
-    )
-    closed: bool = False  # user code is through, an order to stop comes too late; guarded by the dispatcher's lock
+    asked: bool = False  # an order with strike is not taken yet; set by the dispatcher, taken by the main thread
+    closed: bool = False  # user code has ended, an order to stop is too late; guarded by the dispatcher's lock
     finishing: bool = False  # its outcome is about to appear; guarded by the dispatcher's lock
-    struck: bool = False  # KeyboardInterrupt was raised in it
-    killed: bool = False  # the sweep hit something of it: a job or a child process
+    raised: bool = False  # KeyboardInterrupt was raised in it
+    killed: bool = False  # the sweep stopped something of it: a job or a child process
     thread: int = 0  # id of the JVM's thread that serves the main thread's calls; 0: none
-    ended: Latch = field(default_factory=Latch)  # user code is through
+    ended: Latch = field(default_factory=Latch)  # user code has ended
     swept: Latch = field(default_factory=Latch)  # and nothing of it runs in Spark
 
     @property
@@ -38,7 +36,7 @@ class Calculation:
 
     @property
     def waits(self) -> bool:
-        """Whether an order to stop is there that the block has not taken."""
+        """Whether there is an order to stop that the block has not taken."""
         return self.asked or exists(self.marker)
 
     @property
@@ -51,7 +49,7 @@ class Calculation:
         return exists(f"{self.folder}/code.py")
 
     def state(self, failed: bool) -> str:
-        """How it ended. An order to stop that changed nothing leaves the code its own end."""
-        if self.interrupted and (self.killed or (failed and self.struck)):
+        """How it ended. If an order to stop had no effect, that is the end of the code itself."""
+        if self.interrupted and (self.killed or (failed and self.raised)):
             return "CANCELED"
         return "FAILED" if failed else "COMPLETED"

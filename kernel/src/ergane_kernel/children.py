@@ -1,4 +1,4 @@
-"""The processes that user code started: an interrupt is for them, too, as ^C in a terminal is."""
+"""The processes that user code started: they get an interrupt, too, as with ^C in a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from signal import SIGINT, pidfd_send_signal
 def interrupt_children(spare: int | None) -> int:
     """Sends SIGINT to our descendants in our process group, except spare (the JVM) and below. Returns how many.
 
-    Who left the group (setsid, a daemon) is meant not to get it.
+    A process that left the group (setsid, a daemon) does not get it, which is intended.
     """
     group = getpgrp()
     count = 0
@@ -28,7 +28,7 @@ def _signal(pid: int, group: int) -> bool:
     except OSError:
         return False
     try:
-        if _group(pid) != group:  # the number was given to somebody else before we held it
+        if _group(pid) != group:  # the pid was reused before we opened it
             return False
         pidfd_send_signal(handle, SIGINT)
         return True

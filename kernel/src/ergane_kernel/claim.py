@@ -1,4 +1,4 @@
-"""The moment in which a kernel that was started ahead becomes a session's."""
+"""How a kernel that was started ahead becomes the kernel of a session."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .mainthread import MainThread
 from .spark import SparkError
 from .threads import Threads
 
-ORDER = "claim.json"  # the server's: what the session is
-ANSWER = "claimed.json"  # ours: whether Spark could be made what it asks for
+ORDER = "claim.json"  # from the server: the session
+ANSWER = "claimed.json"  # from us: whether Spark could be configured as the session asks
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Claim:
 
 
 class Waiting:
-    """A kernel that waits to be claimed. The order may come twice, from one server or the next; it is obeyed once."""
+    """A kernel that waits to be claimed. The order may come twice, also from the next server; it counts once."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Waiting:
         take: Callable[[Claim], None],
         send: Callable[[dict[str, Any]], None],
     ) -> None:
-        """take makes the process what the claim asks for; it runs on the main thread and raises SparkError."""
+        """take configures the process as the claim asks; it runs on the main thread and raises SparkError."""
         self._directory = directory
         self._session = session
         self._main = main
@@ -54,7 +54,7 @@ class Waiting:
         self._begun = False
 
     def claim(self) -> None:
-        """Begins; the answer is a file, and an event that says so. From the control thread."""
+        """Begins the claim, on the control thread; the answer is a file, and an event says that it is there."""
         with self._lock:
             begun, self._begun = self._begun, True
         if not begun:

@@ -1,4 +1,4 @@
-"""Source text to code objects. What Python itself takes is compiled untouched; only the rest goes through IPython."""
+"""Compiles source text. What is valid Python is compiled unchanged; only the rest goes through IPython."""
 
 from __future__ import annotations
 import __future__
@@ -18,11 +18,11 @@ for _name in __future__.all_feature_names:
 @dataclass(frozen=True)
 class Program:
     body: CodeType
-    last: CodeType | None  # the last expression, to be shown; None: there is none, or `;` keeps it quiet
+    last: CodeType | None  # the last expression, to be shown; None: there is none, or it ends with `;`
 
 
 class Compiler:
-    """Remembers `from __future__` imports from block to block, as the interactive interpreter does."""
+    """Keeps `from __future__` imports from block to block, as the interactive interpreter does."""
 
     def __init__(self, transform: Callable[[str], str]) -> None:
         self._transform = transform
@@ -51,20 +51,20 @@ class Compiler:
             return transformed, self._tree(transformed)
         except SyntaxError:
             if "get_ipython()" not in transformed:
-                raise error from None  # no magic in it: the error of the untouched source is the true one
+                raise error from None  # it has no magic: the error of the unchanged source is the right one
             raise
 
     def _transformed(self, source: str) -> str | None:
-        """IPython's reading of source, on the same line numbers; None where it has none of its own."""
+        """IPython's translation of source, with the same line numbers; None if it changes nothing."""
         lines = source.splitlines(keepends=True)
         leading = next((n for n, line in enumerate(lines) if line.strip()), 0)
         first = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
         if first > leading and lines[first].lstrip().startswith("%%"):
-            leading, source = first, "".join(lines[first:])  # to IPython, a comment above makes it no cell magic
+            leading, source = first, "".join(lines[first:])  # IPython does not recognize a cell magic below a comment
         try:
             result = self._transform(source)
         except Exception:
-            return None  # its tokenizer stumbled: the plain error is the one to show
+            return None  # its tokenizer failed: Python's error is the one to show
         return "\n" * leading + result
 
     def _tree(self, source: str) -> Module:

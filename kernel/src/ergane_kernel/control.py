@@ -42,10 +42,10 @@ class Connection:
             with self._lock:
                 self.peer.sendall(data)
         except OSError:
-            self.hang_up()  # it is gone, or reads nothing: the files have all it needs to know
+            self.hang_up()  # the peer is gone, or does not read: the files have everything that it needs to know
 
     def read(self) -> list[bytes] | None:
-        """The complete frames that have come; None at the end, or where a frame is too long."""
+        """The complete frames that were received; None at the end, or if a frame is too long."""
         try:
             data = self.peer.recv(MAX_FRAME)
         except OSError:
@@ -65,7 +65,7 @@ class Connection:
 
     def close(self) -> None:
         self.hang_up()
-        with self._lock:  # not while another thread sends: the number may be given to somebody else at once
+        with self._lock:  # not while another thread sends: the descriptor's number may be reused at once
             self.peer.close()
 
 
@@ -101,13 +101,13 @@ class Control:
             try:
                 self._turn()
             except OSError:
-                # User code closed descriptors of ours (closerange): begin again.
+                # User code closed our descriptors (closerange): begin again.
                 sleep(0.1)
                 self._abandon_all()
                 self._listen()
 
     def abandon(self) -> None:
-        """In a forked child: the sockets are the kernel's, a copy would keep them open after its death."""
+        """In a forked child: closes the sockets, which would otherwise stay open after the kernel's death."""
         for connection in self._connections:
             close(connection.peer.fileno())
         if self._listener is not None:
@@ -136,7 +136,7 @@ class Control:
             if key.fileobj is self._listener:
                 self._accept(len(strangers))
             elif isinstance(key.data, Connection):
-                if key.data in self._connections:  # a hello in the same turn may have closed it
+                if key.data in self._connections:  # a hello in the same round may have closed it
                     self._read(key.data)
             else:
                 self._selector.unregister(key.fileobj)
@@ -199,7 +199,7 @@ class Control:
             reply({"err": "epoch"})
             self._drop(connection)
         else:
-            # The older server's connection goes first: what it ordered and we have not read must not run any more.
+            # The older server's connection is closed first: its orders that we have not read must not be carried out.
             if self._server is not None:
                 self._drop(self._server)
             self._epoch = epoch
@@ -215,7 +215,7 @@ class Control:
         connection.close()
 
     def _abandon_all(self) -> None:
-        """Forgets every descriptor without closing it: the numbers may be somebody else's by now."""
+        """Forgets every descriptor without closing it: the numbers may have been reused."""
         self._server = None
         for connection in self._connections:
             connection.peer.detach()

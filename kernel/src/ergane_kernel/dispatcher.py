@@ -1,4 +1,4 @@
-"""Which calculation runs: takes the server's orders, refuses a second one while one runs, remembers their ids."""
+"""Decides which calculation runs: takes the server's orders, refuses a second one while one runs, keeps their ids."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Dispatcher:
     def interrupt(self, id: str, strike: bool = False) -> bool:  # noqa: A002
         """Begins to stop the calculation; False where it is not the current one or has ended already.
 
-        strike is the order that the marker is otherwise: the next signal is for the block.
+        strike replaces the marker: the next signal is for the block.
         """
         with self._lock:
             current = self._current
@@ -63,7 +63,7 @@ class Dispatcher:
         return True
 
     def pending(self, id: str) -> bool:  # noqa: A002
-        """Whether an order to strike has come and the block has not taken it."""
+        """Whether there is an order with strike that the block has not taken."""
         with self._lock:
             current = self._current
             return current is not None and current.id == id and current.asked and not current.closed
@@ -79,13 +79,13 @@ class Dispatcher:
 
     @property
     def free(self) -> bool:
-        """Whether no block runs or waits, so that the main thread can help out with something else."""
+        """Whether no block runs or waits, so that the main thread can do something else."""
         with self._lock:
             return self._ready and (self._current is None or self._current.finishing)
 
     @property
     def recording(self) -> bool:
-        """Whether a block has ended and its outcome is yet to appear."""
+        """Whether a block has ended and its outcome is not written yet."""
         with self._lock:
             return self._current is not None and self._current.closed
 
@@ -95,33 +95,33 @@ class Dispatcher:
         self._ready = True
 
     def next(self, seconds: float | None = None) -> Calculation | None:
-        """The next order, as soon as there is one; None if none comes within seconds."""
+        """Waits for the next order and returns it; None if there is none within seconds."""
         try:
             return self._orders.get(timeout=seconds)
         except Empty:
             return None
 
     def close(self, calculation: Calculation) -> bool:
-        """The block has ended, and an order to stop it is too late from now on. Returns whether one came before.
+        """The block has ended, and an order to stop it is too late from now on. Returns whether there was one before.
 
-        Code that keeps the interpreter to itself (a regular expression) takes the signal before the control thread
-        learns of the order: the order counts all the same.
+        Code that holds the interpreter's lock (a regular expression) may take the signal before the control thread
+        reads the order: then the order counts, too.
         """
         with self._lock:
             calculation.closed = True
-            unheard = calculation.struck and not calculation.interrupted
-            calculation.interrupted |= unheard
-        if unheard:
+            unread = calculation.raised and not calculation.interrupted
+            calculation.interrupted |= unread
+        if unread:
             self._on_interrupt(calculation)
         return calculation.interrupted
 
     def finish(self, calculation: Calculation) -> None:
-        """Its outcome is about to appear: whoever reads it may order the next calculation at once."""
+        """Its outcome is about to be written: a server that reads it may order the next calculation at once."""
         with self._lock:
             calculation.finishing = True
 
     def leave(self, calculation: Calculation) -> None:
-        """It is recorded; the next one may have come already."""
+        """Its outcome is recorded; the next calculation may have been ordered already."""
         with self._lock:
             if self._current is calculation:
                 self._current = None

@@ -36,7 +36,7 @@ class Driver:
         self.alive = True
 
     def connection(self) -> tuple[int, str]:
-        """Waits for the JVM's gateway; its port and secret."""
+        """Waits for the JVM's gateway; returns its port and secret."""
         ended = poll()
         ended.register(self.pidfd)
         while True:
@@ -52,14 +52,14 @@ class Driver:
             return port, data[8 : 8 + length].decode()
 
     def raise_if_dead(self, seconds: float) -> None:
-        """Raises a DriverError if the JVM is dead, or is within seconds: it was not ready yet."""
+        """Raises a DriverError if the JVM is dead, or dies within seconds, before it was ready."""
         if self.end_within(seconds) is not None:
             raise DriverError(self._early_end())
 
     def end_within(self, seconds: float) -> str | None:
-        """How the JVM ended, "was killed by …", if it has or does within seconds.
+        """How the JVM ended, "was killed by …", if it has ended or ends within seconds.
 
-        Its sockets close a moment before it has ended: what a call over them met says nothing of why.
+        Its sockets close a moment before it ends: the error of a call over them does not say why.
         """
         ended = poll()
         ended.register(self.pidfd)
@@ -69,7 +69,7 @@ class Driver:
         return f"the Spark driver {_sentence(self.status())} before it was ready"
 
     def status(self) -> dict[str, int | None]:
-        """How the ended JVM ended: code and signal, unknown ones None (user code reaped it before us)."""
+        """The exit code and signal of the ended JVM; None if unknown (user code reaped it before us)."""
         self.alive = False
         try:
             result = waitid(P_PIDFD, self.pidfd, WEXITED | WNOHANG | WNOWAIT)
@@ -82,7 +82,7 @@ class Driver:
         return {"code": -1, "signal": result.si_status}
 
     def end(self, seconds: float) -> None:
-        """Lets the JVM go, and kills it after seconds."""
+        """Closes the JVM's stdin, which ends it, and kills it after seconds."""
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
@@ -100,7 +100,7 @@ class Driver:
 
 
 def log_descriptor(fd: int) -> int:
-    """fd if it is open; else our stderr, so that the JVM's words are never lost."""
+    """fd if it is open; otherwise our stderr, so that the JVM's output is never lost."""
     try:
         fstat(fd)
     except OSError:
@@ -110,7 +110,7 @@ def log_descriptor(fd: int) -> int:
 
 @contextlib.contextmanager
 def _sigint_ignored() -> Iterator[None]:
-    """A child inherits what is ignored: an interrupt meant for a block must not end Spark."""
+    """A child inherits ignored signals: an interrupt for a block must not end Spark."""
     handler: Any = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a block may know of its session."""
+"""What a block may know about its session."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Pip:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known since the session's start; empty where the server did not say."""
+    """What is known since the session's start; empty if the server did not send it."""
 
     session: str = ""
     workgroup: str = ""
@@ -46,7 +46,7 @@ class Facts:
 
 @dataclass
 class Session:
-    """The one place where facts and addresses are looked up, at the moment of use: both are given at a start."""
+    """The one place where facts and addresses are read, when they are used: a claim may replace both."""
 
     facts: Facts = field(default_factory=Facts)
     env: dict[str, str] = field(default_factory=dict)  # where the API is, and the session's key

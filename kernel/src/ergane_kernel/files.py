@@ -1,4 +1,4 @@
-"""Small files that another process believes: each appears whole or not at all."""
+"""Small files for another process: each is written atomically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from os import (
     fstat,
     fsync,
     ftruncate,
-    open,  # noqa: A004 - this module speaks of file descriptors only
+    open,  # noqa: A004 - this module opens file descriptors only
     posix_fallocate,
     pwrite,
     rename,
@@ -66,7 +66,7 @@ def sync_directory(directory: str) -> None:
 
 
 class Slot:
-    """Room on disk for a verdict, taken before there is one: a disk filled meanwhile cannot eat it."""
+    """Disk space for an outcome, reserved in advance, in case the disk is full when the outcome is written."""
 
     def __init__(self, directory: str, name: str) -> None:
         self._directory = directory
@@ -81,9 +81,9 @@ class Slot:
         self._inode = (status.st_dev, status.st_ino)
 
     def commit(self, value: dict[str, Any]) -> None:
-        """Makes value durable under its name. Raises OSError where the folder or the file is gone."""
+        """Makes value durable under its name. Raises OSError if the folder or the file is gone."""
         if not self._is_ours():
-            # User code closed our descriptor; its number may belong to something else now.
+            # User code closed our descriptor; its number may have been reused.
             write_json(self._directory, self._name, value, durable=True)
             return
         data = dumps(value).encode()
@@ -93,7 +93,7 @@ class Slot:
         fsync(self._fd)
         rename(f"{self._directory}/.{self._name}", f"{self._directory}/{self._name}")
         sync_directory(self._directory)
-        sync_directory(dirname(self._directory))  # which has the folder's own name
+        sync_directory(dirname(self._directory))  # which has the folder's directory entry
 
     def release(self) -> None:
         if self._is_ours():

@@ -1,7 +1,7 @@
-"""What user code has the interpreter call at any moment: handlers of signals, and functions that trace or profile.
+"""Functions of user code that the interpreter may call at any moment: signal handlers, and trace and profile functions.
 
-Python calls them on the main thread whatever runs there. Ours hands them in at a block's end and gives them back when
-the next block's code begins: a signal that comes between is noted, and handled then.
+Python calls them on the main thread whatever runs there. They are removed at a block's end and restored when the next
+block's code begins: a signal in between is recorded, and handled then.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ Handler = Callable[[int, "FrameType | None"], Any]
 
 
 class UserHandlers:
-    """Belongs to the main thread. SIGINT is not among them: it is the order to stop."""
+    """Used on the main thread only. SIGINT is not among them: it is the order to stop."""
 
     def __init__(self) -> None:
         self.held = True  # whether no handler of user code is called
         self._held: dict[int, Handler] = {}
-        self._waiting: dict[int, Handler] = {}  # what came while they were held
+        self._waiting: dict[int, Handler] = {}  # signals that came while they were held
         self._trace: Any = None
         self._profile: Any = None
-        self._note = self._on_signal  # one object, to know it again
+        self._note = self._on_signal  # one object, so that it can be compared
 
     def release(self) -> None:
-        """User code is about to run. Handles what came meanwhile, and raises what the handlers raise."""
+        """User code is about to run. Handles signals that came meanwhile, and raises what the handlers raise."""
         self.held = False
         for number, handler in list(self._held.items()):
             signal(number, handler)
@@ -44,9 +44,9 @@ class UserHandlers:
             settrace(trace)
 
     def hold(self) -> None:
-        """User code has ended; its timer ends with it, so that an alarm never rings in another block.
+        """User code has ended; its timer ends with it, so that an alarm never comes in another block.
 
-        Until this is through, a handler may still be called, and raise from here: then it is to be called again.
+        Until this has returned, a handler may still be called, and raise from here: then this has to be called again.
         """
         if self.held:
             return

@@ -1,15 +1,15 @@
-"""The heap of the driver's JVM, which by itself keeps most of what it has touched once."""
+"""The heap of the driver's JVM, which by default keeps most of the memory that it has used once."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# A heap that works is right to keep 40 to 70 percent of itself free, as the JVM has it by default.
+# While the heap is in use, 40 to 70 percent of it should be free, which is the JVM's default.
 LEAST, MOST = ("MinHeapFreeRatio", "5"), ("MaxHeapFreeRatio", "10")
 
 
 def give_back(gateway: Any) -> None:
-    """Collects garbage, and returns to the system what is free then but a tenth. Raises what py4j does."""
+    """Collects garbage, and returns the free memory except a tenth to the system. Raises the errors of py4j."""
     flags = _Flags(gateway)
     least, most = flags.get(LEAST[0]), flags.get(MOST[0])
     try:
@@ -22,12 +22,12 @@ def give_back(gateway: Any) -> None:
 
 
 class _Flags:
-    """Options that a JVM lets be changed while it runs."""
+    """Options of a JVM that can be changed while it runs."""
 
     def __init__(self, gateway: Any) -> None:
         self._gateway, java = gateway, gateway.jvm.java.lang
         text = java.Class.forName("java.lang.String")
-        # Through the interface and its methods: the class behind it is of a module that is closed to py4j.
+        # By the interface and its methods: py4j has no access to the module of the class behind it.
         interface = java.Class.forName("com.sun.management.HotSpotDiagnosticMXBean")
         self._bean = java.management.ManagementFactory.getPlatformMXBean(interface)
         self._get = interface.getMethod("getVMOption", self._array(java.Class, text))

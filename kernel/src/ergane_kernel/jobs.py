@@ -1,7 +1,7 @@
-"""What the Spark driver knows and does for the control side: jobs, progress, executors.
+"""Questions and orders to the Spark driver from our threads: jobs, progress, executors.
 
-It has a gateway of its own, whose calls time out, and asks the JVM for the context: user code may have replaced,
-stopped or broken whatever PySpark holds in this process.
+They have a gateway of their own, whose calls time out, and get the context from the JVM: user code may have replaced,
+stopped or broken what PySpark holds in this process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class JobsError(Exception):
 
 
 class Jobs:
-    """Every method may be called from any thread, and raises JobsError where Spark does not answer."""
+    """Every method may be called from any thread, and raises JobsError if Spark does not answer."""
 
     def __init__(self, port: int, secret: str) -> None:
         from py4j.clientserver import ClientServer, JavaParameters, PythonParameters
@@ -36,11 +36,11 @@ class Jobs:
         )
         self._jvm = self._gateway.jvm
         self._mapper: Any = None
-        self._ended: dict[int, tuple[int, int]] = {}  # tasks and done of jobs that are over, of one calculation
+        self._ended: dict[int, tuple[int, int]] = {}  # all and finished tasks of ended jobs, of one calculation
         self._ended_of = ""
 
     def cancel_active(self) -> int:
-        """Cancels all jobs but those of live streaming queries. Returns how many it found."""
+        """Cancels all jobs except those of live streaming queries. Returns how many it found."""
         with _Guard():
             context = self._context()
             if context is None:
@@ -58,9 +58,9 @@ class Jobs:
             return found
 
     def busy(self, thread: int) -> bool:
-        """Whether the JVM's thread still works on a call, although the caller may have given up on it.
+        """Whether the JVM's thread still works on a call, although the caller may not wait for it any more.
 
-        One that only waits for a streaming query starts nothing any more.
+        A call that only waits for a streaming query does not count: it starts nothing.
         """
         with _Guard():
             info = self._jvm.java.lang.management.ManagementFactory.getThreadMXBean().getThreadInfo(thread, 200)
@@ -86,12 +86,12 @@ class Jobs:
             return tasks, done
 
     def executors(self) -> list[dict[str, Any]]:
-        """All executors of the context, gone ones too, in the shape of the protocol."""
+        """All executors of the context, removed ones too, as the protocol has them."""
         with _Guard():
             context = self._context()
             if context is None:
                 return []
-            app = f"{context.applicationId()} {context.startTime()}"  # the id alone has no more than seconds
+            app = f"{context.applicationId()} {context.startTime()}"  # the id alone is unique only to the second
             return [
                 {
                     "app": app,
@@ -107,12 +107,12 @@ class Jobs:
             ]
 
     def give_back(self) -> None:
-        """Has the JVM return memory that it does not need now; it stands still for some tenths of a second."""
+        """Makes the JVM return unused memory to the system; it is stopped for some tenths of a second."""
         with _Guard():
             give_back(self._gateway)
 
     def stop(self) -> None:
-        """Stops the context in order: executors go, event logs are closed."""
+        """Stops the context in order: executors end, event logs are closed."""
         with _Guard():
             context = self._context()
             if context is not None:
@@ -143,7 +143,7 @@ class Jobs:
         return {query.runId().toString() for query in queries}
 
     def _ids(self, array: Any) -> list[int]:
-        # An element of a Java array costs a call: its text costs one for all.
+        # Each element of a Java array costs a call: the array as text costs only one.
         return [int(number) for number in self._jvm.java.util.Arrays.toString(array).strip("[]").split(",") if number]
 
     def _json(self, value: Any) -> str:
@@ -155,7 +155,7 @@ class Jobs:
 
 
 class _Guard:
-    """Turns whatever py4j and Java throw into JobsError."""
+    """Turns all errors of py4j and Java into JobsError."""
 
     def __enter__(self) -> None:
         pass

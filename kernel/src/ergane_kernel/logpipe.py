@@ -1,4 +1,4 @@
-"""The pipe to the session's log, which Spark's driver writes to as well: the shim keeps what comes in a ring."""
+"""The pipe to the session's log, which Spark's driver writes to as well: the shim keeps the last part of it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from os import O_CLOEXEC, O_WRONLY, close, fstat, open  # noqa: A004 - descripto
 
 from .files import write_all
 
-LOWEST_FD = 64  # out of the way of code that counts its descriptors from 3
+LOWEST_FD = 64  # so that user code gets the low numbers, from 3 on
 
 
 class LogPipe:
-    """A descriptor of our own. Where user code closes it, the driver's stderr leads to the same pipe again."""
+    """A descriptor of our own. If user code closes it, the same pipe is opened again through the driver's stderr."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_FD)
@@ -19,7 +19,7 @@ class LogPipe:
         self.driver: int | None = None  # pid of the JVM
 
     def write(self, data: bytes) -> None:
-        """Appends data; without a pipe it is lost, as words of an ended driver are."""
+        """Appends data; without a pipe it is lost."""
         if _identity(self._fd) == self._identity or self._reopen():
             write_all(self._fd, data)
 

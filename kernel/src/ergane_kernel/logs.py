@@ -1,8 +1,8 @@
 """The globals athena_user_logger and athena_shared_logger: Python loggers that write to the session's log.
 
-They belong to no tree of loggers but their own, so nothing that user code configures silences them, and nothing that
-they say reaches the block's stderr. PySpark pickles this module by value, so that functions on workers can log, too:
-it must do with the standard library.
+They belong to a tree of loggers of their own, so user code's configuration cannot silence them, and nothing that they
+write reaches the block's stderr. PySpark pickles this module by value, so that functions on workers can log, too:
+so it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-# On Athena the user's lines bear the name of the module `builtins`.
+# On Athena the user's lines have the name of the module `builtins`.
 NAMES = {"athena_user_logger": "builtins", "athena_shared_logger": "athena_shared_logger"}
 FORMAT = "AthenaForApacheSpark: %(asctime)s %(levelname)s %(name)s: %(message)s"
 MAX_CHARACTERS = 32 << 10  # of one record
@@ -22,7 +22,7 @@ STDERR = 2
 
 _of_kernel: logging.Manager | None = None
 
-# What moves a terminal's cursor, except the end of a line, could paint over other records: carriage returns, escapes.
+# Characters that move a terminal's cursor, except line ends, could hide other records: carriage returns, escapes.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -38,18 +38,18 @@ class AthenaLogger(logging.Logger):
 
 
 class LogHandler(logging.Handler):
-    """One record is one line that begins as Athena's do; further lines of a message are indented."""
+    """Writes a record as one line that begins like Athena's; further lines of a message are indented."""
 
     def __init__(self, write: Callable[[bytes], Any]) -> None:
         super().__init__()
         self.setFormatter(logging.Formatter(FORMAT))
         self._write_bytes = write
-        self._torn = False  # an interrupt struck in the middle of a record
+        self._torn = False  # an interrupt came in the middle of a record
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
-        except Exception as error:  # of the message's own code; it is no reason to write to the block's stderr
+        except Exception as error:  # from code of the message; it must not reach the block's stderr
             text = self._substitute(record, error)
         data = (_one_record(text) + "\n").encode("utf-8", "backslashreplace")
         if self._torn:
@@ -62,7 +62,7 @@ class LogHandler(logging.Handler):
         self._torn = False
 
     def _substitute(self, record: logging.LogRecord, error: Exception) -> str:
-        record.msg, record.args = f"a message that cannot be told: {type(error).__name__}", None
+        record.msg, record.args = f"a message that cannot be formatted: {type(error).__name__}", None
         record.exc_info = record.exc_text = record.stack_info = None
         return self.format(record)
 
@@ -76,8 +76,9 @@ def make_loggers(write: Callable[[bytes], Any], level: int = logging.INFO) -> di
 
 
 def on_worker(name: str, level: int) -> logging.Logger:
-    """What a pickled logger becomes. In the kernel and its forks it stays; a worker's stderr is the session's log."""
-    own = vars(sys.modules.get(__name__, sys)).get("_of_kernel")  # by its name, else it would travel along
+    """Unpickles a logger. In the kernel and its forks it is the same one; on a worker it writes to stderr, which is the
+    session's log."""
+    own = vars(sys.modules.get(__name__, sys)).get("_of_kernel")  # by its name, otherwise it would be pickled, too
     if own is not None:
         return own.getLogger(name)  # type: ignore[no-any-return]
     loggers = make_loggers(lambda data: os.write(STDERR, data), level)
@@ -85,7 +86,7 @@ def on_worker(name: str, level: int) -> logging.Logger:
 
 
 def make_kernels(write: Callable[[bytes], Any]) -> dict[str, logging.Logger]:
-    """The loggers of this process and its forks; once."""
+    """Makes the loggers of this process and its forks; called once."""
     global _of_kernel  # noqa: PLW0603
     loggers = make_loggers(write)
     _of_kernel = loggers["athena_user_logger"].manager
@@ -93,7 +94,7 @@ def make_kernels(write: Callable[[bytes], Any]) -> dict[str, logging.Logger]:
 
 
 def bind(loggers: dict[str, logging.Logger], namespace: dict[str, Any]) -> None:
-    """Gives the block the loggers where it has none; its own are left alone."""
+    """Gives the block the loggers that it lacks; the user's own are left alone."""
     for name, logger in loggers.items():
         if namespace.get(name) is None:
             namespace[name] = logger

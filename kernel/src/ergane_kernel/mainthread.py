@@ -1,7 +1,7 @@
 """User code runs on the main thread, and all bookkeeping elsewhere.
 
-Python runs signal handlers on the main thread only. A handler of user code (an alarm that raises, say) may therefore
-strike there at any time, but never in the threads that record what happened.
+Python runs signal handlers on the main thread only. A handler of user code (for instance an alarm that raises) may
+therefore raise there at any time, but never in the threads that record what happened.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class _Call:
         self.function = function
         self.begun = False
         self.value: Any = None
-        # Stays where an exception strikes between beginning and end, outside of function.
+        # Stays if an exception is raised between begin and end, outside of function.
         self.error: BaseException | None = RuntimeError("a signal handler raised outside of the block")
         self.done = Latch()
 
@@ -36,7 +36,7 @@ class MainThread:
         self._calls: SimpleQueue[_Call] = SimpleQueue()
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """Runs function on the main thread, from another one. Returns or raises what function does."""
+        """Runs function on the main thread, from another one. Returns what function returns, raises what it raises."""
         call = self.post(function)
         call.done.wait()
         if call.error is not None:
@@ -44,13 +44,13 @@ class MainThread:
         return call.value
 
     def post(self, function: Callable[[], Any]) -> _Call:
-        """As call, without waiting."""
+        """Like call, without waiting."""
         call = _Call(function)
         self._calls.put(call)
         return call
 
     def serve(self) -> NoReturn:
-        """The main thread's whole life. An exception out of nowhere, between any two steps, costs no call."""
+        """Runs the main thread until the end. An exception of a signal handler between two steps loses no call."""
         call: _Call | None = None
         while True:
             try:
@@ -61,4 +61,4 @@ class MainThread:
                 call.done.set()
                 call = None
             except BaseException:
-                continue  # of a user's signal handler: not ours to report
+                continue  # from a user's signal handler: we do not report it

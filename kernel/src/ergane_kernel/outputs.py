@@ -1,4 +1,4 @@
-"""Rich output of a calculation: one line of JSON for each, exactly as the results object has it."""
+"""Rich output of a calculation: one line of JSON for each output, exactly as in the results object."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Outputs:
         status = fstat(self._fd)
         self._inode = (status.st_dev, status.st_ino)
         self._lock = Lock()
-        self._room = MAX_BYTES  # guarded by _lock; negative: the line that says so is written
+        self._room = MAX_BYTES  # bytes left, guarded by _lock; negative: the file is full, and its last line says so
 
     def emit(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         line = _line(data, metadata or {})
@@ -79,7 +79,7 @@ def _json(bundle: dict[str, Any]) -> str:
     try:
         return dumps(bundle, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        pass  # NaN is no JSON, and metadata may hold anything
+        pass  # NaN is not valid JSON, and metadata may hold anything
     try:
         return dumps(_plain(bundle))
     except RecursionError:
@@ -88,7 +88,7 @@ def _json(bundle: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """value as JSON can have it: what is no number is null, as in a browser, and other objects are their text."""
+    """value as JSON: NaN and infinity become null, as in a browser, and other objects their text."""
     if isinstance(value, float):
         return float(value) if isfinite(value) else None
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""The session's own Python packages: a folder that pip fills and that goes with the session.
+"""The session's own Python packages: a folder that pip fills and that is removed with the session.
 
-It is a virtual environment behind the engine's. Its Python finds the engine's packages, too, but they belong to another
-environment, so pip neither replaces nor removes them; the constraints keep it from installing other versions of them
-beside. The driver and Spark's Python workers look there last: Python's own modules and the engine's win.
+It is a virtual environment on top of the engine's. Its Python finds the engine's packages, too, but they belong to
+another environment, so pip neither replaces nor removes them; constraints keep it from installing other versions of
+them. The driver and Spark's Python workers search the folder last: Python's own modules and the engine's win.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .facts import Pip
 
 LIBRARIES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
-# Imported by each Python that is started with PYTHONPATH. One that is not the engine's could not use what is there.
+# Imported by each Python that is started with PYTHONPATH. A Python that is not the engine's cannot use the packages.
 SITE_CUSTOMIZE = """\
 import sys
 if sys.prefix == {prefix!r}:
@@ -34,11 +34,11 @@ class Packages:
 
     @property
     def path(self) -> str:
-        """What PYTHONPATH has to be for those who are to find the packages."""
+        """The PYTHONPATH of processes that have to find the packages."""
         return f"{self._root}/path"
 
     def make(self) -> None:
-        """Makes the folder, or what is missing of it, and puts it on the path of this process."""
+        """Makes the folder, or its missing parts, and puts it on the path of this process."""
         for folder in (self.site, self.path, f"{self._root}/bin"):
             os.makedirs(folder, exist_ok=True)
         if not os.path.lexists(self.python):
@@ -50,7 +50,7 @@ class Packages:
             sys.path.append(self.site)
 
     def allow(self, pip: Pip) -> None:
-        """From now on every pip that user code starts, whichever way, installs here. Raises OSError."""
+        """From now on every pip that user code starts, in any way, installs here. Raises OSError."""
         self.make()
         self._write("constraints.txt", "".join(f"{name}=={v}\n" for name, v in self.of_engine().items()))
         self._write("pip.conf", pip.config)  # where pip looks for the settings of an environment
@@ -60,14 +60,14 @@ class Packages:
                 "PIP_PYTHON": self.python,
                 "PIP_CONSTRAINT": f"{self._root}/constraints.txt",
                 "PIP_CONFIG_FILE": f"{self._root}/settings.conf",
-                "PIP_NO_CACHE_DIR": "1",  # no other session would find it
+                "PIP_NO_CACHE_DIR": "1",  # no other session could use the cache
                 "PIP_NO_INPUT": "1",
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             }
         )
 
     def of_engine(self) -> dict[str, str]:
-        """The versions of the engine's packages, by name as it is written there."""
+        """The versions of the engine's packages, by name as in their metadata."""
         found: dict[str, str] = {}
         for path in self._engine:
             with suppress(OSError):
@@ -78,7 +78,7 @@ class Packages:
         return dict(sorted(found.items()))
 
     def listing(self) -> dict[str, tuple[int, int]]:
-        """What lies in the folder, by name; the value is another where pip has replaced it."""
+        """The content of the folder, by name; the value changes if pip replaces an entry."""
         with os.scandir(self.site) as entries:
             states = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
         return {name: (state.st_ino, state.st_mtime_ns) for name, state in states.items()}

@@ -1,4 +1,4 @@
-"""The state of this process that all its code shares, put right after a block that damaged it."""
+"""The state of this process that all its code shares, restored after a block that damaged it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import builtins
 from os import chdir, getcwd, makedirs
 from sys import getrecursionlimit, modules, setrecursionlimit
 
-RECURSION_LIMIT = 1000  # Python's own; with less, not even the next block's error could be told
+RECURSION_LIMIT = 1000  # Python's default; with less, not even the next block's error could be reported
 
 
 class SharedState:
     def __init__(self, directory: str) -> None:
-        """directory is where a block goes on whose working directory is gone."""
+        """directory becomes the working directory if a block has removed its own."""
         self._directory = directory
         self._builtins = vars(builtins)
         self._original = dict(self._builtins)
         self._modules = dict(modules)
 
     def repair(self) -> None:
-        """Gives back what is missing; what user code replaced on purpose stays."""
-        for name, value in self._original.items():  # first, and without a builtin: all that follows needs them
+        """Restores what is missing; what user code replaced on purpose stays."""
+        for name, value in self._original.items():  # first, and without using a builtin: everything below needs them
             if name not in self._builtins:
                 self._builtins[name] = value
         if "sys" not in modules:  # cleared: a second `sys` would not be the interpreter's

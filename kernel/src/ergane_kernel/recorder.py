@@ -1,4 +1,4 @@
-"""Takes each calculation from its order to its end, and records durably how it ended."""
+"""Runs each calculation from its order to its end, and records durably how it ended."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Recorder:
         self._end = end
 
     def serve(self, idle_seconds: float, on_idle: Callable[[], None]) -> NoReturn:
-        """on_idle is called where no calculation has come for idle_seconds, once between any two."""
+        """on_idle is called after idle_seconds without a calculation, once between any two."""
         while True:
             calculation = self._dispatcher.next(idle_seconds)
             if calculation is None:
@@ -87,7 +87,7 @@ class Recorder:
         self._send({"ev": "done", "id": calculation.id})
 
     def _run(self, calculation: Calculation, verdict: dict[str, Any]) -> None:
-        """The whole way of a block. Fills verdict step by step, so that what is known survives an error."""
+        """Runs a block from start to end. Fills verdict step by step, so that an error loses nothing of it."""
         begun = monotonic()
         stdout, stderr = self._spool.stdout, self._spool.stderr
         self._spool.repair()
@@ -104,7 +104,7 @@ class Recorder:
         calculation.ended.set()
         if self._dispatcher.close(calculation):
             calculation.swept.wait()
-        unwritten = self._spool.flush()  # of a thread, since the block's own end
+        unwritten = self._spool.flush()  # output of a thread, since the block's end
         if error is None and unwritten is not None:
             error = self._report(unwritten)
         verdict["state"], verdict["error"] = calculation.state(failed=error is not None), error
@@ -117,22 +117,22 @@ class Recorder:
         _remove(calculation.marker)
 
     def _report(self, error: BaseException) -> dict[str, str]:
-        """Writes an error that is not the block's own to stderr, if there is room for it."""
-        told, text = tracebacks.words(error)
+        """Writes an error that is not the block's own to stderr, if the disk is not full."""
+        described, text = tracebacks.words(error)
         try:
             self._spool.stderr.write(text)
         except OSError:
-            pass  # the outcome has it all the same
-        return told
+            pass  # the outcome has it nevertheless
+        return described
 
     def _unrecorded(self, verdict: dict[str, Any], error: OSError) -> NoReturn:
-        """The outcome cannot be written: the server learns the verdict by the socket, and the fact by exit status."""
+        """The outcome cannot be written: sends the verdict by the socket; the exit status says that this happened."""
         self._send({"ev": "done", **verdict, "unrecorded": str(error)[:WHY_CHARACTERS]})
         self._end(UNRECORDED_STATUS)
 
 
 def _read(path: str) -> str:
-    with open(path, "rb") as file:  # as bytes: the compiler does the line ends
+    with open(path, "rb") as file:  # as bytes: the compiler handles line ends
         return file.read().decode("utf-8-sig")
 
 

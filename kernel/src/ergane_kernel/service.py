@@ -27,7 +27,7 @@ class Service:
     def __init__(self, dispatcher: Dispatcher, main: MainThread, threads: Threads, shutdown: Callable[[], Any]) -> None:
         self.shell: Shell | None = None  # set by the main thread at start-up, as is jobs
         self.jobs: Jobs | None = None
-        self.waiting: Waiting | None = None  # likewise, of a kernel that was started ahead
+        self.waiting: Waiting | None = None  # likewise, in a kernel that was started ahead
         self._dispatcher = dispatcher
         self._main = main
         self._threads = threads
@@ -75,7 +75,7 @@ class Service:
         reply({})
         self._threads.start(self._shutdown)
 
-    # ---- questions to Spark, which may be slow to answer ----
+    # ---- questions to Spark, which may answer slowly ----
 
     def _ask(self, question: Question, message: Message, reply: Reply) -> None:
         self._questions.put((question, message, reply))
@@ -100,10 +100,10 @@ class Service:
         try:
             tasks, done = self.jobs.progress(str(message.get("id"))) if self.jobs else (0, 0)
         except JobsError:
-            tasks, done = 0, 0  # no news; what is wrong with Spark shows elsewhere
+            tasks, done = 0, 0  # unknown; what is wrong with Spark is reported elsewhere
         return {"tasks": tasks, "done": done}
 
-    # ---- help for an editor, from the user's objects: on the thread they know, while it is free ----
+    # ---- help for an editor, from the user's objects: on the main thread, while it is free ----
 
     def _help(self, kind: str, message: Message, reply: Reply) -> None:
         shell, code, position = self.shell, message.get("code"), message.get("pos")
@@ -119,4 +119,4 @@ def _answer_of(question: Callable[[str, int], Message], code: str, position: int
     try:
         return question(code, position)
     except Exception as error:
-        return {"err": type(error).__name__}  # an object of the user's would not be looked at
+        return {"err": type(error).__name__}  # an object of the user raised it

@@ -1,4 +1,4 @@
-"""The user's world: IPython's shell for namespace, display and completion, with our own way to run a block."""
+"""IPython's shell for namespace, display and completion of user code, with our own way to run a block."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_INSPECTION = 32 << 10
 
 
 class _Publisher(DisplayPublisher):
-    """What display() and matplotlib hand over becomes a line of the running calculation's outputs."""
+    """Writes what display() and matplotlib publish as a line of the running calculation's outputs."""
 
     def publish(
         self,
@@ -39,7 +39,7 @@ class _Publisher(DisplayPublisher):
         self.shell.emit(data, metadata)
 
     def clear_output(self, wait: bool = False) -> None:
-        """Outputs that are written stay written: a result file knows no taking back."""
+        """Does nothing: outputs that are written cannot be removed from the file."""
 
 
 class Shell(InteractiveShell):
@@ -57,13 +57,13 @@ class Shell(InteractiveShell):
     def init_display_formatter(self) -> None:
         super().init_display_formatter()
         self.display_formatter.active_types = self.display_formatter.format_types  # not only text/plain
-        # Figures are images without pyplot, too, which brings its own way of showing them.
+        # Figures are images without pyplot, too; pyplot has its own way of showing them.
         self.display_formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", png)
 
     def init_user_ns(self) -> None:
         super().init_user_ns()
         for name in ("exit", "quit"):
-            self.user_ns.pop(name, None)  # IPython's end a terminal; Python's own raise SystemExit
+            self.user_ns.pop(name, None)  # IPython's versions end a terminal; Python's own raise SystemExit
         self.input_transformer_manager = LineKeeper()
         self.compiler = Compiler(self.transform_cell)
 
@@ -110,7 +110,7 @@ class Shell(InteractiveShell):
             return self._loop.run_until_complete(task)
         except BaseException:
             if not task.done():
-                task.cancel()  # an interrupted block must not go on inside of a later one
+                task.cancel()  # an interrupted block must not go on during a later one
                 self._loop.run_until_complete(asyncio.wait([task], timeout=1))
             raise
 
@@ -153,7 +153,7 @@ class Shell(InteractiveShell):
         return self.magics().get(("cell", magic_name)) or super().find_cell_magic(magic_name)
 
     def _find_with_lazy_load(self, type_: str, magic_name: str) -> Any:
-        """Every run of a magic comes here, and only a run: one that is not there says so in our words."""
+        """Called for every run of a magic, and only then: an unknown magic raises our own error."""
         found = self.magics().get((type_, magic_name)) or super()._find_with_lazy_load(type_, magic_name)
         if found is None:
             from .magics.usage import unknown
@@ -162,7 +162,7 @@ class Shell(InteractiveShell):
         return found
 
     def run_cell(self, raw_cell: str, *_: Any, **__: Any) -> Any:
-        """For magics that run the rest of their block (%%capture): what it raises is the block's to raise."""
+        """For magics that run the rest of their block (%%capture): its exceptions are the block's."""
         self.execute("\n" * _line_of_magic() + raw_cell)
         return ExecutionResult(ExecutionInfo(raw_cell, False, False, True, None))
 
@@ -215,7 +215,7 @@ def _line_of_magic() -> int:
 
 
 def make_shell(directory: str, write_error: Callable[[str], None]) -> Shell:
-    """directory takes the files that IPython wants to have."""
+    """directory is for the files of IPython."""
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "NoColor"
@@ -227,6 +227,6 @@ def make_shell(directory: str, write_error: Callable[[str], None]) -> Shell:
     assert isinstance(shell, Shell)
     shell.write_error = write_error
     for name in ("exit", "quit"):
-        shell.builtin_trap.auto_builtins.pop(name, None)  # it would hide Python's own, which raise SystemExit
-    shell.builtin_trap.__enter__()  # get_ipython() is there for modules, too, for good
+        shell.builtin_trap.auto_builtins.pop(name, None)  # it would hide Python's own, which raises SystemExit
+    shell.builtin_trap.__enter__()  # makes get_ipython() available in modules, too, until the end
     return shell

@@ -1,4 +1,4 @@
-"""Spark as user code sees it: the globals `spark` and `sc`."""
+"""Spark for user code: the globals `spark` and `sc`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .driver import Driver, DriverError
 
 WAREHOUSE = "spark.sql.warehouse.dir"
 
-# How long a JVM that broke off a call may take to be dead.
+# How long a JVM that closed a connection during a call may take to end.
 DEATH_SECONDS = 3.0
 
 
 class SparkError(Exception):
-    """Spark could not be started; name and value are of Spark's own exception, name is empty where the driver died."""
+    """Spark could not be started; name and value are those of Spark's exception, name is empty if the driver died."""
 
     def __init__(self, name: str, value: str) -> None:
         super().__init__(f"{name}: {value}" if name else value)
@@ -27,7 +27,7 @@ class SparkError(Exception):
 
 
 class Spark:
-    """Used on the main thread, whose calls one thread of the JVM serves: job groups belong to that thread."""
+    """Used on the main thread only, whose calls one thread of the JVM serves: job groups belong to that thread."""
 
     def __init__(self, driver: Driver, conf: dict[str, str]) -> None:
         self._driver = driver
@@ -57,17 +57,17 @@ class Spark:
         except Exception as error:
             raise self._failure(error) from None
         finally:
-            del environ["PYSPARK_GATEWAY_PORT"], environ["PYSPARK_GATEWAY_SECRET"]  # not for the children of user code
+            del environ["PYSPARK_GATEWAY_PORT"], environ["PYSPARK_GATEWAY_SECRET"]  # not for children of user code
         self.address = (port, secret)
 
     def start(self) -> Any:
-        """Makes the context and the session, which comes back. Raises SparkError."""
+        """Makes the context and the session, and returns the session. Raises SparkError."""
         return self._make()
 
     def claim(self, conf: dict[str, str]) -> None:
-        """Makes the waiting Spark, which nobody has used yet, one with another configuration. Raises SparkError.
+        """Gives the waiting Spark, which has not been used yet, another configuration. Raises SparkError.
 
-        What Spark lets be changed while it runs is changed; for anything else there is a new context in the same JVM.
+        What can be changed while Spark runs is changed; for anything else a new context is made in the same JVM.
         """
         changed = {key: value for key, value in conf.items() if self._conf.get(key) != value}
         same_keys, late = self._conf.keys() <= conf.keys(), _late(self._conf) and _late(conf)
@@ -86,21 +86,21 @@ class Spark:
     def prepare(self, calculation: Calculation, namespace: dict[str, Any]) -> None:
         """Before a block: starts a stopped Spark again and puts the block's jobs into a group of their own."""
         if not self._driver.alive:
-            return  # the block's own use of Spark will show it
+            return  # the block fails when it uses Spark
         try:
-            calculation.thread = self._thread_id()  # first: what is begun on it must end before the next block
+            calculation.thread = self._thread_id()  # first: a call that is begun on it must end before the next block
             context = self._context._active_spark_context
             if context is None or context._jsc is None or context._jsc.sc().isStopped():
                 if context is not None:
-                    context.stop()  # it was stopped behind Python's back
+                    context.stop()  # it was stopped in the JVM, and Python does not know
                 self._remake()
             self.bind(namespace)
             self._context._active_spark_context.setJobGroup(calculation.id, f"calculation {calculation.id}", False)
         except OSError:
-            pass  # the JVM is dying; the event comes when it is dead
+            pass  # the JVM is dying; the event is sent when it is dead
 
     def death(self, error: BaseException) -> str | None:
-        """What became of the driver, where that is why a block met the error, or may be."""
+        """How the driver ended, if that is, or may be, why the block got the error; otherwise None."""
         cut_off = isinstance(error, Exception) and _origin(error) is None and _of_py4j(error)
         how = self._driver.end_within(DEATH_SECONDS if cut_off else 0)
         return None if how is None else f"the Spark driver {how}"
@@ -115,7 +115,7 @@ class Spark:
                 conf.set(key, value)
         try:
             session = self._session(self._context(conf=conf))
-            session._jsparkSession.sessionState()  # reads spark.sql.*: a malformed value shows now, not in a block
+            session._jsparkSession.sessionState()  # reads spark.sql.*: a malformed value fails now, and not in a block
             if late:
                 _set(session, WAREHOUSE, self._conf[WAREHOUSE])
             return session
@@ -123,13 +123,13 @@ class Spark:
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> SparkError:
-        """Why Spark did not start: how its driver ended where that was it, else the error itself."""
+        """Why Spark did not start: how its driver ended, if that was the reason, otherwise the error itself."""
         try:
             self._driver.raise_if_dead(0 if _origin(error) is not None else DEATH_SECONDS)
             return _sentence(error)
         except DriverError as dead:
             return SparkError("", str(dead))
-        except Exception as broken:  # it died while it was asked for its sentence
+        except Exception as broken:  # the JVM died while it was asked for the message
             return self._failure(broken)
 
     def _remake(self) -> None:
@@ -140,14 +140,14 @@ class Spark:
             raise RuntimeError(f"Spark was stopped and could not be started again: {error}") from None
 
     def _stop_orphan(self) -> None:
-        """Stops a context of the JVM that Python knows nothing of: an order to stop came while it was made."""
+        """Stops a context of the JVM that Python does not know: an order to stop came while it was made."""
         companion = getattr(getattr(self._context._gateway.jvm.org.apache.spark, "SparkContext$"), "MODULE$")
         active = companion.getActive()
         if active.isDefined():
             active.get().stop()
 
     def bind(self, namespace: dict[str, Any]) -> None:
-        """Gives the block `spark` and `sc`, where it has none or stopped ones; its own are left alone."""
+        """Gives the block `spark` and `sc` if it has none or stopped ones; the user's own are left alone."""
         active = self._context._active_spark_context
         session = namespace.get("spark")
         if session is None or (isinstance(session, self._session) and session._sc is not active):
@@ -166,26 +166,26 @@ class Spark:
 
 
 def _late(conf: dict[str, str]) -> bool:
-    """Whether Spark learns of its warehouse only once it is there.
+    """Whether Spark gets its warehouse only after its start.
 
-    It opens the file system of one that it is started with. In S3 that takes a third of a second, for which a session
-    that has no use for it need not wait.
+    Spark opens the file system of the warehouse that it is started with. In S3 that takes a third of a second, which a
+    session that does not use the warehouse need not wait for.
     """
     return conf.get(WAREHOUSE, "").startswith("s3://")
 
 
 def _set(session: Any, key: str, value: str) -> None:
-    """Sets what may be set at any time, everywhere where it would stand had the context been made with it."""
+    """Sets a property that can be set at any time, in every place where a context made with it would have it."""
     if key == WAREHOUSE:  # which its users may not set
         session._jsparkSession.sessionState().conf().setConfString(key, value)
     else:
-        session.conf.set(key, value)  # first: it refuses what is malformed
+        session.conf.set(key, value)  # first: it refuses malformed values
     session.sparkContext._conf.set(key, value)
-    session._jsparkSession.sharedState().conf().set(key, value)  # what sessions beside this one begin with
+    session._jsparkSession.sharedState().conf().set(key, value)  # for further sessions
 
 
 def _silence() -> None:
-    """Switches off two habits of the libraries that would disturb user code."""
+    """Switches off two things that the libraries do and that would disturb user code."""
     import py4j.java_gateway
     import pyspark.context
 
@@ -196,7 +196,7 @@ def _silence() -> None:
 
 
 def _share_logs() -> None:
-    """Lets functions that use a logger run on workers, which do not have this package."""
+    """Makes functions that use a logger work on workers, which do not have this package."""
     from pyspark.cloudpickle import register_pickle_by_value
 
     from . import logs
@@ -205,12 +205,12 @@ def _share_logs() -> None:
 
 
 def _origin(error: BaseException) -> Any:
-    """The exception of the JVM's that py4j or PySpark made the error of; None if it is Python's own."""
+    """The JVM's exception from which py4j or PySpark made the error; None if it is Python's own."""
     return getattr(error, "java_exception", None) or getattr(error, "_origin", None)
 
 
 def _of_py4j(error: BaseException) -> bool:
-    """Whether a call of the JVM's raised it, as opposed to the user's own code."""
+    """Whether a call to the JVM raised it, as opposed to the user's own code."""
     trace = error.__traceback__
     while trace is not None:
         if "/py4j/" in trace.tb_frame.f_code.co_filename:
@@ -224,5 +224,5 @@ def _sentence(error: BaseException) -> SparkError:
     if java is None:
         return SparkError(type(error).__name__, str(error))
     while (cause := java.getCause()) is not None and cause.getMessage():
-        java = cause  # what is around it is about how Spark works inside: "Error while instantiating ..."
+        java = cause  # the outer ones are about Spark's internals: "Error while instantiating ..."
     return SparkError(java.getClass().getSimpleName(), str(java.getMessage()))

@@ -1,7 +1,7 @@
 """The spool: fds 1 and 2 are two files for the kernel's whole life; a calculation's output is a range of each.
 
-So Python, C code, subprocesses and threads are captured alike, in order and without a copy. What user code does to the
-descriptors or to sys.stdout is put right before the next block.
+So the output of Python, C code, subprocesses and threads is captured in the same way, in order and without a copy. What
+user code does to the descriptors or to sys.stdout is undone before the next block.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SpoolFile:
         self.repair()
 
     def repair(self) -> None:
-        """Makes fd the file again, appending, whatever was closed, redirected or deleted."""
+        """Makes fd the file again, for appending, whatever was closed, redirected or deleted."""
         if not self._is_ours(self._keep) or not self._is_in_place():
             self._clear_place()
             self._keep = open(self._path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
@@ -60,7 +60,7 @@ class SpoolFile:
             fcntl(self._fd, F_SETFL, flags | O_APPEND)
 
     def _clear_place(self) -> None:
-        """Moves what user code put in the file's place (a link, a pipe, a folder) out of the way."""
+        """Renames what user code put in the file's place (a link, a pipe, a folder)."""
         try:
             mode = lstat(self._path).st_mode
         except OSError:
@@ -69,11 +69,11 @@ class SpoolFile:
             rename(self._path, f"{self._path}.{time_ns()}")
 
     def size(self) -> int:
-        """The bytes written so far; of the path where user code closed every descriptor of the file."""
+        """The bytes written so far; read by the path if user code closed every descriptor of the file."""
         return fstat(self._keep).st_size if self._is_ours(self._keep) else stat(self._path).st_size
 
     def write(self, text: str) -> None:
-        """Appends text past Python's streams, which may be anybody's by now."""
+        """Appends text without Python's streams, which user code may have replaced."""
         fd = self._keep if self._is_ours(self._keep) else self._fd
         write_all(fd, text.encode("utf-8", "backslashreplace"))
 
@@ -104,7 +104,7 @@ class Spool:
         libc = ctypes.CDLL(None, use_errno=True)
         self._fflush, self._fpurge = libc.fflush, libc["__fpurge"]
         self._c_stdout = ctypes.c_void_p.in_dll(libc, "stdout")
-        # C's stdout is fully buffered on a file: by lines, it stays in order with Python's.
+        # C's stdout is fully buffered on a file: with line buffering it stays in order with Python's.
         libc.setvbuf(self._c_stdout, None, ctypes.c_int(LINE_BUFFERED), ctypes.c_size_t(0))
         self.restore_streams()
 
@@ -135,9 +135,9 @@ class Spool:
             sys.stdin = TextIOWrapper(BufferedReader(FileIO(STDIN, "r", closefd=False)), encoding="utf-8")
 
     def flush(self) -> OSError | None:
-        """Flushes our streams and C's, which are empty then. Returns the error where something could not be written.
+        """Flushes our streams and C's, which are empty then. Returns the error if something could not be written.
 
-        What user code put in their place, it flushes itself or not at all.
+        Streams that user code put in their place are not flushed here.
         """
         unwritten: OSError | None = None
         for stream in self._streams.values():
@@ -156,9 +156,9 @@ class Spool:
 
 
 def _discard(stream: TextIOWrapper) -> None:
-    """Empties a stream whose file takes nothing: what it holds must not appear in another calculation's output."""
+    """Empties a stream whose file cannot be written: its content must not appear in another calculation's output."""
     raw = stream.buffer.raw
-    raw.write = len  # type: ignore[attr-defined,method-assign] - "written" is as much as there is
+    raw.write = len  # type: ignore[attr-defined,method-assign] - everything counts as written
     try:
         stream.flush()
     except (OSError, ValueError):

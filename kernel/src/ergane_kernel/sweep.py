@@ -1,8 +1,7 @@
-"""Stopping what a signal to Python does not reach: Spark's jobs and the children of user code.
+"""Stops what a signal to Python does not reach: Spark's jobs and the children of user code.
 
 Cancelling a job group once is not enough: a query starts its next job, a thread pool's jobs are in no group, a write
-commits when its last job is through. So all jobs are cancelled again and again until the block has ended and none is
-seen any more.
+commits after its last job. So all jobs are cancelled again and again until the block has ended and no job is left.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from .jobs import Jobs, JobsError
 POLL_SECONDS = 0.05
 QUIET_POLLS = 3
 CHILDREN_SECONDS = 0.25
-JOBS_SECONDS = 15.0  # after the block's end: an outcome held back for ever would help nobody
+JOBS_SECONDS = 15.0  # after the block's end: then the outcome is written nevertheless
 CALL_SECONDS = 5.0  # the same for a call in the JVM without a job, which nothing can stop
 
 
 class Sweep:
-    """Stops one calculation, from the order until all is quiet."""
+    """Stops one calculation, from the order until nothing of it runs."""
 
     def __init__(self, calculation: Calculation, jobs: Jobs | None, children: Callable[[], int]) -> None:
         self._calculation = calculation
@@ -30,7 +29,7 @@ class Sweep:
         self._children_at = 0.0
 
     def run(self) -> None:
-        """The life of a thread of its own; sets calculation.swept at the end."""
+        """Runs in a thread of its own; sets calculation.swept at the end."""
         try:
             self._stop_children()
             while not self._calculation.ended.is_set():
@@ -54,7 +53,7 @@ class Sweep:
             sleep(POLL_SECONDS)
 
     def _stop_jobs(self) -> int | None:
-        """How many jobs were found, None where Spark does not answer."""
+        """How many jobs were found; None if Spark does not answer."""
         if self._jobs is None:
             return 0
         try:
@@ -66,7 +65,7 @@ class Sweep:
         return found
 
     def _stop_children(self) -> None:
-        """Once at once, then only while Python has not taken the order itself: os.system keeps it from doing so."""
+        """Interrupts the children, and again only while Python has not taken the order: os.system prevents that."""
         first = self._children_at == 0.0
         if monotonic() < self._children_at or not (first or self._calculation.waits):
             return
@@ -75,7 +74,7 @@ class Sweep:
             self._calculation.killed = True
 
     def _is_abandoned(self) -> bool:
-        """Whether the JVM still works on a call of the block, which may yet start a job."""
+        """Whether the JVM still works on a call of the block, which may start another job."""
         if self._jobs is None or not self._calculation.thread:
             return False
         try:

@@ -31,7 +31,7 @@ def as_html(table: Table) -> str:
 
 
 def as_text(table: Table) -> str:
-    """In the manner of show()."""
+    """The table as text, like show()."""
     columns = [_text(name) for name in table.columns[:MAX_COLUMNS]]
     rows = [[_text(value) for value in row[: len(columns)]] for row in table.rows[:MAX_ROWS]]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]

@@ -1,7 +1,6 @@
-"""What our threads are made of: the interpreter's own primitives.
+"""The primitives of our threads: those of the interpreter itself.
 
-User code may patch `threading` under our feet (gevent does, for a living); a lock and a thread of the interpreter
-itself stay what they are.
+User code may patch `threading` (gevent does); the locks and threads of the interpreter itself are not affected.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ BROKEN_STATUS = 70
 
 
 class Latch:
-    """Set once, by one thread; anybody may wait for it."""
+    """An event that is set once, by one thread; any thread may wait for it."""
 
     def __init__(self) -> None:
         self._lock = allocate_lock()
@@ -33,7 +32,7 @@ class Latch:
         return self._set
 
     def wait(self, seconds: float = -1) -> bool:
-        """Whether it was set within seconds; without them, waits for ever."""
+        """Waits until it is set, and returns whether it was set within seconds; without them, waits forever."""
         if not self._lock.acquire(timeout=seconds):
             return False
         self._lock.release()
@@ -41,7 +40,7 @@ class Latch:
 
 
 class Threads:
-    """Starts our threads. One that breaks ends the kernel, its traceback in the log: half a kernel helps nobody."""
+    """Starts our threads. An exception in one ends the kernel, with its traceback in the log."""
 
     def __init__(self, log_fd: int) -> None:
         self._log = fdopen(dup(log_fd), "w", buffering=1, errors="backslashreplace")
@@ -50,7 +49,7 @@ class Threads:
         start_new_thread(self._run, (function,))
 
     def _run(self, function: Callable[[], Any]) -> None:
-        # Signals are for the main thread: SIGINT must end its wait, and what it holds back must not come in here.
+        # Signals are for the main thread: SIGINT must end its wait, and signals that it blocks must not arrive here.
         pthread_sigmask(SIG_BLOCK, valid_signals())
         try:
             function()

@@ -16,13 +16,13 @@ _OURS = dirname(__file__)
 
 
 def text(error: BaseException) -> str:
-    """The traceback of error and of what it was raised from, or while handling."""
+    """The traceback of error, and of the errors from which or during which it was raised."""
     try:
         trace = TracebackException.from_exception(error, compact=True)
         _trim(trace, set())
         return "".join(line for line in trace.format() if not _HEADER.fullmatch(line))
     except Exception:
-        # Only a hostile exception class comes here; its name is all that can be had without running its code.
+        # Only for a hostile exception class; only its name can be read without running its code.
         return f"{type(error).__name__}\n"
 
 
@@ -40,7 +40,7 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def words(error: BaseException, attempts: int = 3) -> tuple[dict[str, str], str]:
-    """What describe and text say of error; raises nothing, whatever strikes meanwhile."""
+    """What describe and text return for error; raises nothing, even if a signal handler raises meanwhile."""
     try:
         return describe(error), text(error)
     except BaseException as another:
@@ -53,7 +53,7 @@ def bounded(value: str, limit: int) -> str:
     """The beginning of value that takes at most limit bytes as a JSON string."""
     value = value[:limit]
     while len(dumps(value)) - 2 > limit:
-        # Escaping makes up to twelve bytes of a character: cut in proportion, which ends after a few rounds.
+        # Escaping makes up to twelve bytes of a character: cutting in proportion ends after a few rounds.
         value = value[: min(len(value) - 1, len(value) * limit // (len(dumps(value)) - 2))]
     return value
 
@@ -67,7 +67,7 @@ def _trim(trace: TracebackException, seen: set[int]) -> None:
     if first is None:
         first = next((n for n, frame in enumerate(stack) if not _is_machinery(frame.filename)), len(stack))
     del stack[:first]
-    # What is left of it is the way of a magic from its line to what it does, or our signal handler.
+    # The rest are the frames between a magic's line and its code, or our signal handler.
     stack[:] = [frame for frame in stack if not _is_machinery(frame.filename)]
     for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
         if other is not None:

@@ -1,4 +1,4 @@
-"""IPython's syntax to Python's, line for line."""
+"""Translates IPython's syntax to Python's, line by line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 
 class LineKeeper(TransformerManager):
-    """A magic or a command that goes over several lines becomes one line: blank lines after it keep the count."""
+    """A magic or a command of several lines becomes one line: blank lines after it keep the line numbers."""
 
     def do_one_token_transform(self, lines: list[str]) -> tuple[bool, list[str]]:
         changed, result = super().do_one_token_transform(lines)

@@ -1,7 +1,7 @@
 """What a kernel does ahead of its session, so that the session's first calculation is as fast as its tenth.
 
-It all runs in a Spark context of its own, which is stopped before the one that the session gets. What it leaves are
-loaded classes, compiled code and imported modules: no table, no view, no setting, no file.
+Everything runs in a Spark context of its own, which is stopped before the session's context is made. It leaves loaded
+classes, compiled code and imported modules, but no table, no view, no setting, no file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROUNDS = 2  # the JVM compiles what it has seen often
 
 
 def warm_up(session: Any, ahead: Ahead, folder: str, log: Callable[[bytes], None]) -> None:
-    """Works in folder and in ahead's; what fails there is logged, and the rest is done all the same."""
+    """Works in folder and in the folder of ahead; a failure is logged, and the rest is done nevertheless."""
     files = f"{folder}/.warm-up"
     steps: list[Callable[[], Any]] = [
         lambda: _sql(session),
@@ -33,15 +33,15 @@ def warm_up(session: Any, ahead: Ahead, folder: str, log: Callable[[bytes], None
         steps.append(lambda: _store(session, f"{ahead.store}-{uuid4().hex[:8]}"))
     try:
         for step in steps * ROUNDS:
-            with tell(log):
+            with log_failure(log):
                 step()
     finally:
         rmtree(files, ignore_errors=True)
 
 
 @contextmanager
-def tell(log: Callable[[bytes], None]) -> Iterator[None]:
-    """What fails here is logged, and no reason to stop."""
+def log_failure(log: Callable[[bytes], None]) -> Iterator[None]:
+    """Logs a failure, and goes on."""
     try:
         yield
     except Exception as error:

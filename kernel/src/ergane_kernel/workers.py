@@ -1,23 +1,23 @@
 """The Python processes in which Spark runs functions: a daemon for each kind, from which workers are forked.
 
-Spark starts a daemon with the first function of a context, which takes a quarter of a second. A waiting context has the
-one that DataFrames use already. It is Spark's own, started by Spark's own method with what Spark started the warm-up's
-with, and a session that sets it up otherwise gets another.
+Spark starts a daemon with the first function of a context, which takes a quarter of a second. A waiting context already
+has the one for DataFrames. Spark's own method starts it, with the same arguments as in the warm-up; a session with
+another configuration of it gets another daemon.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# What only those that run functions of DataFrames are started with, by default.
+# By default, only those that run functions of DataFrames are started with this.
 OF_FRAMES = "SPARK_SIMPLIFIED_TRACEBACK"
-FOLDERS = "SPARK_LOCAL_DIRS"  # they are each context's own
+FOLDERS = "SPARK_LOCAL_DIRS"  # each context has its own
 
 Kind = tuple[str, Any]  # the Python, and its environment as a Map of Scala's
 
 
 def kinds(session: Any) -> list[Kind]:
-    """Those that the session's context has had to do with. Raises what py4j does."""
+    """The kinds that the session's context has used. Raises the errors of py4j."""
     env = session._jvm.org.apache.spark.SparkEnv.get()
     field = env.getClass().getDeclaredField("pythonWorkers")
     field.setAccessible(True)
@@ -30,7 +30,7 @@ def kinds(session: Any) -> list[Kind]:
 
 
 def start(session: Any, wanted: list[Kind]) -> None:
-    """Starts a worker of each kind in the session's context, and lets go of it. Raises what py4j does."""
+    """Starts a worker of each kind in the session's context, and releases it. Raises the errors of py4j."""
     env = session._jvm.org.apache.spark.SparkEnv.get()
     folders = ",".join(folder.getPath() for folder in env.blockManager().diskBlockManager().localDirs())
     for python, theirs in wanted:

@@ -132,7 +132,7 @@ def test_a_session_with_another_warehouse_in_s3_gets_the_waiting_context(engine:
         assert got.stdout == f"{before} s3://other/warehouse s3://other/warehouse\n"
 
 
-def test_what_spark_refuses_is_told_in_its_words(waiting: Kernel, engine: dict[str, Any]) -> None:
+def test_a_refusal_of_spark_is_reported_with_its_message(waiting: Kernel, engine: dict[str, Any]) -> None:
     answer = claim(waiting, {**engine["spark"], "spark.sql.shuffle.partitions": "many"})
     assert answer["ok"] is False
     assert "many" in answer["error"]["value"]

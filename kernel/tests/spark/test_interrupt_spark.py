@@ -109,7 +109,7 @@ def test_an_order_never_hits_the_jobs_of_the_next_block(spark_kernel: Kernel) ->
             pass
         if spark_kernel.server.ask(op="interrupt", id=calculation.id)["ok"]:
             calculation.strike()
-            spark_kernel.until(calculation._struck_or_over, "the end")
+            spark_kernel.until(calculation._interrupted_or_over, "the end")
         states.append(calculation.await_outcome()["state"])
         following = spark_kernel.submit("print(spark.range(10).count())")
         calculation.strike()
@@ -139,7 +139,7 @@ making = os.path.abspath("making")
     ],
     ids=["by the kernel", "by the block"],
 )
-def test_an_order_while_spark_is_made_anew_costs_the_session_nothing(fresh: Kernel, code: str) -> None:
+def test_an_order_while_spark_starts_again_leaves_the_session_usable(fresh: Kernel, code: str) -> None:
     """The JVM finishes the context that Python has given up on; the next block gets one all the same."""
     making = fresh.work / "tmp" / "making"
     assert fresh.run(MAKING).state == "COMPLETED"

@@ -55,7 +55,7 @@ def test_an_error_in_a_worker_names_the_users_line(spark_kernel: Kernel) -> None
     assert 'File "<stdin>", line 2, in bad' in calculation.stderr
 
 
-def test_executors_are_told_while_a_block_runs(spark_kernel: Kernel) -> None:
+def test_executors_are_reported_while_a_block_runs(spark_kernel: Kernel) -> None:
     calculation = spark_kernel.submit("import threading; go = threading.Event(); print('on'); go.wait()")
     calculation.await_stdout("on")
     answer = spark_kernel.server.ask(op="executors")
@@ -106,7 +106,7 @@ def test_no_secret_is_left_for_the_children_of_a_block(spark_kernel: Kernel) -> 
     assert not (spark_kernel.work / "tmp" / ".driver").exists()
 
 
-def test_a_stopped_spark_is_made_anew(fresh: Kernel) -> None:
+def test_a_stopped_spark_is_started_again(fresh: Kernel) -> None:
     stopping = fresh.run("mine = spark\nspark.conf.set('spark.sql.shuffle.partitions', '3')\nspark.stop()")
     assert stopping.state == "COMPLETED", stopping.stderr
     following = fresh.run("print(spark.range(3).count(), sc.parallelize([1]).count(), mine is spark)")
@@ -126,7 +126,7 @@ def test_a_stopped_spark_is_made_anew(fresh: Kernel) -> None:
     assert interrupted.interrupt()["state"] == "CANCELED"
 
 
-def test_a_killed_driver_is_told_and_the_kernel_lives(fresh: Kernel) -> None:
+def test_a_killed_driver_is_reported_and_the_kernel_lives(fresh: Kernel) -> None:
     server = fresh.server
     (jvm,) = fresh.children()
     os.kill(jvm, signal.SIGKILL)
@@ -198,7 +198,7 @@ def test_a_malformed_property_ends_the_kernel_with_sparks_own_sentence(engine: d
             assert "Exception" in ready["error"]["name"]
 
 
-def test_a_java_that_ends_at_once_is_told(engine: dict[str, Any]) -> None:
+def test_a_java_that_ends_at_once_is_reported(engine: dict[str, Any]) -> None:
     with Kernel({**engine, "java": {"argv": ["/bin/sh", "-c", "echo no java here; exit 5"], "env": {}}}) as kernel:
         assert kernel.wait_end() == 3
         error = json.loads((kernel.work / "ready.json").read_text())["error"]
@@ -220,7 +220,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("called", [False, True])
-def test_a_driver_that_is_killed_during_the_start_is_told(engine: dict[str, Any], called: bool) -> None:
+def test_a_driver_that_is_killed_during_the_start_is_reported(engine: dict[str, Any], called: bool) -> None:
     java = {"argv": [sys.executable, "-c", DOOMED.format(called=called)], "env": {}}
     with Kernel({**engine, "java": java}) as kernel:
         assert kernel.wait_end() == 3

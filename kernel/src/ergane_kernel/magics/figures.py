@@ -35,7 +35,7 @@ class FigureMagics:
         self._shell.display_pub.publish({"image/png": png(figure), "text/plain": repr(figure)})
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is not None:
-            pyplot.close(figure)  # else it would come once more at the end of the block
+            pyplot.close(figure)  # otherwise it would be shown again at the end of the block
 
     @needs_local_scope
     @no_var_expand
@@ -63,12 +63,12 @@ class FigureMagics:
 
 
 def _figure(value: Any) -> Any:
-    """The Figure of whatever holds one."""
+    """The Figure of an object that has one."""
     if getattr(value, "__name__", "") in ("matplotlib.pyplot", "pylab", "matplotlib.pylab"):
         if not value.get_fignums():
             raise UsageError("there is no figure: plot something first, in the same block")
         return value.gcf()
-    for _ in range(3):  # a grid of seaborn's, its axes, their figure
+    for _ in range(3):  # a grid of seaborn, its axes, their figure
         if hasattr(value, "savefig") and hasattr(value, "canvas"):
             return value
         value = getattr(value, "figure", None) or getattr(value, "fig", None)

@@ -42,7 +42,7 @@ class GuideMagics:
         print(fill("  ".join(self._ipythons()), WIDTH, break_on_hyphens=False))
 
     def _ours(self) -> dict[str, Any]:
-        """By name with its sign."""
+        """The magics, by name with its sign."""
         all_of_them = self._shell.magics().items()
         return {SIGNS[kind] + name: function for (kind, name), function in all_of_them if not is_refusal(function)}
 

@@ -10,7 +10,7 @@ from .usage import UsageError, words
 if TYPE_CHECKING:
     from ..shell import Shell
 
-# Of the magic: of log4j, of Python.
+# Level of the magic: level of log4j, level of Python.
 LEVELS = {
     "DEBUG": ("DEBUG", logging.DEBUG),
     "ERROR": ("ERROR", logging.ERROR),

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..packages import Packages
     from ..shell import Shell
 
-STOP_SECONDS = 3.0  # that pip has to clean up when it is stopped
-ERROR = "ERROR: "  # how pip begins a line that says why it failed
+STOP_SECONDS = 3.0  # for pip to clean up when it is stopped
+ERROR = "ERROR: "  # how pip's line with the reason of a failure begins
 CHANGING = ("install", "uninstall")
 # They would install elsewhere, or for another Python.
 ELSEWHERE = ("-t", "--target", "--prefix", "--root", "--user", "--python")
@@ -65,7 +65,7 @@ class PackageMagics:
         if command == "uninstall":
             if engines:
                 raise UsageError(f"{', '.join(engines)} is part of the engine, which %pip uninstall leaves as it is")
-            arguments.append("--yes")  # nobody answers
+            arguments.append("--yes")  # the question cannot be answered
         for package in engines:
             print(f"{package} is part of the engine and stays as it is.", flush=True)
         _change(packages, arguments)
@@ -76,7 +76,7 @@ class PackageMagics:
         if session.facts.pip is None or session.packages is None:
             raise UsageError(OFF)
         try:
-            session.packages.allow(session.facts.pip)  # once more: user code may have removed or replaced what is there
+            session.packages.allow(session.facts.pip)  # again: user code may have removed or replaced the files
         except OSError as error:
             raise UsageError(f"the session's folder of packages cannot be made: {error}") from None
         return session.packages
@@ -98,7 +98,7 @@ def _refuse_elsewhere(arguments: list[str]) -> None:
 
 
 def _of_engine(packages: Packages, arguments: list[str]) -> list[str]:
-    """Name and version of each package of the engine that is asked for by name."""
+    """Name and version of each package of the engine that is named in the line."""
     versions = {_canonical(name): version for name, version in packages.of_engine().items()}
     names = [re.match(r"[\w.-]+", word) for word in arguments if not re.search(r"^-|/|\.whl$", word)]
     asked = dict.fromkeys(_canonical(name.group()) for name in names if name)
@@ -145,7 +145,7 @@ def _run(packages: Packages, arguments: list[str]) -> None:
                 error = line.removeprefix(ERROR).strip()
         status = process.wait()
     except BaseException:
-        with suppress(TimeoutExpired):  # an order to stop is for our children, too: it cleans up
+        with suppress(TimeoutExpired):  # an order to stop reaches our children, too: pip cleans up
             process.wait(STOP_SECONDS)
         raise
     finally:
@@ -159,7 +159,7 @@ def _run(packages: Packages, arguments: list[str]) -> None:
 
 
 def _tell_of_executors() -> None:
-    """Executors on other machines do not see the session's folder."""
+    """Warns if executors run on other machines, which do not see the session's folder."""
     pyspark = sys.modules.get("pyspark")
     context = getattr(getattr(pyspark, "SparkContext", None), "_active_spark_context", None)
     if context is not None and not str(context.master).startswith("local"):

@@ -1,4 +1,4 @@
-"""Magics of IPython's that are for a terminal, or would do nothing here: each says so and fails the block."""
+"""Magics of IPython that are for a terminal, or would do nothing here: each says so and fails the block."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from .usage import UsageError
 
-_TERMINAL = "is for a terminal: nobody answers it here"
+_TERMINAL = "is for a terminal: nobody can answer it here"
 _HISTORY = "is not offered: no history is kept; GetCalculationExecutionCode has the code of every calculation"
 _PACKAGES = "is not offered: %pip installs packages for this session"
 _NO_EFFECT = "is not offered: it would have no effect here"
@@ -22,7 +22,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     _NO_EFFECT: ("automagic", "autocall", "autoawait", "colors", "xmode", "doctest_mode", "code_wrap", "rehashx"),
 }
 
-# These report errors through the root logger, which would install a handler on the block's stderr for good.
+# These report errors through the root logger, which would install a permanent handler on the block's stderr.
 _TELLERS = ("interactiveshell", "alias", "magics.auto", "magics.basic", "magics.code", "magics.config")
 _TELLERS += ("magics.execution",)
 
@@ -36,7 +36,7 @@ def refusals() -> dict[tuple[str, str], Any]:
 
 
 def silence() -> None:
-    """What IPython's magics would say through the root logger becomes an error of the block."""
+    """Turns what IPython's magics would write to the root logger into an error of the block."""
     for name in _TELLERS:
         import_module(f"IPython.core.{name}").error = _fail  # type: ignore[attr-defined]
 

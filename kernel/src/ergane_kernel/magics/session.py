@@ -73,7 +73,7 @@ class SessionMagics:
             except ApiError as error:
                 if not error.answered:
                     raise
-        # A server that knows no notebooks has the workgroup's.
+        # If the server does not know the notebook, the workgroup's sessions are shown.
         answer = api.call("list_sessions", WorkGroup=facts.workgroup)
         return [_row(entry["SessionId"], entry["Status"]) for entry in answer.get("Sessions") or ()]
 

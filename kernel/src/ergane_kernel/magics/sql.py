@@ -35,7 +35,7 @@ class SqlMagics:
             frame = session.sql(f"{line}\n{cell}" if line.strip() else cell)
             text, html = _shown(session, frame) if frame.columns else ("", "")
         except Exception as error:
-            raise error.with_traceback(None) from None  # Spark's sentence; the way to it says nothing new
+            raise error.with_traceback(None) from None  # Spark's message; the frames of the magic add nothing
         self._shell.user_ns["_"] = frame
         if text:
             print(text)
@@ -44,7 +44,7 @@ class SqlMagics:
     def _session(self) -> Any:
         pyspark = sys.modules.get("pyspark")
         if pyspark is None or pyspark.SparkContext._active_spark_context is None:
-            raise UsageError("%%sql needs Spark, and there is none")
+            raise UsageError("%%sql needs Spark, which is not running")
         kind = pyspark.sql.SparkSession
         users = self._shell.user_ns.get("spark")
         return users if isinstance(users, kind) else kind.builder.getOrCreate()

@@ -82,7 +82,7 @@ def _cells(row: Any, columns: list[str]) -> list[Any]:
 
 
 def _fields(row: Any) -> list[str]:
-    """The names of a row's cells: of a mapping, a Row of Spark's or a named tuple."""
+    """The names of a row's cells: of a mapping, a Spark Row or a named tuple."""
     if isinstance(row, Mapping):
         return list(row)
     if isinstance(row, tuple):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class UsageError(IPythonUsageError):
-    """Fails the block. IPython's own would be shown with its module's name."""
+    """Fails the block. IPython's own UsageError would be shown with its module's name."""
 
 
 UsageError.__module__ = "builtins"
@@ -29,5 +29,5 @@ def unknown(shell: Shell, kind: str, name: str) -> NoReturn:
 
 
 def words(line: str) -> list[str]:
-    """The words of a magic's line, without a comment at its end."""
+    """The words in a magic's line, without a comment at its end."""
     return line.split("#", 1)[0].split()

@@ -8,8 +8,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/server"
 )
 
-// lastWords finds the message with which a server ended in what it logged.
-func lastWords(log io.Reader, path string) string {
+// finalError finds the error message with which a server ended in its log.
+func finalError(log io.Reader, path string) string {
 	last := ""
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {

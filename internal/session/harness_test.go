@@ -17,11 +17,11 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit/fakehost"
 )
 
-// house is a machine, a result store and a database with one server at a time
+// harness is a machine, a result store and a database with one server at a time
 // on them, in a bubble of its own time. Its methods end the test on an error.
 type faults = fakehost.Faults
 
-type house struct {
+type harness struct {
 	*testing.T
 	ctx     context.Context
 	cfg     session.Config
@@ -30,21 +30,21 @@ type house struct {
 	db      *store.Store
 	meter   *meter
 
-	// The present server's.
+	// Of the present server.
 	power *fakehost.Power
 	store *fakehost.Store
 	m     *session.Manager
 }
 
-// inHouse runs a test with a server of the configuration given. Afterwards
-// nothing may be left: goroutines, handles, wrongs done to the machine.
-func inHouse(t *testing.T, cfg session.Config, test func(*house)) {
+// withHarness runs a test with a server of the configuration given. Afterwards
+// nothing may be left: goroutines, handles, misuse of the machine.
+func withHarness(t *testing.T, cfg session.Config, test func(*harness)) {
 	t.Helper()
-	inHouseWith(t, cfg, faults{}, test)
+	withFaults(t, cfg, faults{}, test)
 }
 
-// inHouseWith is inHouse with a machine that has faults from the start on.
-func inHouseWith(t *testing.T, cfg session.Config, f faults, test func(*house)) {
+// withFaults is withHarness with a machine that has faults from the start.
+func withFaults(t *testing.T, cfg session.Config, f faults, test func(*harness)) {
 	t.Helper()
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
@@ -57,18 +57,18 @@ func inHouseWith(t *testing.T, cfg session.Config, f faults, test func(*house)) 
 	})
 }
 
-// open makes a house without a server.
-func open(t *testing.T, path string, cfg session.Config) *house {
+// open makes a harness without a server.
+func open(t *testing.T, path string, cfg session.Config) *harness {
 	db, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &meter{t: t, took: map[session.Step][]time.Duration{}, counts: map[string]int{}}
 	cfg.Server, cfg.DefaultEngine, cfg.Meter = "server 1", fakehost.Engine, m
-	return &house{T: t, meter: m, ctx: t.Context(), cfg: cfg, machine: fakehost.New(), bucket: fakehost.NewBucket(), db: db}
+	return &harness{T: t, meter: m, ctx: t.Context(), cfg: cfg, machine: fakehost.New(), bucket: fakehost.NewBucket(), db: db}
 }
 
-func (h *house) close() {
+func (h *harness) close() {
 	h.stop()
 	h.machine.Close()
 	synctest.Wait()
@@ -84,14 +84,14 @@ func (h *house) close() {
 }
 
 // serve starts a server.
-func (h *house) serve() {
+func (h *harness) serve() {
 	h.Helper()
 	h.build()
 	h.must(h.m.Start(h.ctx))
 }
 
 // build makes a server without starting it.
-func (h *house) build() {
+func (h *harness) build() {
 	h.power = fakehost.NewPower()
 	h.store = fakehost.NewStore(h.db, h.power)
 	log := slog.New(slog.NewTextHandler(h.Output(), nil))
@@ -99,14 +99,14 @@ func (h *house) build() {
 }
 
 // stop stops the server as SIGTERM does, kill as -9 does.
-func (h *house) stop() { h.m.Close() }
+func (h *harness) stop() { h.m.Close() }
 
-func (h *house) kill() {
+func (h *harness) kill() {
 	h.power.Cut()
-	h.m.Close() // of what is dead only the goroutines are left
+	h.m.Close() // ends the goroutines, all that is left of a killed server
 }
 
-func (h *house) must(err error) {
+func (h *harness) must(err error) {
 	h.Helper()
 	if err != nil {
 		h.Fatal(err)
@@ -114,17 +114,17 @@ func (h *house) must(err error) {
 }
 
 // fails checks an error's code and sentence.
-func (h *house) fails(err error, code ergane.Code, sentence string) {
+func (h *harness) fails(err error, code ergane.Code, sentence string) {
 	h.Helper()
 	if e, ok := errors.AsType[*ergane.Error](err); !ok || e.Code != code || e.Message != sentence {
 		h.Errorf("error %v, want %s: %s", err, code, sentence)
 	}
 }
 
-const key = "AKHOUSE" // the client's access key id
+const key = "AKHARNESS" // the client's access key id
 
 // begin starts a session and does not wait for it.
-func (h *house) begin() string {
+func (h *harness) begin() string {
 	h.Helper()
 	s, err := h.m.StartSession(h.ctx, key, session.StartRequest{WorkGroup: ergane.PrimaryWorkGroup})
 	h.must(err)
@@ -132,38 +132,38 @@ func (h *house) begin() string {
 }
 
 // idle starts a session and waits until it is IDLE.
-func (h *house) idle() string {
+func (h *harness) idle() string {
 	h.Helper()
 	id := h.begin()
 	h.awaitSession(id, ergane.SessionIdle)
 	return id
 }
 
-// submit gives a session code.
-func (h *house) submit(sid, code string) string {
+// submit starts a calculation in a session.
+func (h *harness) submit(sid, code string) string {
 	h.Helper()
 	c, err := h.m.StartCalculation(h.ctx, session.CalculationRequest{SessionID: sid, Code: code})
 	h.must(err)
 	return c.ID
 }
 
-// at gives a session code that waits at a door, after the lines given, and
-// returns when it is there.
-func (h *house) at(sid, door, before string) string {
+// at submits code that waits at a door, after the lines given, and returns when
+// the code has reached it.
+func (h *harness) at(sid, door, before string) string {
 	h.Helper()
 	cid := h.submit(sid, before+"\nat "+door+"\nprint through")
 	<-h.machine.Reached(door)
 	return cid
 }
 
-func (h *house) session(id string) ergane.Session {
+func (h *harness) session(id string) ergane.Session {
 	h.Helper()
 	s, err := h.db.Session(h.ctx, id)
 	h.must(err)
 	return s
 }
 
-func (h *house) calculation(id string) ergane.Calculation {
+func (h *harness) calculation(id string) ergane.Calculation {
 	h.Helper()
 	c, err := h.db.Calculation(h.ctx, id)
 	h.must(err)
@@ -171,18 +171,18 @@ func (h *house) calculation(id string) ergane.Calculation {
 }
 
 // figures are a calculation's statistics as a client sees them.
-func (h *house) figures(id string) ergane.CalculationStatistics {
+func (h *harness) figures(id string) ergane.CalculationStatistics {
 	h.Helper()
 	c, err := h.m.Calculation(h.ctx, "key", id)
 	h.must(err)
 	return c.Statistics
 }
 
-// patience is longer than anything takes that a test does not wait for by the clock.
+// patience is longer than anything takes that a test awaits without a time of its own.
 const patience = 20 * time.Minute
 
 // awaitSession waits until a session is in a state.
-func (h *house) awaitSession(id string, want ergane.SessionState) ergane.Session {
+func (h *harness) awaitSession(id string, want ergane.SessionState) ergane.Session {
 	h.Helper()
 	var s ergane.Session
 	testkit.Await(h, patience, func() bool {
@@ -196,7 +196,7 @@ func (h *house) awaitSession(id string, want ergane.SessionState) ergane.Session
 }
 
 // awaitCalculation waits until a calculation is in a state.
-func (h *house) awaitCalculation(id string, want ergane.CalculationState) ergane.Calculation {
+func (h *harness) awaitCalculation(id string, want ergane.CalculationState) ergane.Calculation {
 	h.Helper()
 	var c ergane.Calculation
 	testkit.Await(h, patience, func() bool {
@@ -209,11 +209,11 @@ func (h *house) awaitCalculation(id string, want ergane.CalculationState) ergane
 	return c
 }
 
-// settled waits until nothing happens any more without time passing.
-func (h *house) settled() { synctest.Wait() }
+// settled waits until every goroutine waits for time to pass, or for an event.
+func (h *harness) settled() { synctest.Wait() }
 
 // sessionIs checks a session's state and reason.
-func (h *house) sessionIs(id string, state ergane.SessionState, reason string) {
+func (h *harness) sessionIs(id string, state ergane.SessionState, reason string) {
 	h.Helper()
 	if s := h.session(id); s.Status.State != state || s.Status.Reason != reason {
 		h.Errorf("session %s (%s), want %s (%s)", s.Status.State, s.Status.Reason, state, reason)
@@ -221,7 +221,7 @@ func (h *house) sessionIs(id string, state ergane.SessionState, reason string) {
 }
 
 // calculationIs checks a calculation's state and reason.
-func (h *house) calculationIs(id string, state ergane.CalculationState, reason string) {
+func (h *harness) calculationIs(id string, state ergane.CalculationState, reason string) {
 	h.Helper()
 	if c := h.calculation(id); c.Status.State != state || c.Status.Reason != reason {
 		h.Errorf("calculation %s (%s), want %s (%s)", c.Status.State, c.Status.Reason, state, reason)
@@ -229,7 +229,7 @@ func (h *house) calculationIs(id string, state ergane.CalculationState, reason s
 }
 
 // delivered checks the objects that a calculation's result names.
-func (h *house) delivered(id, stdout, stderr, results string) {
+func (h *harness) delivered(id, stdout, stderr, results string) {
 	h.Helper()
 	c := h.calculation(id)
 	if c.Result == nil {
@@ -244,7 +244,7 @@ func (h *house) delivered(id, stdout, stderr, results string) {
 }
 
 // ran checks how often a calculation's code ran.
-func (h *house) ran(id string, want int) {
+func (h *harness) ran(id string, want int) {
 	h.Helper()
 	if got := h.machine.Runs(id); got != want {
 		h.Errorf("the code ran %d times, want %d", got, want)
@@ -252,7 +252,7 @@ func (h *house) ran(id string, want int) {
 }
 
 // awaitEnd waits for the end of a calculation, whichever it is.
-func (h *house) awaitEnd(id string) ergane.Calculation {
+func (h *harness) awaitEnd(id string) ergane.Calculation {
 	h.Helper()
 	var c ergane.Calculation
 	testkit.Await(h, patience, func() bool {
@@ -263,7 +263,7 @@ func (h *house) awaitEnd(id string) ergane.Calculation {
 }
 
 // executorsAre checks the states of a session's executors, by name.
-func (h *house) executorsAre(sid string, want map[string]ergane.ExecutorState) {
+func (h *harness) executorsAre(sid string, want map[string]ergane.ExecutorState) {
 	h.Helper()
 	es, err := h.m.Executors(h.ctx, sid, "", ergane.Page{Limit: 100})
 	h.must(err)
