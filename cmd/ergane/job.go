@@ -137,7 +137,7 @@ func (j *job) upload(ctx context.Context, dir string) (string, error) {
 	return at, nil
 }
 
-func (j *job) objects() (*objects.Store, error) {
+func (j *job) objects() (*objects.Client, error) {
 	info := j.client.info
 	key, err := clientKey(info, j.client.key)
 	if err != nil {
