@@ -37,7 +37,7 @@ func beChild(how string) int {
 	case "broken":
 		fmt.Fprintln(os.Stderr, "no such jar")
 		return 3
-	case "mute": // starts, and never says that it has
+	case "mute": // starts, and never reports its port
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return 0
 	case "stubborn": // does not end when it is asked to
@@ -68,14 +68,14 @@ func beChild(how string) int {
 	}
 }
 
-// house is a catalog with stand-ins for its child.
-type house struct {
+// harness is a catalog with stand-ins for its child.
+type harness struct {
 	*testing.T
 	*metastore.Server
 	dir string
 }
 
-func newHouse(t *testing.T, how string, change func(*metastore.Config)) *house {
+func newHarness(t *testing.T, how string, change func(*metastore.Config)) *harness {
 	t.Helper()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,7 +91,7 @@ func newHouse(t *testing.T, how string, change func(*metastore.Config)) *house {
 	if change != nil {
 		change(&cfg)
 	}
-	h := &house{t, metastore.Serve(socket, cfg), cfg.Dir}
+	h := &harness{t, metastore.Serve(socket, cfg), cfg.Dir}
 	t.Cleanup(h.Close)
 	return h
 }
@@ -102,7 +102,7 @@ type caller struct {
 	in *bufio.Reader
 }
 
-func (h *house) dial() caller {
+func (h *harness) dial() caller {
 	h.Helper()
 	conn, err := net.Dial("tcp", h.Addr())
 	if err != nil {
@@ -115,8 +115,8 @@ func (h *house) dial() caller {
 	return caller{conn, bufio.NewReader(conn)}
 }
 
-// pid is the child that answers a caller.
-func (h *house) pid(c caller) int {
+// pid is the pid of the child that answers a caller.
+func (h *harness) pid(c caller) int {
 	h.Helper()
 	line, err := c.in.ReadString('\n')
 	if err != nil {
@@ -130,7 +130,7 @@ func (h *house) pid(c caller) int {
 }
 
 // echo sends a word and waits until it is back.
-func (h *house) echo(c caller, word string) {
+func (h *harness) echo(c caller, word string) {
 	h.Helper()
 	if _, err := fmt.Fprintln(c, word); err != nil {
 		h.Fatal(err)
@@ -141,7 +141,7 @@ func (h *house) echo(c caller, word string) {
 }
 
 // refusal makes a call, and returns the exception that is the answer.
-func (h *house) refusal() string {
+func (h *harness) refusal() string {
 	h.Helper()
 	c := h.dial()
 	const name = "get_all_databases"

@@ -19,7 +19,7 @@ import (
 
 func TestTheChildStartsWithTheFirstConnectionAndServesAll(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "echo", nil)
+	h := newHarness(t, "echo", nil)
 	if state, err := h.State(); h.Running() || h.Starts() != 0 || err != nil || state != "starts when it is first used" {
 		t.Errorf("state %q, %v, after %d starts", state, err, h.Starts())
 	}
@@ -47,9 +47,9 @@ func TestTheChildStartsWithTheFirstConnectionAndServesAll(t *testing.T) {
 	}
 }
 
-func TestTheEndOfEitherSideIsHandedOn(t *testing.T) {
+func TestTheEndOfEitherSideIsPassedOn(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "echo", nil)
+	h := newHarness(t, "echo", nil)
 	c := h.dial()
 	h.pid(c)
 	h.echo(c, "word")
@@ -63,7 +63,7 @@ func TestTheEndOfEitherSideIsHandedOn(t *testing.T) {
 
 func TestAChildThatDiedIsStartedByTheNextConnection(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "echo", nil)
+	h := newHarness(t, "echo", nil)
 	c := h.dial()
 	before := h.pid(c)
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
@@ -84,9 +84,9 @@ func TestAChildThatDiedIsStartedByTheNextConnection(t *testing.T) {
 	}
 }
 
-func TestWhatKeepsItFromStartingIsTheAnswer(t *testing.T) {
+func TestTheReasonOfAFailedStartIsTheAnswer(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "broken", nil)
+	h := newHarness(t, "broken", nil)
 	why := h.refusal()
 	if !strings.HasPrefix(why, "the catalog cannot be used: it ended before it answered (exit status 3); see ") {
 		t.Errorf("the answer is %q", why)
@@ -102,7 +102,7 @@ func TestWhatKeepsItFromStartingIsTheAnswer(t *testing.T) {
 
 func TestAnErrorOfTheCommandIsTheAnswer(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "", func(cfg *metastore.Config) {
+	h := newHarness(t, "", func(cfg *metastore.Config) {
 		cfg.Command = func(context.Context) (metastore.Command, error) {
 			return metastore.Command{}, errors.New("the engine is not installed")
 		}
@@ -112,18 +112,18 @@ func TestAnErrorOfTheCommandIsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAStartThatHangsIsBrokenOff(t *testing.T) {
+func TestAStartThatHangsIsGivenUp(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "mute", func(cfg *metastore.Config) { cfg.StartTimeout = 2 * time.Second })
+	h := newHarness(t, "mute", func(cfg *metastore.Config) { cfg.StartTimeout = 2 * time.Second })
 	if why := h.refusal(); !strings.HasPrefix(why, "the catalog cannot be used: it did not start within 2s; see ") {
 		t.Errorf("the answer is %q", why)
 	}
 	awaitFree(t, h)
 }
 
-func TestCloseBreaksAStartOff(t *testing.T) {
+func TestCloseInterruptsAStart(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "mute", nil)
+	h := newHarness(t, "mute", nil)
 	h.dial()
 	testkit.Await(t, time.Minute, func() bool {
 		held, err := flock.Held(filepath.Join(h.dir, "lock"))
@@ -135,7 +135,7 @@ func TestCloseBreaksAStartOff(t *testing.T) {
 
 func TestAChildThatDoesNotEndIsKilled(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "stubborn", nil)
+	h := newHarness(t, "stubborn", nil)
 	pid := h.pid(h.dial())
 	h.Close()
 	if !gone(pid) {
@@ -143,15 +143,15 @@ func TestAChildThatDoesNotEndIsKilled(t *testing.T) {
 	}
 }
 
-func TestTwoChildrenNeverHaveOneFolder(t *testing.T) {
+func TestTwoChildrenNeverUseOneFolder(t *testing.T) {
 	t.Parallel()
-	first := newHouse(t, "echo", nil)
+	first := newHarness(t, "echo", nil)
 	pid := first.pid(first.dial())
-	second := newHouse(t, "echo", func(cfg *metastore.Config) { cfg.Dir, cfg.StartTimeout = first.dir, 2*time.Second })
-	if why := second.refusal(); !strings.Contains(why, "another process has the catalog") {
+	second := newHarness(t, "echo", func(cfg *metastore.Config) { cfg.Dir, cfg.StartTimeout = first.dir, 2*time.Second })
+	if why := second.refusal(); !strings.Contains(why, "another process uses the catalog") {
 		t.Errorf("the answer is %q", why)
 	}
-	third := newHouse(t, "echo", func(cfg *metastore.Config) { cfg.Dir = first.dir })
+	third := newHarness(t, "echo", func(cfg *metastore.Config) { cfg.Dir = first.dir })
 	waiting := third.dial()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -161,9 +161,9 @@ func TestTwoChildrenNeverHaveOneFolder(t *testing.T) {
 	}
 }
 
-func TestAStrangersCallIsNotAnswered(t *testing.T) {
+func TestACallOfAnotherProtocolIsNotAnswered(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "broken", nil)
+	h := newHarness(t, "broken", nil)
 	c := h.dial()
 	if _, err := c.Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
 		t.Fatal(err)
@@ -173,8 +173,8 @@ func TestAStrangersCallIsNotAnswered(t *testing.T) {
 	}
 }
 
-// awaitFree waits until nobody has the catalog's folder: its child is gone.
-func awaitFree(t *testing.T, h *house) {
+// awaitFree waits until no process uses the catalog's folder: its child has ended.
+func awaitFree(t *testing.T, h *harness) {
 	t.Helper()
 	testkit.Await(t, time.Minute, func() bool {
 		held, err := flock.Held(filepath.Join(h.dir, "lock"))

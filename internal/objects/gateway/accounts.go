@@ -15,7 +15,7 @@ import (
 const (
 	// verdictFor is how long a check of a session's lock is valid.
 	verdictFor = time.Second
-	// maxVerdicts bounds the memory that made-up key ids can take.
+	// maxVerdicts bounds the memory that invented key ids can take.
 	maxVerdicts = 1024
 )
 
