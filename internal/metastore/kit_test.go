@@ -115,7 +115,7 @@ func (h *harness) dial() caller {
 	return caller{conn, bufio.NewReader(conn)}
 }
 
-// pid is the pid of the child that answers a caller.
+// pid is the child that answers a caller.
 func (h *harness) pid(c caller) int {
 	h.Helper()
 	line, err := c.in.ReadString('\n')

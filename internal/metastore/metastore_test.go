@@ -148,7 +148,7 @@ func TestTwoChildrenNeverUseOneFolder(t *testing.T) {
 	first := newHarness(t, "echo", nil)
 	pid := first.pid(first.dial())
 	second := newHarness(t, "echo", func(cfg *metastore.Config) { cfg.Dir, cfg.StartTimeout = first.dir, 2*time.Second })
-	if why := second.refusal(); !strings.Contains(why, "another process uses the catalog") {
+	if why := second.refusal(); !strings.Contains(why, "another process has the catalog") {
 		t.Errorf("the answer is %q", why)
 	}
 	third := newHarness(t, "echo", func(cfg *metastore.Config) { cfg.Dir = first.dir })
@@ -173,7 +173,7 @@ func TestACallOfAnotherProtocolIsNotAnswered(t *testing.T) {
 	}
 }
 
-// awaitFree waits until no process uses the catalog's folder: its child has ended.
+// awaitFree waits until nobody has the catalog's folder: its child is gone.
 func awaitFree(t *testing.T, h *harness) {
 	t.Helper()
 	testkit.Await(t, time.Minute, func() bool {

@@ -203,7 +203,7 @@ func awaitLock(ctx context.Context, path string) (*flock.Lock, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("another process uses the catalog: %w", err)
+			return nil, fmt.Errorf("another process has the catalog: %w", err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
