@@ -75,11 +75,11 @@ func (r CalculationResult) URI(s Stream) string {
 type Undelivered struct {
 	Stdout, Stderr Range
 	Outputs        int64 // bytes of the rich outputs, or AllOutputs
-	// Unread says that how much it is could not be read when the calculation ended.
+	// Unread is true if the lengths could not be read when the calculation ended.
 	Unread bool
 }
 
-// Bytes is how much that is, as far as it is known.
+// Bytes is the length of all of it, as far as it is known.
 func (u Undelivered) Bytes() int64 { return u.Stdout.Len() + u.Stderr.Len() + max(0, u.Outputs) }
 
 // A PendingDelivery is a calculation that has ended and whose objects are

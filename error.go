@@ -14,7 +14,7 @@ const (
 	CodeInvalid Code = "invalid"
 	// CodeNotFound: there is nothing of that name or id.
 	CodeNotFound Code = "not_found"
-	// CodeState: the thing exists but its present state refuses the request.
+	// CodeState: the resource exists, but its state does not allow the request.
 	CodeState Code = "state"
 	// CodeMismatch: an idempotency token was used before, with other parameters.
 	CodeMismatch Code = "mismatch"

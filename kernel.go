@@ -18,8 +18,8 @@ const (
 var Streams = [...]Stream{Stdout, Stderr}
 
 // An Outcome is how a calculation ended: as its kernel recorded it, or as the
-// server decided where the kernel did not. What a kernel records comes from a process
-// that runs user code: nothing in it is believed beyond its session.
+// server decided if the kernel did not. A kernel's record comes from a process
+// that runs user code: nothing in it is trusted beyond its session.
 type Outcome struct {
 	State     CalculationState // COMPLETED, FAILED or CANCELED
 	Reason    string           // for a person: why it is FAILED or CANCELED
@@ -28,7 +28,7 @@ type Outcome struct {
 	Stdout    Range // of the session's stdout spool
 	Stderr    Range // of the session's stderr spool
 	Outputs   int64 // bytes of the calculation's outputs file, or AllOutputs
-	// Unread is why it cannot be read now what the calculation wrote; nil if it can.
+	// Unread is why what the calculation wrote cannot be read now; nil if it can.
 	Unread error
 }
 

@@ -151,7 +151,7 @@ type CalculationMove struct {
 	At        time.Time
 	StartedAt time.Time // zero keeps the earlier one
 	DpuMillis int64     // of a terminal move; at least 1 for anything that ran
-	Progress  string    // kept unless it is not empty
+	Progress  string    // empty keeps the earlier one
 	// Result, of a terminal move, names objects that are durable before the move is made.
 	Result *CalculationResult
 	// Undelivered, of a terminal move without a Result, is what is delivered later.

@@ -11,7 +11,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-var update = flag.Bool("update", false, "write docs/state-machine.md again")
+var update = flag.Bool("update", false, "rewrite docs/state-machine.md")
 
 func TestStateMachineDoc(t *testing.T) {
 	t.Parallel()
@@ -19,7 +19,7 @@ func TestStateMachineDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# State machines
 
-Generated from the tables in ` + "`move.go`; `go test . -run TestStateMachineDoc -update`" + ` writes it again.
+Generated from the tables in ` + "`move.go`; `go test . -run TestStateMachineDoc -update`" + ` rewrites it.
 
 A state changes by a *move*, which names the states that it may leave from. The store applies it by
 compare-and-set; when another move was faster, that one is newer information and nothing else happens.

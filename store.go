@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// A Store keeps everything that outlives a server. Whoever needs one kind of
-// thing takes the interface of that kind.
+// A Store keeps workgroups, sessions, calculations, executors and the leases of
+// servers. A package that needs only one of these takes its interface.
 //
-// What a method has returned without an error is durable. Every move is applied
-// by compare-and-set: moved is false when the thing was in none of the move's
-// source states; the thing as it is now comes back in either case, because a
-// lost race is newer information and not an error.
+// When a method returns without an error, its change is durable. Every move is
+// applied by compare-and-set: moved is false if the object was in none of the
+// move's source states. The object as it is now is returned in both cases,
+// because a lost race is newer information and not an error.
 //
 // Times never run backwards, whatever a move says: a time before the one that it
 // must follow becomes equal to it. They are kept to the millisecond.
@@ -25,8 +25,8 @@ type Store interface {
 	Executors
 	Servers
 
-	// Reclaim gives a bounded part of the space that removed things took back to
-	// the disk, as far as the store can; more says that there is more.
+	// Reclaim returns a bounded part of the space of removed rows to the disk, if
+	// the store can; more is true while there is more to return.
 	Reclaim(ctx context.Context) (more bool, err error)
 	Close() error
 }
@@ -57,12 +57,12 @@ type WorkGroups interface {
 
 // Sessions is the part of a Store that keeps sessions.
 type Sessions interface {
-	// CreateSession inserts s if the limits admit it (CodeQuota), or returns the session that one of the tokens
-	// made before (created is false then). ErrTokenMismatch where a token was
-	// used with another hash, ErrWorkGroupDisabled for a new session of a
-	// DISABLED workgroup. A session begins CREATING at its
-	// Status.StartedAt, which is also the time by which tokens are judged; the
-	// rest of its Status is not looked at.
+	// CreateSession inserts s, or returns the session that one of the tokens
+	// created before (created is then false). It refuses a session that exceeds
+	// the limits with the errors of Limits.Admit, a token that was used with
+	// another hash with ErrTokenMismatch, and a new session of a DISABLED workgroup
+	// with ErrWorkGroupDisabled. A session begins CREATING at its Status.StartedAt,
+	// at which also its tokens must be valid; the rest of its Status is ignored.
 	CreateSession(ctx context.Context, s Session, tokens []Token, l Limits) (_ Session, created bool, err error)
 	Session(ctx context.Context, id string) (Session, error)
 	// SessionOf finds the session that one of the tokens created, as CreateSession
@@ -76,8 +76,8 @@ type Sessions interface {
 	// LiveSessions returns the sessions of an owner that have not ended, oldest
 	// first; owner is the id of a server, or "" for the sessions that have none.
 	LiveSessions(ctx context.Context, owner string) ([]Session, error)
-	// MoveSession also moves the executors of a session that is on its way out:
-	// TERMINATING, TERMINATED and FAILED with it, those that have not ended.
+	// MoveSession also moves the executors that have not ended when the session
+	// becomes TERMINATING, TERMINATED or FAILED, to the same state.
 	MoveSession(ctx context.Context, m SessionMove) (_ Session, moved bool, err error)
 
 	// Expired lists a workgroup's sessions that ended before a time and have
@@ -85,9 +85,9 @@ type Sessions interface {
 	Expired(ctx context.Context, workgroup string, before time.Time, p Page) ([]Session, error)
 	// Expire removes, of the sessions named, those that ended before a time and
 	// have no pending delivery, with all that belongs to them: calculations, their
-	// code, executors and tokens. It removes a bounded part of that: gone are the
-	// sessions of which nothing is there any more, left is what to call it with
-	// again. Of one that is partly gone, the remaining calculations are listed.
+	// code, executors and tokens. One call removes a bounded part of that: gone are
+	// the sessions that are removed completely, left are those to call it with
+	// again. Of one that is partly removed, the remaining calculations are listed.
 	// It also removes a bounded part of the tokens that expired before that time.
 	Expire(ctx context.Context, ids []string, before time.Time) (gone, left []string, err error)
 }
@@ -123,12 +123,12 @@ type Calculations interface {
 	SetProgress(ctx context.Context, s map[string]CalculationStatistics) error
 }
 
-// PendingDeliveries is the part of a Store that keeps which calculations ended
-// without their objects.
+// PendingDeliveries is the part of a Store that keeps which calculations have
+// ended and whose objects are not delivered yet.
 type PendingDeliveries interface {
 	// RecordDelivery records objects that were delivered after the calculation
-	// had ended without them: its delivery is not pending any more. A result
-	// that is there already stays.
+	// had ended without them; its delivery is then no longer pending. It does not
+	// replace a result that was recorded before.
 	RecordDelivery(ctx context.Context, id string, r CalculationResult) error
 	// PendingDeliveries are the calculations that ended with a
 	// CalculationMove.Undelivered and whose delivery was neither recorded nor discarded.
@@ -136,17 +136,16 @@ type PendingDeliveries interface {
 	// HasPendingDelivery reports whether a session has any.
 	HasPendingDelivery(ctx context.Context, sessionID string) (bool, error)
 	// DiscardDelivery gives up a pending delivery for good; the reason, which says
-	// so, becomes the calculation's. Where none is pending it does nothing.
+	// so, becomes the calculation's. If none is pending, it does nothing.
 	DiscardDelivery(ctx context.Context, id, reason string) error
 }
 
 // Executors is the part of a Store that keeps executors.
 type Executors interface {
-	// SaveExecutors inserts by ID, or updates state, size and end where an
-	// edge allows the state, and otherwise leaves the executor as it is: a
-	// TERMINATED or FAILED one never changes again. An executor does not start
-	// before its session nor ends after it; one of an ended session is saved as
-	// ended, and one of a TERMINATING session as TERMINATING.
+	// SaveExecutors inserts executors by ID, or updates their state, size and end
+	// if an edge leads to the state; a TERMINATED or FAILED one never changes. An
+	// executor neither starts before its session nor ends after it; one of an ended
+	// session is saved as ended, and one of a TERMINATING session as TERMINATING.
 	SaveExecutors(ctx context.Context, es []Executor) error
 	// EndExecutors marks every executor of the session that has not ended as
 	// TERMINATED or FAILED.
@@ -155,16 +154,16 @@ type Executors interface {
 	Executors(ctx context.Context, sessionID string, states []ExecutorState, p Page) ([]Executor, error)
 }
 
-// Servers is the part of a Store that keeps which server has which sessions.
-// Session.Owner is the id of the server that runs a session. It owns it for as
-// long as its lease lasts; after that another server may take the session over.
+// Servers is the part of a Store that keeps which server owns which sessions.
+// Session.Owner is the id of the server that runs a session. The server owns it
+// until its lease expires; then another server may take the session over.
 type Servers interface {
-	// RenewLease makes the lease of a server last until the time given, whatever
-	// it was. After a power failure it may be the one before.
+	// RenewLease sets the end of a server's lease, also to an earlier time. A power
+	// failure may undo it.
 	RenewLease(ctx context.Context, server string, until time.Time) error
-	// TakeOver gives a server the live sessions whose owner has no lease at the
-	// time given, or that have no owner, and returns those that it got, oldest
-	// first. Of several servers that try, one gets a session.
+	// TakeOver makes a server the owner of the live sessions that have no owner or
+	// whose owner's lease has expired at the time given, and returns them, oldest
+	// first. If several servers try, exactly one gets a session.
 	TakeOver(ctx context.Context, server string, at time.Time) ([]Session, error)
 }
 

@@ -38,7 +38,7 @@ def test_what_could_not_be_delivered_is_redelivered_by_the_server_itself(shared_
         await_nothing_left(world.server, world.session)
 
 
-def test_an_embedded_store_that_hangs_is_replaced_and_delays_nothing_else(own_server: Server) -> None:
+def test_an_embedded_s3_that_hangs_is_replaced_and_delays_nothing_else(own_server: Server) -> None:
     athena = Athena(own_server, read_timeout=2, retries={"total_max_attempts": 1})
     sid = athena.session()
     first = s3_pid(own_server)

@@ -43,12 +43,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world: FaultyResults, fault: str) -> None:
+def test_a_calculation_waits_for_s3_and_ends_right_when_it_is_back(world: FaultyResults, fault: str) -> None:
     before = world.complaints()
     with world.s3.having(FAULTS[fault]):
         cid = world.submit(fault)
         if fault == "hangs":
-            wait_for("three objects on their way", lambda: world.s3.taken >= 3)
+            wait_for("three objects being sent", lambda: world.s3.taken >= 3)
         else:
             world.await_complaint(before)
         world.athena.await_running(cid)
@@ -59,7 +59,7 @@ def test_a_calculation_waits_for_the_store_and_ends_right_when_it_is_back(world:
     assert world.athena.status(world.session)["State"] == "IDLE"
 
 
-def test_a_slow_store_is_none_that_is_away(world: FaultyResults) -> None:
+def test_a_slow_s3_is_not_taken_for_an_unreachable_one(world: FaultyResults) -> None:
     before = world.complaints()
     with world.s3.having(faulty_s3.SLOW):
         cid = world.submit("slow")
@@ -69,7 +69,7 @@ def test_a_slow_store_is_none_that_is_away(world: FaultyResults) -> None:
     assert world.complaints() == before
 
 
-def test_a_server_that_dies_while_the_store_is_away_leaves_the_delivery_to_the_next(world: FaultyResults) -> None:
+def test_a_server_that_dies_while_s3_is_unreachable_leaves_the_delivery_to_the_next(world: FaultyResults) -> None:
     before = world.complaints()
     with world.s3.having(faulty_s3.BUSY):
         cid = world.submit("killed")

@@ -31,7 +31,7 @@ def wheel(folder: Path, name: str, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose pip is told of a folder of wheels, by a variable of its own."""
+    """A server with a variable of its own that makes pip use a folder of wheels."""
     wheels = common_folder()
     wheel(wheels, "e2e_plus", "def plus(i): return i + 1\n")
     server = Server(tmp_path_factory.mktemp("packages") / "data")

@@ -206,7 +206,7 @@ def test_a_calculation_that_is_being_stopped_outlives_the_server(
     assert_whole(server, athena, session)
 
 
-def test_the_store_is_started_again_when_it_dies(server: Server, athena: Athena, session: str) -> None:
+def test_the_embedded_s3_is_started_again_when_it_dies(server: Server, athena: Athena, session: str) -> None:
     first = s3_pid(server)
     kill(first)
     got = athena.run(session, "print('delivered')")
@@ -215,7 +215,7 @@ def test_the_store_is_started_again_when_it_dies(server: Server, athena: Athena,
     assert_whole(server, athena, session)
 
 
-def test_a_large_output_survives_the_death_of_the_store(server: Server, athena: Athena, session: str) -> None:
+def test_a_large_output_survives_the_death_of_the_embedded_s3(server: Server, athena: Athena, session: str) -> None:
     cid = athena.submit(session, "for i in range(1_000_000):\n    print(f'{i:0104d}')")
     await_outcome(server, session, cid)
     uploads = server.data_dir / "s3"
@@ -223,7 +223,7 @@ def test_a_large_output_survives_the_death_of_the_store(server: Server, athena: 
     def half_way() -> bool:
         return sum(size for _, size in files_below(uploads)) > 20_000_000
 
-    wait_for("upload on its way", half_way)
+    wait_for("half of the upload", half_way)
     kill(s3_pid(server))
     got = athena.result(cid)
     assert got.state == "COMPLETED"
@@ -232,7 +232,7 @@ def test_a_large_output_survives_the_death_of_the_store(server: Server, athena: 
     assert_whole(server, athena, session)
 
 
-def test_a_spark_write_survives_the_death_of_the_store(server: Server, athena: Athena, session: str) -> None:
+def test_a_spark_write_survives_the_death_of_the_embedded_s3(server: Server, athena: Athena, session: str) -> None:
     code = """
 path = "s3://e2e-recovery/numbers"
 spark.range(0, 400_000, 1, 16).selectExpr("id", "sha2(string(id), 512) as hash").write.parquet(path)

@@ -28,7 +28,7 @@ ATTACKS = {
     "change the database": "open(f'{data}/ergane.db', 'r+b').close()",
     "list the data folder": "found(data, 'ergane.db')",
     "list the sessions": "found(f'{data}/sessions', os.path.basename(other))",
-    "read the stores' files": "os.listdir(f'{data}/s3')",
+    "read the files of the embedded S3": "os.listdir(f'{data}/s3')",
     "read another session's output": "open(f'{other}/work/stdout', 'rb').read()",
     "change another session's output": "open(f'{other}/work/stdout', 'ab').close()",
     "list another session's folder": "os.listdir(f'{other}/work')",
@@ -265,7 +265,9 @@ for path in glob.glob("/proc/[0-9]*/cmdline"):
     assert not [argv for argv in seen.values() if "serve" in argv or "shim" in argv or "'s3'" in argv]
 
 
-@pytest.mark.parametrize("whom", ["another's kernel", "another's shim", "its own shim", "the server", "the store"])
+@pytest.mark.parametrize(
+    "whom", ["another's kernel", "another's shim", "its own shim", "the server", "the embedded S3"]
+)
 def test_no_process_but_its_own_can_be_touched(
     athena: Athena, shared_server: Server, sessions: tuple[str, str], whom: str
 ) -> None:
@@ -275,7 +277,7 @@ def test_no_process_but_its_own_can_be_touched(
         "another's shim": shim_pid(shared_server, sessions[1]),
         "its own shim": shim_pid(shared_server, sessions[0]),
         "the server": shared_server.process.pid,
-        "the store": s3_pid(shared_server),
+        "the embedded S3": s3_pid(shared_server),
     }[whom]
     signals = [int(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGSTOP, signal.SIGKILL)]
     code = f"""

@@ -206,7 +206,7 @@ def test_enforced_settings_win(athena: Athena, group: str) -> None:
     athena.api.delete_work_group(WorkGroup=group, RecursiveDeleteOption=True)
 
 
-def test_what_the_embedded_store_cannot_keep_is_refused(athena: Athena, group: str) -> None:
+def test_what_the_embedded_s3_cannot_keep_is_refused(athena: Athena, group: str) -> None:
     for result, word in (
         ({"ExpectedBucketOwner": "123456789012"}, "000000000000"),
         ({"EncryptionConfiguration": {"EncryptionOption": "CSE_KMS", "KmsKey": "k"}}, "SSE_KMS"),

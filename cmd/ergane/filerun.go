@@ -137,7 +137,7 @@ func (r *fileRun) upload(ctx context.Context, dir string) (string, error) {
 	return at, nil
 }
 
-func (r *fileRun) objects() (*objects.Store, error) {
+func (r *fileRun) objects() (*objects.Client, error) {
 	info := r.client.info
 	key, err := clientKey(info, r.client.key)
 	if err != nil {

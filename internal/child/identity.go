@@ -1,6 +1,6 @@
-// Package child has what all processes share that outlive the server which
-// started them: a name for good, by which another server finds the process
-// again and signals it and nothing else, and the end of one that nobody uses.
+// Package child has what the processes have in common that outlive the server
+// which started them: an identity by which another server finds the process again
+// and signals it and no other, and the end of a process that nobody uses.
 package child
 
 import (
@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// An Identity names one process for good: numbers are given out again, but not
-// with the same start in the same boot. It is part of the handles on disk.
+// An Identity identifies one process for ever: PIDs are reused, but not with the
+// same start time in the same boot. It is part of the handles on disk.
 type Identity struct {
 	PID    int    `json:"pid"`
 	Start  uint64 `json:"start"` // in clock ticks since boot: field 22 of /proc/<pid>/stat
 	BootID string `json:"boot_id"`
 }
 
-// IdentityOf describes a process that cannot end meanwhile, such as this one or
-// a child that was not reaped.
+// IdentityOf is the identity of a process whose PID cannot be reused meanwhile:
+// this process, or a child that was not reaped.
 func IdentityOf(pid int) (Identity, error) {
 	st, err := ReadStat(pid)
 	if err != nil {
@@ -34,8 +34,8 @@ func IdentityOf(pid int) (Identity, error) {
 	return Identity{PID: pid, Start: st.Start, BootID: boot}, nil
 }
 
-// Alive reports whether the process has not ended. An error says that this
-// could not be found out.
+// Alive reports whether the process has not ended. An error means that this could
+// not be determined.
 func (id Identity) Alive() (bool, error) {
 	p, err := Open(id)
 	if errors.Is(err, ErrGone) {
@@ -48,21 +48,21 @@ func (id Identity) Alive() (bool, error) {
 	return true, nil
 }
 
-// BootID names the machine's present boot. It does not change when only a
+// BootID identifies the machine's current boot. It does not change when only a
 // container restarts.
 func BootID() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b)), err
 }
 
-// A Stat is what /proc/<pid>/stat says of a process, see proc(5).
+// A Stat is a part of /proc/<pid>/stat, see proc(5).
 type Stat struct {
 	Parent, Session int
 	Start           uint64 // clock ticks since boot
 	Zombie          bool
 }
 
-// ReadStat looks at the process that has the number now.
+// ReadStat reads the Stat of the process that has the PID now.
 func ReadStat(pid int) (Stat, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -72,7 +72,7 @@ func ReadStat(pid int) (Stat, error) {
 }
 
 func parseStat(b []byte) (Stat, error) {
-	// The second field is the program's name in brackets, which may hold anything.
+	// The second field is the program's name in brackets, which may contain anything.
 	end := bytes.LastIndexByte(b, ')')
 	fields := strings.Fields(string(b[end+1:]))
 	if end < 0 || len(fields) < 20 {

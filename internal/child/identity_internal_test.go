@@ -14,7 +14,7 @@ func TestAProgramsNameDoesNotConfuseItsStat(t *testing.T) {
 	}
 	for _, bad := range []string{"", "42", "42 (x)", "42 (x) S 1 2 3", strings.Replace(line, "12345", "x", 1)} {
 		if _, err := parseStat([]byte(bad)); err == nil {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MemoryFile makes a file that is on no disk, for a child to read from its
-// beginning to its end. Unlike a pipe it takes any length without a reader.
+// MemoryFile makes a file in memory, which a child reads from the beginning.
+// Unlike a pipe it holds any length without a reader.
 func MemoryFile(name string, content []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {

@@ -12,20 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrGone: the process has ended, or its number belongs to another one by now.
+// ErrGone: the process has ended; another one may have its PID now.
 var ErrGone = errors.New("no such process")
 
-// A Process is one particular process, a child of ours or not, held by a
-// descriptor (pidfd), so that a number that was given out again is never
-// mistaken for it.
+// A Process is one process, a child of ours or not, held by a descriptor (pidfd):
+// another process that gets its PID is never taken for it.
 type Process struct {
 	PID int
 	f   *os.File
 }
 
-// Open finds a process again. It is ErrGone where it has ended, reaped or not;
-// any other error says that the process could not be looked for. An identity
-// without a boot id is of the present boot.
+// Open finds a process again. The error is ErrGone if it has ended, reaped or
+// not; any other error means that the process could not be looked for. An
+// identity without a boot id is of the current boot.
 func Open(id Identity) (*Process, error) {
 	boot, err := BootID()
 	if err != nil {
@@ -38,12 +37,12 @@ func Open(id Identity) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Looked at only after the number has been pinned.
+	// Only now: the pidfd keeps the PID from being reused.
 	st, err := ReadStat(id.PID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH):
 		err = ErrGone
-	case err != nil: // not being able to look is not seeing that it is gone
+	case err != nil: // this does not mean that it has ended
 		err = fmt.Errorf("look at process %d: %w", id.PID, err)
 	case st.Start != id.Start || p.Dead():
 		err = ErrGone
@@ -55,11 +54,11 @@ func Open(id Identity) (*Process, error) {
 	return p, nil
 }
 
-// OpenPID pins a process whose number cannot have been given out again, such
-// as a child that was not reaped. ErrGone where no process has the number.
+// OpenPID opens a process whose PID cannot have been reused, such as a child that
+// was not reaped. The error is ErrGone if no process has the PID.
 func OpenPID(pid int) (*Process, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
-	// The last two are for the number of a thread: no process has that.
+	// The last two are for the id of a thread, which is no process.
 	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
 		return nil, ErrGone
 	}
@@ -74,8 +73,8 @@ func OpenPID(pid int) (*Process, error) {
 	return &Process{PID: pid, f: os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
-// Wait returns nil once the process has ended, or the cause of the end of ctx.
-// One caller at a time.
+// Wait returns nil when the process has ended, or the cause of ctx's end. Only one
+// call may run at a time.
 func (p *Process) Wait(ctx context.Context) error {
 	raw, err := p.f.SyscallConn()
 	if err != nil {
@@ -93,8 +92,8 @@ func (p *Process) Wait(ctx context.Context) error {
 	return err
 }
 
-// WaitOrKill waits for the end of the process, which it kills after the time
-// given. It waits as long as ctx lasts.
+// WaitOrKill waits for the end of the process, and kills it after the time given.
+// It waits until ctx ends.
 func (p *Process) WaitOrKill(ctx context.Context, after time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, after)
 	err := p.Wait(limited)
@@ -145,8 +144,8 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return sent
 }
 
-// KillIf kills the process that has the number if it is the one that was meant,
-// which is asked when the number has been pinned.
+// KillIf kills the process that has the PID if meant returns true. It opens a
+// pidfd before it calls meant, so that no other process can get the PID meanwhile.
 func KillIf(pid int, meant func() bool) {
 	p, err := OpenPID(pid)
 	if err != nil {
@@ -158,7 +157,7 @@ func KillIf(pid int, meant func() bool) {
 	}
 }
 
-// Reap collects the process if it is an ended child of ours.
+// Reap reaps the process if it is a child of ours that has ended.
 func (p *Process) Reap() {
 	raw, err := p.f.SyscallConn()
 	if err != nil {
@@ -169,5 +168,5 @@ func (p *Process) Reap() {
 	})
 }
 
-// Close lets go of the process, which lives on.
+// Close closes the descriptor. The process runs on.
 func (p *Process) Close() { p.f.Close() }

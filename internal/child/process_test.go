@@ -17,7 +17,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/child"
 )
 
-// A sitter is a process that waits to be told to end, or be killed.
+// A sitter is a process that waits until its stdin is closed or it is killed.
 type sitter struct {
 	*exec.Cmd
 	stdin io.Closer
@@ -47,7 +47,7 @@ func open(t *testing.T, id child.Identity) *child.Process {
 	return p
 }
 
-// patience is for what is to happen.
+// patience bounds the wait for an event.
 func patience(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -115,7 +115,7 @@ func TestAProcessThatHasEndedIsGoneReapedOrNot(t *testing.T) {
 	}
 }
 
-// The number of a process that has ended may be that of somebody's thread now.
+// The PID of a process that has ended may be the id of a thread now.
 func TestAThreadIsNoProcess(t *testing.T) {
 	t.Parallel()
 	number, over := make(chan int), make(chan struct{})
@@ -162,7 +162,7 @@ func TestAProcessThatDoesNotEndIsKilled(t *testing.T) {
 	}
 }
 
-func TestOneThatEndsInTimeIsNotKilled(t *testing.T) {
+func TestAProcessThatEndsInTimeIsNotKilled(t *testing.T) {
 	t.Parallel()
 	s := sit(t)
 	p := open(t, s.id)
@@ -173,7 +173,7 @@ func TestOneThatEndsInTimeIsNotKilled(t *testing.T) {
 	}
 }
 
-func TestOnlyTheOneThatWasMeantIsKilled(t *testing.T) {
+func TestOnlyTheProcessThatWasMeantIsKilled(t *testing.T) {
 	t.Parallel()
 	s := sit(t)
 	p := open(t, s.id)
@@ -185,7 +185,7 @@ func TestOnlyTheOneThatWasMeantIsKilled(t *testing.T) {
 	must(t, p.Wait(patience(t)))
 }
 
-// Handles of older versions are read, and theirs of newer ones.
+// Older and newer versions read each other's handles.
 func TestAnIdentityKeepsItsFormOnDisk(t *testing.T) {
 	t.Parallel()
 	b, err := json.Marshal(child.Identity{PID: 1, Start: 2, BootID: "x"})
@@ -194,7 +194,7 @@ func TestAnIdentityKeepsItsFormOnDisk(t *testing.T) {
 	}
 }
 
-// With no descriptors left nothing can be looked at. It is tried with every
+// Without descriptors a process cannot be looked for. This is tried with every
 // number of free ones, in a process of its own.
 func TestAProcessThatCannotBeLookedForIsNotGone(t *testing.T) {
 	t.Parallel()

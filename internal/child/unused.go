@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// AwaitUnused is how a process that outlives its server finds its end. It asks
-// every so often whether anybody uses the process, and returns true when
-// longEnough says so of the time since the last use; false when ctx ends first.
+// AwaitUnused waits until a process that outlives its server should end. It calls
+// used in the interval every, and returns true when longEnough returns true for
+// the time since the last use; false when ctx ends first.
 func AwaitUnused(ctx context.Context, every time.Duration, used func() bool, longEnough func(unused time.Duration) bool) bool {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

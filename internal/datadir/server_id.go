@@ -13,10 +13,10 @@ import (
 	"github.com/ergane-dev/ergane/internal/durable"
 )
 
-// ServerID is the id of the server that runs on a data folder, which owns the
-// sessions whose kernels are there. It is made once and kept in the folder: a
-// server that starts again has the sessions that it had. Whoever calls this
-// holds the folder's lock.
+// ServerID is the id of the server that runs on a data folder and owns the
+// sessions whose kernels are there. It is created once and kept in the folder, so
+// that a server that starts again still owns its sessions. The caller holds the
+// folder's lock.
 func ServerID(dataDir string) (string, error) {
 	path := filepath.Join(dataDir, "server.id")
 	raw, err := os.ReadFile(path)

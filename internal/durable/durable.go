@@ -36,17 +36,17 @@ func Replace(path string, mode fs.FileMode, content []byte) error {
 	return nil
 }
 
-// A File is about to take the place of another one. Commit, Put or Discard ends
-// it; where one of the first two fails, nothing is left beside the other.
+// A File will replace another one. Commit, Put or Discard ends it. If Commit or
+// Put fails, the new file is removed.
 type File struct {
 	*os.File
 	root      *os.Root
 	name, tmp string
 }
 
-// Create makes the file that is to take the place of name, with the mode 0600.
-// Until then it is .NAME.tmp, so that for each name only one process may do it
-// at a time: what an earlier one left is removed.
+// Create makes the file that will replace name, with the mode 0600. Until then
+// its name is .NAME.tmp, and one that an earlier process left is removed: only one
+// process at a time may do this for a name.
 func Create(root *os.Root, name string) (*File, error) {
 	tmp := path.Join(path.Dir(name), "."+path.Base(name)+".tmp")
 	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,8 +63,8 @@ func create(root *os.Root, name, tmp string) (*File, error) {
 	return &File{File: f, root: root, name: name, tmp: tmp}, nil
 }
 
-// Commit puts the file in place with this content. After it returns nil content
-// and name survive a crash of the machine.
+// Commit writes the content and replaces the other file. When it returns nil,
+// content and name survive a crash of the machine.
 func (f *File) Commit(content []byte) error {
 	if err := f.put(content, f.Sync); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (f *File) Commit(content []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Put is Commit without the waiting for the disk.
+// Put is Commit without flushing to disk.
 func (f *File) Put(content []byte) error {
 	return f.put(content, func() error { return nil })
 }
@@ -98,7 +98,7 @@ func (f *File) put(content []byte, flush func() error) error {
 	return err
 }
 
-// Discard removes the file that was to take the place.
+// Discard removes the new file.
 func (f *File) Discard() {
 	f.Close()
 	f.root.Remove(f.tmp)

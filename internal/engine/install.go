@@ -37,19 +37,18 @@ type Options struct {
 	Log      *slog.Logger // nil: none
 }
 
-// Programs are those to use (ERGANE_PYTHON and ERGANE_JAVA); where one is empty,
-// Install looks for it. An engine keeps the Python it was installed with.
+// Programs are the programs to use (ERGANE_PYTHON and ERGANE_JAVA). Install
+// searches for one that is empty. An engine keeps the Python it was installed with.
 type Programs struct {
 	Python string
 	Java   string // the program, or a Java home
 }
 
-// Install makes sure that the engine is installed and returns it. What an
-// earlier call finished is not done again, so that Install after an interrupted
-// one goes on where that stopped; of two at once the second waits. Everything
-// downloaded is checked against the hashes of the lock files. Where to download
-// from is the configuration of pip and Ivy, not ours. Errors that a person can
-// do something about are of the type *Problem.
+// Install makes sure that the engine is installed and returns it. It does not
+// repeat steps that an earlier call finished, so it continues an interrupted
+// installation; of two at once the second waits. Every download is checked
+// against the hashes of the lock files. pip's and Ivy's own configuration says
+// where to download from. Errors that a person can fix are of the type *Problem.
 func Install(ctx context.Context, o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -199,7 +198,7 @@ func (in *installation) complete(ctx context.Context) (bool, error) {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
-		in.Log.Warn("the engine's Python does not run any more: installing again", keyEngine, in.Spec.ID(), keyError, err)
+		in.Log.Warn("the engine's Python no longer runs: installing it again", keyEngine, in.Spec.ID(), keyError, err)
 		return false, nil
 	}
 	in.made = e.made

@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 )
 
-// extractKernel copies the source into a folder named by its content, whole or
-// not at all, and returns the folder. A newer Ergane brings its own kernel to an
-// engine that an older one installed, whose sessions keep theirs.
+// extractKernel copies the source into a folder that is named by its content and
+// returns the folder, which exists only when it is complete. So a newer Ergane
+// uses its own kernel with an engine that an older one installed; running
+// sessions keep theirs.
 func extractKernel(source fs.FS, dir string) (string, error) {
 	sum := sha256.New()
 	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {

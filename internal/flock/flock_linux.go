@@ -55,8 +55,8 @@ func Held(path string) (bool, error) {
 	return whole.Type != unix.F_UNLCK, nil
 }
 
-// MayBeHeld is Held for those who must not take the living for dead: a lock that
-// cannot be asked about counts as held.
+// MayBeHeld is Held for callers that must not take a living process for dead: a
+// lock whose holder cannot be queried counts as held.
 func MayBeHeld(path string) bool {
 	held, err := Held(path)
 	return held || err != nil

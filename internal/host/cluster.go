@@ -15,8 +15,8 @@ type Cluster struct {
 	secret string // of a cluster that has its own
 }
 
-// OpenCluster checks what --master says. secret is spark.authenticate.secret
-// of a standalone cluster, which has its own.
+// OpenCluster checks --master. secret is the spark.authenticate.secret of a
+// standalone cluster.
 func OpenCluster(master, secret string) (Cluster, error) {
 	if master == "" {
 		return Cluster{}, nil // the default

@@ -56,8 +56,8 @@ func (a *attempt) retryDue() bool {
 // retryPause is the pause between attempts to install.
 const retryPause = 30 * time.Second
 
-// NewEngines knows the engines of a folder; those that are missing are installed
-// with these programs, until ctx ends.
+// NewEngines are the engines in the folder dir. Missing ones are installed with
+// these programs; no engine is installed after ctx has ended.
 func NewEngines(ctx context.Context, dir string, programs engine.Programs, log *slog.Logger) (*Engines, error) {
 	table, err := engine.DefaultTable()
 	if err != nil {

@@ -19,7 +19,7 @@ type ExternalS3 struct {
 	Session credentials.Key
 }
 
-// OpenExternal checks what ERGANE_S3_* say, and adds the default region.
+// OpenExternal checks the values of ERGANE_S3_*, and adds the default region.
 func OpenExternal(x ExternalS3) (ExternalS3, error) {
 	if x.Region == "" {
 		x.Region = datadir.Region

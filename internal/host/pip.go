@@ -16,11 +16,11 @@ import (
 // Pip says whose code may install Python packages for its session.
 type Pip struct {
 	On         bool
-	WorkGroups map[string]bool // where it is otherwise, by name
+	WorkGroups map[string]bool // exceptions from On, by name
 }
 
 // of is what a session of the workgroup gets; nil: it may not install packages.
-// The configuration is read each time, so that a new password counts at once.
+// The configuration is read each time, so that a new password is used at once.
 func (p Pip) of(workGroup string, log *slog.Logger) *kernel.Pip {
 	on, ok := p.WorkGroups[workGroup]
 	if !ok {
@@ -36,8 +36,8 @@ func (p Pip) of(workGroup string, log *slog.Logger) *kernel.Pip {
 	return &kernel.Pip{Config: config, Settings: pipSettings(os.Environ())}
 }
 
-// pipConfig is the text of the configuration file that pip has for this process's user.
-// The machine's own, in /etc, is there for sessions as well.
+// pipConfig is the text of pip's configuration file for this process's user.
+// Sessions can read the machine's file in /etc themselves.
 func pipConfig() (string, error) {
 	files := []string{os.Getenv("PIP_CONFIG_FILE")}
 	if files[0] == "" {
@@ -54,14 +54,14 @@ func pipConfig() (string, error) {
 	return "", nil
 }
 
-// pipOptions are those of pip that say where packages come from, and which are taken.
+// pipOptions are the options of pip that say where packages come from, and which are installed.
 var pipOptions = []string{
 	"index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "proxy", "cert", "client-cert",
 	"timeout", "default-timeout", "retries", "only-binary", "no-binary", "prefer-binary", "pre",
 }
 
 // pipSettings are the variables PIP_… of an environment as a configuration file:
-// in a session's environment a password would be shown with it.
+// as variables of a session, passwords in them would be shown with its environment.
 func pipSettings(environ []string) string {
 	var lines []string
 	for _, variable := range environ {

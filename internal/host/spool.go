@@ -12,7 +12,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/kernel"
 )
 
-// sessionSpool is a spool as delivery wants it.
+// sessionSpool adapts a spool to delivery.Spool.
 type sessionSpool struct{ *kernel.Spool }
 
 func (s sessionSpool) Outcome(id string) (ergane.Outcome, bool, error) {
@@ -39,7 +39,7 @@ func unread(err error) error {
 	return nil
 }
 
-// damaged tells an error that stays, by delivery.ErrSpool, from one that may pass.
+// damaged marks an error that will not pass with delivery.ErrSpool.
 func damaged(err error) error {
 	if err == nil || kernel.Unread(err) {
 		return err
@@ -68,12 +68,12 @@ func (s sessionSpool) Outputs(id string, n int64) (delivery.Section, error) {
 	return whole(s.Spool.Outputs(id, n))
 }
 
-// section is a section as delivery wants it.
+// section adapts a section to delivery.Section.
 type section struct{ *kernel.Section }
 
 func (s section) Len() int64 { return s.Size() }
 
-// whole refuses a section of which a part is missing.
+// whole refuses an incomplete section.
 func whole(s *kernel.Section, err error) (delivery.Section, error) {
 	if err != nil {
 		return nil, damaged(err)

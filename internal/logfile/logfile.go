@@ -36,7 +36,7 @@ func Open(path string, maxSize int64) (*File, error) {
 }
 
 // ForChild opens the log at path as the stdout and stderr of a process that is
-// about to start. One of more bytes than most becomes the older one first;
+// about to start. A log of more than most bytes is renamed to the older one first;
 // what the process writes is not bounded.
 func ForChild(path string, most int64) (*os.File, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > most {

@@ -37,20 +37,20 @@ import org.apache.thrift.transport.TTransport;
 import org.apache.thrift.transport.TTransportFactory;
 
 /**
- * The Hive Metastore on loopback: Hive's own main class listens on every
- * interface, and nothing can tell it otherwise. It is compiled when it starts,
- * by the compiler that Spark brings for its generated code (Janino: no lambdas,
- * no generic calls), so that no JDK and no jar of ours is needed.
+ * The Hive Metastore on loopback: Hive's own main class always listens on every
+ * interface. This class is compiled when it starts, by the compiler that Spark
+ * has for its generated code (Janino: no lambdas, no generic calls), so that
+ * neither a JDK nor a jar of ours is needed.
  *
- * Its argument is a file of settings. It says on stdout where it listens, once
- * it answers, and ends when its stdin does.
+ * Its argument is a file of settings. It writes its port to stdout when it
+ * answers, and ends when its stdin is closed.
  */
 public class Metastore {
-  /** No string or container of a call is longer, in bytes or items. */
+  /** The longest string or container of a call, in bytes or items. */
   static final int MAX_MESSAGE = 16 << 20;
 
   public static void main(String[] args) throws Exception {
-    // Whoever connects may ask for a setting, in whose words ${env.NAME} would be the environment's, and the key is there.
+    // Any client may read settings; ${env.NAME} in one would be replaced from the environment, which has the key.
     Configuration.setRestrictSystemPropertiesDefault(true);
     HiveConf conf = new HiveConf();
     Properties settings = new Properties();
@@ -64,7 +64,7 @@ public class Metastore {
     endWithStdin();
 
     IHMSHandler handler = HiveMetaStore.newRetryingHMSHandler(new HiveMetaStore.HMSHandler("metastore", conf, false), conf);
-    handler.get_all_databases(); // makes the tables where there are none
+    handler.get_all_databases(); // creates missing tables
     release();
 
     final TServerSocket socket = new TServerSocketKeepAlive(new TServerSocket(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0)));
@@ -87,7 +87,7 @@ public class Metastore {
     server.serve();
   }
 
-  /** Gives back what a connection's thread has of the database. */
+  /** Releases what a connection's thread has opened of the database. */
   static void release() {
     RawStore store = HiveMetaStore.HMSHandler.getRawStore();
     if (store != null) {
@@ -97,10 +97,9 @@ public class Metastore {
   }
 
   /**
-   * Stands before Hive's handler and refuses what that would do: to remove or
-   * make a folder that is not in S3, and to let a commit to an Iceberg table
-   * replace one that it does not know of. The latter holds because all commits
-   * come this way.
+   * Refuses what Hive's handler would do: create or remove a folder that is not
+   * in S3, and let a commit to an Iceberg table replace one that it does not
+   * build on. The latter works because all commits are calls of this handler.
    */
   static class Guard implements InvocationHandler {
     static final String AT = "metadata_location";

@@ -37,7 +37,7 @@ func beChild(how string) int {
 	case "broken":
 		fmt.Fprintln(os.Stderr, "no such jar")
 		return 3
-	case "mute": // starts, and never says that it has
+	case "mute": // starts, and never reports its port
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return 0
 	case "stubborn": // does not end when it is asked to

@@ -1,10 +1,10 @@
 // Package metastore is the catalog of all sessions: Hive's Metastore, a child
-// process of the server's that is there from its first use on.
+// process of the server that is started at its first use.
 //
-// The server itself listens where sessions look for the catalog. At the first
-// connection it starts the child, and hands the bytes of each connection on; a
-// child that has died is started again at the next one. Connections that
-// cannot be served are answered, in Thrift, with why.
+// The server itself listens at the catalog's address. At the first connection it
+// starts the child, and passes the bytes of each connection on; a child that has
+// died is started again at the next connection. Connections that cannot be served
+// are answered, in Thrift, with the reason.
 package metastore
 
 import (
@@ -23,21 +23,21 @@ import (
 
 const (
 	defaultStartTimeout = time.Minute
-	// failedFor is for how long a start that failed is not tried again: clients
-	// repeat their calls, and each would wait for another start.
+	// failedFor is how long a failed start is not tried again: clients repeat their
+	// calls, and each would wait for another start.
 	failedFor = 5 * time.Second
-	// answerTimeout bounds the wait for the call of a client that gets no child.
+	// answerTimeout bounds the wait for the call of a client that is refused.
 	answerTimeout = 5 * time.Second
-	// maxConns bounds how many connections there are at a time: each takes two
-	// descriptors here, and a thread there. A client beyond that waits.
+	// maxConns is how many connections there may be at once: each takes two
+	// descriptors of the server and a thread of the child. Further clients wait.
 	maxConns = 256
 )
 
-// Config is what a Server needs to know.
+// Config is the configuration of a Server.
 type Config struct {
-	// Dir is the catalog's folder, an absolute path. It is made if it is not there.
+	// Dir is the catalog's folder, an absolute path. It is created if it does not exist.
 	Dir string
-	// Command says how the child is started. It is asked before each start, when
+	// Command returns how the child is started. It is called before each start, when
 	// no other child has the folder, and may wait for what it needs.
 	Command func(ctx context.Context) (Command, error)
 	// StartTimeout bounds the time from a connection to the child's answer; 0: a minute.
@@ -64,8 +64,8 @@ type Server struct {
 	conns  map[net.Conn]bool
 }
 
-// Serve answers the connections of a socket, which it closes in the end. It
-// returns at once; Close must be called.
+// Serve serves the connections of a socket, which Close closes. It returns at
+// once; Close must be called.
 func Serve(socket net.Listener, cfg Config) *Server {
 	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, defaultStartTimeout)
 	if cfg.Log == nil {
@@ -77,10 +77,10 @@ func Serve(socket net.Listener, cfg Config) *Server {
 	return s
 }
 
-// Addr is where the catalog is, host:port.
+// Addr is the catalog's address, host:port.
 func (s *Server) Addr() string { return s.socket.Addr().String() }
 
-// State tells in a sentence how the catalog is; an error says why it cannot be used.
+// State describes the catalog in a few words; an error says why it cannot be used.
 func (s *Server) State() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *Server) State() (string, error) {
 	return "starts when it is first used", nil
 }
 
-// Running reports whether the child is there.
+// Running reports whether the child is running.
 func (s *Server) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *Server) Starts() int {
 	return s.starts
 }
 
-// Close ends every connection and the child, and returns when both are gone.
+// Close ends every connection and the child, and returns when all have ended.
 func (s *Server) Close() {
 	s.stop()
 	s.socket.Close()
@@ -117,7 +117,7 @@ func (s *Server) Close() {
 	}
 	s.mu.Unlock()
 	s.work.Wait()
-	if s.child != nil { // nobody starts one any more
+	if s.child != nil { // no other one is started now
 		s.child.end()
 	}
 }
@@ -164,7 +164,7 @@ func (s *Server) serve(client net.Conn) {
 		if s.ctx.Err() == nil {
 			_ = client.SetDeadline(time.Now().Add(answerTimeout))
 			if refuse(client, "the catalog cannot be used: "+err.Error()) == nil {
-				// What is unread at the close would make it a reset, which the answer does not survive.
+				// To close with unread bytes would reset the connection, and the client might not get the answer.
 				_ = closeWrite(client)
 				_, _ = io.Copy(io.Discard, client)
 			}
@@ -176,13 +176,13 @@ func (s *Server) serve(client net.Conn) {
 	}
 	defer s.drop(server)
 	var back sync.WaitGroup
-	back.Go(func() { hand(client, server) })
-	hand(server, client)
+	back.Go(func() { forward(client, server) })
+	forward(server, client)
 	back.Wait()
 }
 
-// hand hands on what comes from one end, and then that it has ended.
-func hand(to, from net.Conn) {
+// forward passes on what comes from one side, and then its end.
+func forward(to, from net.Conn) {
 	_, err := io.Copy(to, from)
 	if err == nil && closeWrite(to) == nil {
 		return
@@ -191,7 +191,7 @@ func hand(to, from net.Conn) {
 	from.Close()
 }
 
-// closeWrite tells the other end that nothing more comes.
+// closeWrite ends what is sent to the other side.
 func closeWrite(c net.Conn) error {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
@@ -200,7 +200,8 @@ func closeWrite(c net.Conn) error {
 	return tcp.CloseWrite()
 }
 
-// hold makes a connection one that Close ends; false, and ended, where that was called.
+// hold adds a connection to those that Close closes; after Close it closes the
+// connection and returns false.
 func (s *Server) hold(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,7 +220,7 @@ func (s *Server) drop(c net.Conn) {
 	delete(s.conns, c)
 }
 
-// connect connects to the child, which it starts where there is none.
+// connect connects to the child, and starts it if it does not run.
 func (s *Server) connect() (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.StartTimeout, fmt.Errorf("it did not start within %v", s.cfg.StartTimeout))
 	defer cancel()
@@ -235,7 +236,7 @@ func (s *Server) connect() (net.Conn, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if c.alive() { // it takes no connections, or is about to be seen dead
+		if c.alive() { // it accepts no connections, or has ended and was not reaped yet
 			select {
 			case <-c.exited:
 			case <-ctx.Done():
@@ -245,11 +246,11 @@ func (s *Server) connect() (net.Conn, error) {
 	}
 }
 
-// obtain returns the living child, or starts one: one at a time, for all who wait.
+// obtain returns the living child, or starts one, for all connections that wait.
 func (s *Server) obtain(ctx context.Context) (*process, error) {
 	s.starting.Lock()
 	defer s.starting.Unlock()
-	if ctx.Err() != nil { // the one before took all the time there was
+	if ctx.Err() != nil { // the start before this one took all the time
 		return nil, context.Cause(ctx)
 	}
 	s.mu.Lock()

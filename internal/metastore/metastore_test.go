@@ -47,7 +47,7 @@ func TestTheChildStartsWithTheFirstConnectionAndServesAll(t *testing.T) {
 	}
 }
 
-func TestTheEndOfEitherSideIsHandedOn(t *testing.T) {
+func TestTheEndOfEitherSideIsPassedOn(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, "echo", nil)
 	c := h.dial()
@@ -84,7 +84,7 @@ func TestAChildThatDiedIsStartedByTheNextConnection(t *testing.T) {
 	}
 }
 
-func TestWhatKeepsItFromStartingIsTheAnswer(t *testing.T) {
+func TestTheReasonOfAFailedStartIsTheAnswer(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, "broken", nil)
 	why := h.refusal()
@@ -112,7 +112,7 @@ func TestAnErrorOfTheCommandIsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAStartThatHangsIsBrokenOff(t *testing.T) {
+func TestAStartThatHangsIsGivenUp(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, "mute", func(cfg *metastore.Config) { cfg.StartTimeout = 2 * time.Second })
 	if why := h.refusal(); !strings.HasPrefix(why, "the catalog cannot be used: it did not start within 2s; see ") {
@@ -121,7 +121,7 @@ func TestAStartThatHangsIsBrokenOff(t *testing.T) {
 	awaitFree(t, h)
 }
 
-func TestCloseBreaksAStartOff(t *testing.T) {
+func TestCloseInterruptsAStart(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, "mute", nil)
 	h.dial()
@@ -143,7 +143,7 @@ func TestAChildThatDoesNotEndIsKilled(t *testing.T) {
 	}
 }
 
-func TestTwoChildrenNeverHaveOneFolder(t *testing.T) {
+func TestTwoChildrenNeverUseOneFolder(t *testing.T) {
 	t.Parallel()
 	first := newHarness(t, "echo", nil)
 	pid := first.pid(first.dial())
@@ -161,7 +161,7 @@ func TestTwoChildrenNeverHaveOneFolder(t *testing.T) {
 	}
 }
 
-func TestAStrangersCallIsNotAnswered(t *testing.T) {
+func TestACallOfAnotherProtocolIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, "broken", nil)
 	c := h.dial()

@@ -27,9 +27,9 @@ const (
 	lockName = "lock"
 	logName  = "metastore.log"
 	maxLog   = 1 << 20
-	// endTimeout bounds the time in which a child may end by itself.
+	// endTimeout is how long a child may take to end by itself.
 	endTimeout = 5 * time.Second
-	// listening begins the line on the child's stdout that tells its port.
+	// listening begins the line on the child's stdout with its port.
 	listening = "listening "
 )
 
@@ -37,14 +37,14 @@ const (
 type Command struct {
 	Argv []string
 	Env  []string
-	// Sandbox is put around the child; nil: nothing is.
+	// Sandbox confines the child; nil: it is not confined.
 	Sandbox *sandbox.Policy
-	// Ended, if set, is called when the child has ended, or will not run.
+	// Ended, if set, is called when the child has ended or could not be started.
 	Ended func()
 }
 
-// A process is a metastore. It ends when its stdin does, and is killed
-// when the server ends however that ends, so that none is ever left over.
+// A process is a running metastore. It ends when its stdin is closed, and is
+// killed when the server ends, however that ends: none is ever left over.
 type process struct {
 	pid    int
 	proc   *os.Process
@@ -66,10 +66,10 @@ func (c *process) alive() bool {
 	}
 }
 
-// how tells how a child ended that has.
+// how says how the child ended. It must have ended.
 func (c *process) how() string { return c.state.String() }
 
-// end asks the child to end, kills it where it does not, and returns when it is gone.
+// end asks the child to end, kills it if it does not, and returns when it has ended.
 func (c *process) end() {
 	c.stdin.Close()
 	select {
@@ -84,13 +84,13 @@ func (c *process) kill() {
 	<-c.exited
 }
 
-// startChild starts a child and returns when it answers. If that fails nothing is left of it.
-// It asks for the command when nobody works in the folder any more.
+// startChild starts a child and returns when it answers. If that fails, nothing is
+// left of it. It asks for the command when no other process uses the folder.
 func startChild(ctx context.Context, dir string, ask func(context.Context) (Command, error)) (_ *process, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the catalog's folder: %w", err)
 	}
-	// The child has the lock to its end: two on one database would destroy it.
+	// The child has the lock until it ends: two on one database would destroy it.
 	lock, err := awaitLock(ctx, filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 	}
 	runs = true
 	ready := make(chan string, 1)
-	stdout.Close() // so that the end of the child is that of what it says
+	stdout.Close() // so that reading ends when the child does
 	go func() {
 		defer said.Close()
 		ready <- port(said)
@@ -171,8 +171,8 @@ func startChild(ctx context.Context, dir string, ask func(context.Context) (Comm
 	}
 }
 
-// run starts the process, and has somebody wait for it, who calls ended. That one
-// keeps its thread, because the child is killed when the thread that started it ends.
+// run starts the process, in a goroutine that waits for its end and then calls
+// ended. The goroutine keeps its thread: the child is killed when that ends.
 func (c *process) run(cmd *exec.Cmd, ended func()) error {
 	started := make(chan error)
 	go func() {
@@ -194,7 +194,7 @@ func (c *process) run(cmd *exec.Cmd, ended func()) error {
 	return <-started
 }
 
-// awaitLock takes the lock as soon as the child of a server that was killed is gone.
+// awaitLock takes the lock, as soon as the child of a server that was killed has ended.
 func awaitLock(ctx context.Context, path string) (*flock.Lock, error) {
 	for {
 		lock, err := flock.Acquire(path)
@@ -209,7 +209,7 @@ func awaitLock(ctx context.Context, path string) (*flock.Lock, error) {
 	}
 }
 
-// port reads what the child says up to its port; empty if it ended without one.
+// port reads the child's output up to its port; empty if it ended before that.
 func port(r io.Reader) string {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
@@ -220,7 +220,7 @@ func port(r io.Reader) string {
 	return ""
 }
 
-// pipe is one of which both ends block: Java cannot do with others.
+// pipe makes a pipe with blocking ends: Java needs that.
 func pipe() (r, w *os.File, err error) {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
@@ -229,7 +229,7 @@ func pipe() (r, w *os.File, err error) {
 	return os.NewFile(uintptr(ends[0]), "pipe"), os.NewFile(uintptr(ends[1]), "pipe"), nil
 }
 
-// policyFile has what the sandbox's stage reads.
+// policyFile is the file from which the sandbox's stage reads its policy.
 func policyFile(p *sandbox.Policy) (*os.File, error) {
 	doc, err := p.Document(os.Getpid())
 	if err != nil {
@@ -237,12 +237,16 @@ func policyFile(p *sandbox.Policy) (*os.File, error) {
 	}
 	f, err := child.MemoryFile("policy", doc)
 	if err != nil {
-		return nil, fmt.Errorf("hand over the sandbox: %w", err)
+		return nil, fmt.Errorf("pass the sandbox's policy: %w", err)
 	}
 	return f, nil
 }
 
+<<<<<<< HEAD
 // cutLog empties a log that has become too long: its child appends to the file.
+=======
+// cutLog empties a log that has become too long. The child appends to it.
+>>>>>>> x-w2
 func cutLog(path string) error {
 	fi, err := os.Stat(path)
 	if err != nil || fi.Size() <= maxLog {

@@ -28,7 +28,7 @@ const (
 var errProtocol = errors.New("not a call in Thrift's binary protocol")
 
 // refuse reads the head of one call and answers it with an exception that says
-// why. The call's arguments are left unread: the connection is of no more use.
+// why. It does not read the call's arguments: the connection cannot be used again.
 func refuse(conn io.ReadWriter, why string) error {
 	name, sequence, err := readCall(conn)
 	if err != nil {

@@ -22,25 +22,25 @@ const (
 	sourceName   = "Metastore.java"
 	settingsName = "metastore.properties"
 	databaseName = "derby"
-	// compiler is Janino's, of Spark's own jars: compiles a file and runs a class of it.
+	// compiler is Janino's, which is among Spark's jars: it compiles a file and runs a class of it.
 	compiler = "org.codehaus.janino.SimpleCompiler"
 )
 
-// Options are of the JVM, over what the engine's are.
+// Options are JVM options, in addition to the engine's.
 var Options = []string{
 	"-Xss512k",                    // a thread for each connection
 	"-XX:TieredStopAtLevel=1",     // small rather than fast
-	"-XX:+ExitOnOutOfMemoryError", // one that lives on may answer nobody, and the next is there in seconds
+	"-XX:+ExitOnOutOfMemoryError", // the next one starts in seconds; this one might never answer again
 	"-Dderby.stream.error.field=java.lang.System.err",
 	"-Dderby.storage.pageCacheSize=400", // pages of 4 to 32 KB
 }
 
-// Prepare writes what a child needs into its folder, in which none works, and returns its main class with its arguments.
-// warehouse is the s3:// address below which the tables of the database default lie;
-// hadoop is how it reaches S3, without keys: those are in its environment.
+// Prepare writes the files that a child needs to its folder, which no child may be using, and returns its main class
+// with its arguments. warehouse is the s3:// address of the tables of the database default; hadoop is how the child
+// reaches S3, without keys: those are in its environment.
 func Prepare(folder, warehouse string, hadoop map[string]string) ([]string, error) {
 	if strings.ContainsRune(folder, ';') {
-		return nil, fmt.Errorf("the catalog's folder %s has a semicolon in its name, with which the address of a database ends", folder)
+		return nil, fmt.Errorf("the path of the catalog's folder, %s, has a semicolon, which Derby takes for the end of its database's address", folder)
 	}
 	if err := removeUnfinished(filepath.Join(folder, databaseName)); err != nil {
 		return nil, fmt.Errorf("prepare the catalog: %w", err)
@@ -65,7 +65,7 @@ func Prepare(folder, warehouse string, hadoop map[string]string) ([]string, erro
 	}
 	file, code := filepath.Join(folder, settingsName), filepath.Join(folder, sourceName)
 	for path, content := range map[string][]byte{file: []byte(text.String()), code: source} {
-		// The folder may be that of another user, who is to read them, and cannot be trusted to have left none.
+		// The folder may belong to another user, who must be able to read the files and may have written others.
 		if err := durable.Replace(path, 0o444, content); err != nil {
 			return nil, fmt.Errorf("prepare the catalog: %w", err)
 		}
@@ -73,11 +73,17 @@ func Prepare(folder, warehouse string, hadoop map[string]string) ([]string, erro
 	return []string{compiler, code, strings.TrimSuffix(sourceName, ".java"), file}, nil
 }
 
+<<<<<<< HEAD
 // removeUnfinished removes a database that was not completed: Derby writes
 // this file last, makes nothing where there is a folder, and has acknowledged nothing yet.
+=======
+// removeUnfinished removes a database whose creation was interrupted: Derby writes
+// service.properties last, and does not create a database in an existing folder.
+// Such a database has no data that was acknowledged.
+>>>>>>> x-w2
 func removeUnfinished(database string) error {
 	if fi, err := os.Lstat(database); err != nil || !fi.IsDir() {
-		return nil // there is none; or something else, of which Derby says what it thinks
+		return nil // there is none, or it is no folder and Derby will say so
 	}
 	if _, err := os.Lstat(filepath.Join(database, "service.properties")); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -85,5 +91,5 @@ func removeUnfinished(database string) error {
 	return tree.Remove(database)
 }
 
-// propertyValue escapes a value of a file of Java properties.
+// propertyValue escapes a value in a Java properties file.
 var propertyValue = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`)

@@ -7,13 +7,13 @@ import (
 	"github.com/ergane-dev/ergane/internal/session"
 )
 
-// Metrics that have another name now are kept under the former one, too, for
-// one release: dashboards and alerts use them.
+// Renamed metrics keep their former name, too, for one release, because
+// dashboards and alerts use it.
 
 func newDebts() *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ergane_debts_total",
-		Help: "Deprecated: the former name of ergane_redeliveries_total, which goes with the next release.",
+		Help: "Deprecated: the former name of ergane_redeliveries_total; it is removed in the next release.",
 	}, []string{"outcome"})
 	for _, kind := range session.Kinds[session.CountRedeliveries] {
 		v.WithLabelValues(formerOutcome(kind))
@@ -32,4 +32,4 @@ func formerOutcome(kind string) string {
 	return kind
 }
 
-var debtsDesc = prometheus.NewDesc("ergane_debts", "Deprecated: the former name of ergane_pending_deliveries, which goes with the next release.", nil, nil)
+var debtsDesc = prometheus.NewDesc("ergane_debts", "Deprecated: the former name of ergane_pending_deliveries; it is removed in the next release.", nil, nil)

@@ -42,8 +42,8 @@ var counters = map[session.Counter]struct{ name, label, help string }{
 	session.CountDeaths:       {"ergane_kernel_deaths_total", "cause", "Kernels that ended without being asked to; driver: the Spark driver alone; not_ready: during the start; killed: by the server, because an interrupt had no effect."},
 	session.CountPuts:         {"ergane_result_puts_total", "outcome", "Attempts to store an object of a calculation: stored, failed and retried, failed and given up for now."},
 	session.CountLimits:       {limitsName, "limit", "Sessions, calculations and requests that a limit has refused or stopped."},
-	session.CountStops:        {"ergane_calculation_stops_total", "how", "Calculations that were interrupted, and kernels that were killed as that had no effect."},
-	session.CountRedeliveries: {"ergane_redeliveries_total", "outcome", "Calculations whose output could not be delivered when they ended (pending), and what became of it: delivered later, or discarded as it was too old (expired), too much (over_limit) or damaged (lost)."},
+	session.CountStops:        {"ergane_calculation_stops_total", "how", "Calculations that were interrupted, and kernels that were killed because that had no effect."},
+	session.CountRedeliveries: {"ergane_redeliveries_total", "outcome", "Calculations whose output could not be delivered when they ended (pending), and what became of it: delivered later, or discarded because it was too old (expired), too much (over_limit) or damaged (lost)."},
 	session.CountExpired:      {"ergane_expired_total", "what", "Sessions that were removed because they ended long ago, and objects of their calculations."},
 	session.CountHolds:        {"ergane_holds_total", "outcome", "Requests held while waiting for what they ask about to end, and requests answered at once because too many were held."},
 }

@@ -220,7 +220,7 @@ func TestARenamedCounterCountsUnderItsFormerNameToo(t *testing.T) {
 	})
 }
 
-// A scrape is most wanted when something is wrong.
+// Metrics are most needed when something is wrong.
 func TestADatabaseThatCannotBeReadLeavesTheOtherMetrics(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("1.2.3")

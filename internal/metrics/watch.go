@@ -37,7 +37,7 @@ func (m *Metrics) Watch(s Sources) {
 	}
 	if s.Restarts != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "ergane_s3_restarts_total", Help: "How often the embedded S3 had to be started again.",
+			Name: "ergane_s3_restarts_total", Help: "How often the embedded S3 was started again.",
 		}, func() float64 { return float64(s.Restarts()) }))
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// Delete removes an object. Where there is none, or no bucket, there is nothing to do.
-func (s *Store) Delete(ctx context.Context, uri string, d ergane.Delivery) error {
+// Delete removes an object. A missing object or bucket is no error.
+func (c *Client) Delete(ctx context.Context, uri string, d ergane.Delivery) error {
 	u, err := ParseURI(uri)
 	if err != nil {
 		return err
@@ -19,12 +19,12 @@ func (s *Store) Delete(ctx context.Context, uri string, d ergane.Delivery) error
 		return &AddressError{uri, "there is no key"}
 	}
 	in := &s3.DeleteObjectInput{Bucket: &u.Bucket, Key: &u.Key}
-	if !s.cfg.Embedded {
+	if !c.cfg.Embedded {
 		in.ExpectedBucketOwner = conditionsOf(d).owner
 	}
-	ctx, cancel := s.bound(ctx, "delete "+uri, 0)
+	ctx, cancel := c.bound(ctx, "delete "+uri, 0)
 	defer cancel()
-	if _, err = s.client.DeleteObject(ctx, in); status(err) == http.StatusNotFound {
+	if _, err = c.client.DeleteObject(ctx, in); status(err) == http.StatusNotFound {
 		return nil
 	}
 	return describe("delete "+uri, because(ctx, err))

@@ -14,10 +14,10 @@ import (
 	"github.com/ergane-dev/ergane/internal/objects"
 )
 
-// recorder is an S3 that takes everything and keeps what uploads ask for.
+// recorder is an S3 that accepts everything and records the headers of uploads.
 type recorder struct {
 	mu   sync.Mutex
-	seen map[string][]string // by what was asked; guarded by mu
+	seen map[string][]string // by kind of request; guarded by mu
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
@@ -44,7 +44,7 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-func TestTheStoreIsToldOwnerAndEncryption(t *testing.T) {
+func TestOwnerAndEncryptionAreSentToS3(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		delivery ergane.Delivery

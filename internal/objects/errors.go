@@ -11,9 +11,9 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Permanent reports whether doing the same again cannot help unless somebody
-// changes something: the bucket does not exist, access is denied, the store
-// refuses the name. It is false for nil and for errors that are not S3's.
+// Permanent reports whether a retry cannot help unless somebody changes
+// something: the bucket does not exist, access is denied, S3 refuses the name.
+// It is false for nil and for errors that are not S3's.
 func Permanent(err error) bool {
 	if _, ok := errors.AsType[*AddressError](err); ok {
 		return true
@@ -22,16 +22,16 @@ func Permanent(err error) bool {
 	case "":
 		return false
 	case "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "NoSuchUpload", "InvalidPart", "RequestTimeTooSkewed":
-		return false // of one attempt, or of one of the two clocks
+		return false // of one attempt, or of a wrong clock
 	}
 	st := status(err)
 	return st >= 300 && st < 500 && st != http.StatusRequestTimeout && st != http.StatusConflict && st != http.StatusTooManyRequests
 }
 
-// Permanent is the function of that name, for callers that know a Store by an interface.
-func (s *Store) Permanent(err error) bool { return Permanent(err) }
+// Permanent is the function of that name, for callers that have a Client as an interface.
+func (c *Client) Permanent(err error) bool { return Permanent(err) }
 
-// code is S3's error code, or empty where S3 did not answer.
+// code is S3's error code, or empty if S3 did not answer.
 func code(err error) string {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()
@@ -46,8 +46,8 @@ func status(err error) int {
 	return 0
 }
 
-// describe puts a sentence for people before what the SDK says, which names the
-// operation, attempts and ids first.
+// describe replaces the SDK's text, which begins with operation, attempts and
+// ids, by a sentence for people.
 func describe(what string, err error) error {
 	if err == nil {
 		return nil

@@ -7,17 +7,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// SetPatience is how long a request without a payload may take.
-func (s *Store) SetPatience(d time.Duration) { s.base = d }
+// SetPatience sets how long a request without a payload may take.
+func (c *Client) SetPatience(d time.Duration) { c.base = d }
 
-// PartLength is how an object is cut.
+// PartLength is the length of an object's parts.
 var PartLength = partLength
 
-// Hurry takes the pauses between the SDK's attempts away.
-func (s *Store) Hurry() {
-	o := s.client.Options()
+// Hurry removes the pauses between the SDK's attempts.
+func (c *Client) Hurry() {
+	o := c.client.Options()
 	o.Retryer = hurried{o.Retryer.(aws.RetryerV2)}
-	s.client = s3.New(o)
+	c.client = s3.New(o)
 }
 
 type hurried struct{ aws.RetryerV2 }

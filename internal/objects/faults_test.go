@@ -15,8 +15,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/objects"
 )
 
-// sick is an S3 that answers every request in one way that is not in order.
-func sick(t *testing.T, answer http.HandlerFunc) *objects.Store {
+// sick is an S3 that gives every request the same faulty answer.
+func sick(t *testing.T, answer http.HandlerFunc) *objects.Client {
 	t.Helper()
 	srv := httptest.NewServer(answer)
 	t.Cleanup(func() {
@@ -55,12 +55,12 @@ func cut(head string) http.HandlerFunc {
 	}
 }
 
-// What an S3 that is not in order makes of a put is said in one line, and is
-// not taken for more, or for less, than it is.
-func TestEveryFaultOfAStoreIsSaidInOneSentence(t *testing.T) {
+// Each fault gives an error of one line, which is permanent only if a retry does
+// not help.
+func TestEveryFaultOfS3IsSaidInOneSentence(t *testing.T) {
 	t.Parallel()
 	hang := func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // until then nobody sees that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // net/http sees only after that that the client has disconnected
 		<-r.Context().Done()
 	}
 	for name, c := range map[string]struct {
@@ -111,7 +111,7 @@ func TestEveryFaultOfAStoreIsSaidInOneSentence(t *testing.T) {
 	}
 }
 
-func TestAStoreThatIsNotThereIsSaidInOneSentence(t *testing.T) {
+func TestAnUnreachableS3IsSaidInOneSentence(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -134,9 +134,9 @@ func TestAStoreThatIsNotThereIsSaidInOneSentence(t *testing.T) {
 	}
 }
 
-// The SDK saves its retries over all calls, and makes none when they are used
-// up: who has tried for a quarter of an hour would have but one attempt a call.
-func TestALongAbsenceIsNeverAQuestionOfQuota(t *testing.T) {
+// By default the SDK has a quota of retries over all calls: after a quarter of
+// an hour of failures each call would have only one attempt.
+func TestALongOutageLeavesEachCallItsRetries(t *testing.T) {
 	t.Parallel()
 	var attempts atomic.Int64
 	s := sick(t, func(w http.ResponseWriter, r *http.Request) {

@@ -13,8 +13,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
 )
 
-// embedded starts an embedded store that ends with the test.
-func embedded(t testing.TB) (s *objects.Store, dataDir, endpoint string) {
+// embedded starts an embedded S3 that ends with the test.
+func embedded(t testing.TB) (s *objects.Client, dataDir, endpoint string) {
 	t.Helper()
 	dir := t.TempDir()
 	lock, err := flock.Acquire(filepath.Join(dir, "lock"))
@@ -40,7 +40,7 @@ func embedded(t testing.TB) (s *objects.Store, dataDir, endpoint string) {
 	return client(t, dir, sup.Endpoint()), dir, sup.Endpoint()
 }
 
-func client(t testing.TB, dataDir, endpoint string) *objects.Store {
+func client(t testing.TB, dataDir, endpoint string) *objects.Client {
 	t.Helper()
 	ring, err := credentials.Open(dataDir)
 	if err != nil {

@@ -22,20 +22,20 @@ const (
 	partSize    = 8 << 20
 	maxParts    = 10_000 // of S3
 	partsAtOnce = 4
-	// abortTimeout bounds the clean-up after a failed upload, which happens
-	// even if the caller has given up.
+	// abortTimeout bounds the clean-up after a failed upload, which is done also
+	// after the caller's context has ended.
 	abortTimeout = 10 * time.Second
 )
 
-// Put stores size bytes of body as one object; a nil error says that they are
-// durable. It holds no more than a few buffers in memory, whatever the size.
-// An error of body, or its being shorter than size, is returned with body's
-// own error in the chain. Where an upload in parts fails it is aborted.
+// Put stores size bytes of body as one object; when it returns nil, they are
+// durable. It holds only a few buffers in memory, whatever the size. If body
+// fails or is shorter than size, the error wraps body's own. A multipart upload
+// that fails is aborted.
 //
-// The bucket's owner and the encryption are for the store to see to. The
-// embedded one has one owner, whom workgroups are checked against, and leaves
-// encryption to the disk.
-func (s *Store) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, d ergane.Delivery) error {
+// S3 checks the bucket's owner and encrypts. Both are not sent to the embedded
+// S3: it has one owner, with which workgroups are checked, and leaves encryption
+// to the disk.
+func (c *Client) Put(ctx context.Context, uri string, body io.ReaderAt, size int64, contentType string, d ergane.Delivery) error {
 	u, err := ParseURI(uri)
 	if err != nil {
 		return err
@@ -45,28 +45,28 @@ func (s *Store) Put(ctx context.Context, uri string, body io.ReaderAt, size int6
 	}
 	from := &source{r: body, size: size}
 	up := upload{URI: u, contentType: contentType}
-	if !s.cfg.Embedded {
+	if !c.cfg.Embedded {
 		up.conditions = conditionsOf(d)
 	}
 	if size < partSize {
-		err = s.putOnce(ctx, up, from)
+		err = c.putOnce(ctx, up, from)
 	} else {
-		err = s.putParts(ctx, up, from)
+		err = c.putParts(ctx, up, from)
 	}
 	if bad := from.failure(); err != nil && bad != nil {
-		return fmt.Errorf("put %s: read what is to be stored: %w", uri, bad)
+		return fmt.Errorf("put %s: read the content: %w", uri, bad)
 	}
 	return describe("put "+uri, err)
 }
 
-// An upload is an object on its way, but for its content.
+// An upload is what is sent with an object's content.
 type upload struct {
 	URI
 	contentType string
 	conditions
 }
 
-// conditions are a Delivery in S3's words.
+// conditions are a Delivery as S3's parameters.
 type conditions struct {
 	owner      *string
 	encryption types.ServerSideEncryption
@@ -88,28 +88,28 @@ func conditionsOf(d ergane.Delivery) (c conditions) {
 	return c
 }
 
-func (s *Store) putOnce(ctx context.Context, u upload, from *source) error {
-	ctx, cancel := s.bound(ctx, "put "+u.String(), from.size)
+func (c *Client) putOnce(ctx context.Context, u upload, from *source) error {
+	ctx, cancel := c.bound(ctx, "put "+u.String(), from.size)
 	defer cancel()
-	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
+	_, err := c.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &u.Bucket, Key: &u.Key,
 		Body:              io.NewSectionReader(from, 0, from.size),
 		ContentLength:     &from.size,
 		ContentType:       &u.contentType,
-		ChecksumAlgorithm: s.checksum,
+		ChecksumAlgorithm: c.checksum,
 
 		ExpectedBucketOwner: u.owner, ServerSideEncryption: u.encryption, SSEKMSKeyId: u.kmsKey,
 	})
 	return because(ctx, err)
 }
 
-func (s *Store) putParts(ctx context.Context, u upload, from *source) (err error) {
+func (c *Client) putParts(ctx context.Context, u upload, from *source) (err error) {
 	begin := &s3.CreateMultipartUploadInput{
-		Bucket: &u.Bucket, Key: &u.Key, ContentType: &u.contentType, ChecksumAlgorithm: s.checksum,
+		Bucket: &u.Bucket, Key: &u.Key, ContentType: &u.contentType, ChecksumAlgorithm: c.checksum,
 		ExpectedBucketOwner: u.owner, ServerSideEncryption: u.encryption, SSEKMSKeyId: u.kmsKey,
 	}
-	created, err := within(ctx, s, "begin "+u.String(), 0, func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
-		return s.client.CreateMultipartUpload(ctx, begin)
+	created, err := within(ctx, c, "begin "+u.String(), 0, func(ctx context.Context) (*s3.CreateMultipartUploadOutput, error) {
+		return c.client.CreateMultipartUpload(ctx, begin)
 	})
 	if err != nil {
 		return err
@@ -120,9 +120,9 @@ func (s *Store) putParts(ctx context.Context, u upload, from *source) (err error
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 		defer cancel()
-		// Best effort: a store that is away keeps the parts, and the embedded
-		// one drops what nobody completes.
-		_, _ = s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		// Best effort: an S3 that is unreachable keeps the parts. The embedded one
+		// removes uploads that nobody completes.
+		_, _ = c.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId, ExpectedBucketOwner: u.owner,
 		})
 	}()
@@ -134,13 +134,13 @@ func (s *Store) putParts(ctx context.Context, u upload, from *source) (err error
 	for number, at := int32(1), int64(0); at < from.size && sending.Err() == nil; number, at = number+1, at+length {
 		n := min(length, from.size-at)
 		g.Go(func() error {
-			out, err := within(sending, s, fmt.Sprintf("put part %d of %s", number, u), n, func(ctx context.Context) (*s3.UploadPartOutput, error) {
-				return s.client.UploadPart(ctx, &s3.UploadPartInput{
+			out, err := within(sending, c, fmt.Sprintf("put part %d of %s", number, u), n, func(ctx context.Context) (*s3.UploadPartOutput, error) {
+				return c.client.UploadPart(ctx, &s3.UploadPartInput{
 					Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId, ExpectedBucketOwner: u.owner,
 					PartNumber:        &number,
 					Body:              io.NewSectionReader(from, at, n),
 					ContentLength:     &n,
-					ChecksumAlgorithm: s.checksum,
+					ChecksumAlgorithm: c.checksum,
 				})
 			})
 			if err != nil {
@@ -159,8 +159,8 @@ func (s *Store) putParts(ctx context.Context, u upload, from *source) (err error
 		return context.Cause(ctx)
 	}
 	slices.SortFunc(done, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
-	_, err = within(ctx, s, "complete "+u.String(), from.size, func(ctx context.Context) (*s3.CompleteMultipartUploadOutput, error) {
-		return s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+	_, err = within(ctx, c, "complete "+u.String(), from.size, func(ctx context.Context) (*s3.CompleteMultipartUploadOutput, error) {
+		return c.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: &u.Bucket, Key: &u.Key, UploadId: created.UploadId, ExpectedBucketOwner: u.owner,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 			MpuObjectSize:   aws.Int64(from.size),
@@ -170,8 +170,8 @@ func (s *Store) putParts(ctx context.Context, u upload, from *source) (err error
 }
 
 // within bounds one call for n bytes.
-func within[T any](ctx context.Context, s *Store, what string, n int64, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := s.bound(ctx, what, n)
+func within[T any](ctx context.Context, c *Client, what string, n int64, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := c.bound(ctx, what, n)
 	defer cancel()
 	out, err := call(ctx)
 	return out, because(ctx, err)
@@ -183,8 +183,8 @@ func partLength(size int64) int64 {
 	return max(partSize, (size/maxParts/step+1)*step)
 }
 
-// source keeps the first error of what is read, which HTTP would bury, and
-// makes one of an end that comes too soon.
+// source keeps the first error of the reader, which the HTTP client would hide.
+// An end before size is an error, too.
 type source struct {
 	r    io.ReaderAt
 	size int64

@@ -17,16 +17,16 @@ import (
 const filesAtOnce = 8
 
 // PutFile stores a local file. Its content type follows from its name.
-func (s *Store) PutFile(ctx context.Context, uri, path string) error {
+func (c *Client) PutFile(ctx context.Context, uri, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return s.putOpen(ctx, uri, f)
+	return c.putOpen(ctx, uri, f)
 }
 
-func (s *Store) putOpen(ctx context.Context, uri string, f *os.File) error {
+func (c *Client) putOpen(ctx context.Context, uri string, f *os.File) error {
 	fi, err := f.Stat()
 	if err != nil {
 		return err
@@ -34,11 +34,11 @@ func (s *Store) putOpen(ctx context.Context, uri string, f *os.File) error {
 	if !fi.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a regular file", f.Name())
 	}
-	return s.Put(ctx, uri, f, fi.Size(), contentType(f.Name()), ergane.Delivery{})
+	return c.Put(ctx, uri, f, fi.Size(), contentType(f.Name()), ergane.Delivery{})
 }
 
-// contentType knows what people look at; the machine's own table is not asked,
-// because it differs from machine to machine.
+// contentType knows the types that people look at. The machine's own table is
+// not used, because it differs between machines.
 func contentType(name string) string {
 	switch path.Ext(name) {
 	case ".py", ".txt", ".md", ".sql":
@@ -64,7 +64,7 @@ type Stored struct {
 // a file inside, and left out otherwise, as are links to folders, pipes and the
 // like. progress, if not nil, is called once per file, one call at a time. The
 // first error ends it; what is stored by then stays.
-func (s *Store) PutTree(ctx context.Context, uri, dir string, progress func(Stored)) error {
+func (c *Client) PutTree(ctx context.Context, uri, dir string, progress func(Stored)) error {
 	u, err := ParseURI(uri)
 	if err != nil {
 		return err
@@ -91,9 +91,9 @@ func (s *Store) PutTree(ctx context.Context, uri, dir string, progress func(Stor
 		if d.IsDir() {
 			return nil
 		}
-		fi, err := root.Stat(name) // a link that leads out is an error here
+		fi, err := root.Stat(name) // fails for a link that leads out of the folder
 		if err != nil && d.Type()&fs.ModeSymlink != 0 {
-			report(Stored{Name: name, Skipped: "a link to nothing inside the folder"})
+			report(Stored{Name: name, Skipped: "a link to no file in the folder"})
 			return nil
 		}
 		if err != nil {
@@ -109,7 +109,7 @@ func (s *Store) PutTree(ctx context.Context, uri, dir string, progress func(Stor
 				return err
 			}
 			defer f.Close()
-			if err := s.putOpen(ctx, u.Below(name).String(), f); err != nil {
+			if err := c.putOpen(ctx, u.Below(name).String(), f); err != nil {
 				return err
 			}
 			report(Stored{Name: name, Size: fi.Size()})

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// URI is an s3:// address taken apart. Key has no slash at the beginning and
-// may be empty.
+// URI is the parts of an s3:// address. Key does not begin with a slash and may
+// be empty.
 type URI struct {
 	Bucket string
 	Key    string
 }
 
-// String is the address as it is written.
+// String is the s3:// address.
 func (u URI) String() string {
 	if u.Key == "" {
 		return "s3://" + u.Bucket
@@ -44,8 +44,8 @@ func ParseURI(s string) (URI, error) {
 	return URI{bucket, key}, nil
 }
 
-// badBucket says what is wrong with a bucket's name by the rules of S3
-// ("Bucket naming rules" of its user guide), as far as they can be seen.
+// badBucket says what is wrong with a bucket's name by S3's rules ("Bucket
+// naming rules" in its user guide); empty if nothing is.
 func badBucket(name string) string {
 	if len(name) < 3 || len(name) > 63 {
 		return "a bucket's name has 3 to 63 characters"
@@ -67,5 +67,5 @@ type AddressError struct {
 }
 
 func (e *AddressError) Error() string {
-	return fmt.Sprintf("%q is no address in S3: %s", e.Address, e.Why)
+	return fmt.Sprintf("%q is not an S3 address: %s", e.Address, e.Why)
 }

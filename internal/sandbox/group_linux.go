@@ -180,6 +180,8 @@ func (g *Group) Kill() {
 	}
 }
 
+// killMember kills a process if it is in the group. A PID that another process
+// got meanwhile is not killed: see child.KillIf.
 func (g *Group) killMember(number string) {
 	if pid, err := strconv.Atoi(number); err == nil && pid > 1 {
 		child.KillIf(pid, func() bool { return g.has(pid) })

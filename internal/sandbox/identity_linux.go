@@ -66,7 +66,7 @@ func dieWith(parent int) error {
 		return fmt.Errorf("set the signal for the parent's death: %w", err)
 	}
 	if os.Getppid() != parent {
-		return errors.New("the parent is gone")
+		return errors.New("the parent has ended")
 	}
 	return nil
 }

@@ -260,7 +260,7 @@ func (s *Server) takeDataDir() error {
 
 // openResults starts or adopts the embedded S3, unless there is an external
 // one, and returns the store that results go to.
-func (s *Server) openResults(ctx context.Context, keys *credentials.Keyring) (*objects.Store, error) {
+func (s *Server) openResults(ctx context.Context, keys *credentials.Keyring) (*objects.Client, error) {
 	if s.cfg.Results != "" {
 		x := s.cfg.External
 		s.info.S3, s.info.Region, s.info.ExternalS3 = x.Endpoint, x.Region, true

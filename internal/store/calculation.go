@@ -13,7 +13,7 @@ import (
 const calculationColumns = "id, session_id, description, working_directory, state, reason, " +
 	"submitted_ms, started_ms, completed_ms, dpu_ms, progress, result"
 
-// A list shows what the wire shape CalculationSummary has: reading results, too, would take a fifth of its time.
+// A list returns only what the wire shape CalculationSummary has: to read results, too, would take a fifth of the time.
 var calculations = listing{table: "calculations", columns: strings.TrimSuffix(calculationColumns, "result") + "NULL", owner: "session_id", time: "submitted_ms"}
 
 // fields are where a row of calculationColumns goes.

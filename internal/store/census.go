@@ -7,8 +7,8 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// Census counts what has not come to its end. What it reads is in proportion
-// to that, however much has ended.
+// Census counts the sessions and calculations that have not ended. It reads
+// only their rows, however many have ended.
 func (s *Store) Census(ctx context.Context) (ergane.Census, error) {
 	c := ergane.Census{Sessions: map[ergane.SessionState]int{}, Calculations: map[ergane.CalculationState]int{}}
 	// The conditions are those of the partial indices, to the letter; the order
@@ -21,8 +21,8 @@ func (s *Store) Census(ctx context.Context) (ergane.Census, error) {
 	for _, state := range sessions {
 		c.Sessions[ergane.SessionState(state)]++
 	}
-	// From the few sessions to their calculations. One that is open is of a
-	// session that is live.
+	// From the few live sessions to their calculations: an open calculation
+	// always belongs to a live session.
 	calculations, err := all(ctx, s.readers, scanString,
 		`SELECT calculations.state FROM sessions `+s.readers.dialect.join+` calculations
 			ON calculations.session_id = sessions.id AND calculations.state IN ('CREATING', 'RUNNING', 'CANCELING')

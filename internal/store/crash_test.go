@@ -15,12 +15,12 @@ import (
 	"github.com/ergane-dev/ergane/internal/store"
 )
 
-// crashEnv makes the test's binary a writer that knows no end, on the database it names.
+// crashEnv makes the test's binary a writer that does not end, on the database it names.
 const crashEnv = "ERGANE_TEST_STORE_WRITER"
 
-// TestWhatWasAcknowledgedOutlivesAKill kills a writer in the middle of its
-// work, again and again on one database, and looks for what it said was done.
-func TestWhatWasAcknowledgedOutlivesAKill(t *testing.T) {
+// TestWhatWasAcknowledgedSurvivesAKill kills writers of one database in the
+// middle of their work, and checks that everything they acknowledged is there.
+func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	state := map[string]ergane.CalculationState{} // the last acknowledged one of each calculation
@@ -39,7 +39,7 @@ func TestWhatWasAcknowledgedOutlivesAKill(t *testing.T) {
 			if err != nil {
 				t.Fatalf("round %d: %v", round, err)
 			}
-			// The kill may have come between the deed and the word.
+			// The kill may have come between the commit and its line.
 			if got := c.Status.State; got != want && got != ergane.CalculationCompleted {
 				t.Errorf("round %d: calculation %s is %s, and was %s", round, id, got, want)
 			}
@@ -48,7 +48,7 @@ func TestWhatWasAcknowledgedOutlivesAKill(t *testing.T) {
 				t.Errorf("round %d: the code of %s is %q: %v", round, id, code, err)
 			}
 		}
-		whole(t, s)
+		consistent(t, s)
 		must(t, s.Close())
 	}
 	if len(state) < 5*50 {
@@ -56,9 +56,9 @@ func TestWhatWasAcknowledgedOutlivesAKill(t *testing.T) {
 	}
 }
 
-// whole checks that no transaction was done by halves: a session is BUSY
-// exactly while it has an open calculation.
-func whole(t *testing.T, s *store.Store) {
+// consistent checks that no transaction was half done: a session is BUSY exactly
+// while it has an open calculation.
+func consistent(t *testing.T, s *store.Store) {
 	t.Helper()
 	live, err := s.LiveSessions(t.Context(), "")
 	must(t, err)
@@ -76,8 +76,8 @@ func whole(t *testing.T, s *store.Store) {
 	}
 }
 
-// killAfter runs a writer, kills it when it has said so many lines, and
-// returns every line that it got out.
+// killAfter runs a writer, kills it when it has printed so many lines, and
+// returns all lines that it printed.
 func killAfter(t *testing.T, path string, lines int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, fmt.Errorf("the writer is stuck"))
@@ -101,7 +101,7 @@ func killAfter(t *testing.T, path string, lines int) []string {
 	return said
 }
 
-// crashChild submits and settles until it is killed, and says each thing when it is done.
+// crashChild submits and settles until it is killed, and prints each state when it is committed.
 func crashChild(path string) {
 	fail := func(err error) {
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 var onlySQLite = regexp.MustCompile(`(?i)sqlite|pragma|vacuum|cross join|\bglob\b|insert or |json_extract|strftime|rowid`)
 
 // Another database is added beside the files sqlite*.go, and none of the others changes.
-func TestOnlyTheFilesOfSQLiteSpeakItsDialect(t *testing.T) {
+func TestOnlyTheFilesOfSQLiteHaveItsDialect(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.go")
 	must(t, err)

@@ -38,8 +38,8 @@ func (s *Store) SaveExecutors(ctx context.Context, es []ergane.Executor) error {
 	})
 }
 
-// within fits what was observed of an executor into its session's life: no
-// earlier than the start, not alive after the end, and on its way out with it.
+// within fits an observed executor to its session: it does not start earlier,
+// it ends no later, and it is TERMINATING if its session is.
 func within(e ergane.Executor, s ergane.SessionStatus) ergane.Executor {
 	switch {
 	case s.State.Ended() && !e.State.Ended():
@@ -74,8 +74,8 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// saveExecutor inserts, or moves along an edge. An unchanged one writes
-// nothing: they are saved every few seconds and seldom change.
+// saveExecutor inserts an executor, or moves it along an edge. For an unchanged
+// one nothing is written: they are saved every few seconds and rarely change.
 func (t *tx) saveExecutor(ctx context.Context, e ergane.Executor) error {
 	from := ergane.Sources(ergane.ExecutorEdges, e.State)
 	if !e.State.Ended() {
@@ -103,8 +103,8 @@ func (s *Store) EndExecutors(ctx context.Context, sessionID string, to ergane.Ex
 	})
 }
 
-// leadOut shows the executors of a session that is on its way out so, too.
-func (t *tx) leadOut(ctx context.Context, sessionID string) error {
+// terminateExecutors makes the executors of a TERMINATING session TERMINATING.
+func (t *tx) terminateExecutors(ctx context.Context, sessionID string) error {
 	from := ergane.Sources(ergane.ExecutorEdges, ergane.ExecutorTerminating)
 	_, err := run(ctx, t, "UPDATE executors SET state = $2 WHERE session_id = $1 AND state IN ("+placeholders(3, len(from))+")",
 		with([]any{sessionID, string(ergane.ExecutorTerminating)}, from)...)

@@ -46,7 +46,7 @@ func (s *Store) Expire(ctx context.Context, ids []string, before time.Time) (gon
 			}
 			gone, room = append(gone, id), room-1
 		}
-		return t.forgetTokens(ctx, before, purgeAtOnce)
+		return t.removeTokens(ctx, before, purgeAtOnce)
 	})
 	if err != nil {
 		return nil, nil, err

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Writer, Unsynced and Readers are the handles behind a store, for tests that look beneath it.
+// Writer, Unsynced and Readers are the database handles of a store, for tests.
 func (s *Store) Writer() *sql.DB   { return s.writer.db }
 func (s *Store) Unsynced() *sql.DB { return s.unsynced.db }
 func (s *Store) Readers() *sql.DB  { return s.readers.db }
@@ -22,8 +22,8 @@ func (s *Store) Texts() []string {
 	return texts
 }
 
-// Purged is how many forgotten tokens one call clears away.
+// Purged is how many expired tokens one call removes.
 const Purged = purged
 
-// Watch is what tells Compact's progress.
+// Watch reports Compact's progress.
 var Watch = watch

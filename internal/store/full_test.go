@@ -9,7 +9,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-func TestAFullDiskIsReportedAndOutlived(t *testing.T) {
+func TestAFullDiskIsReportedAndSurvived(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, filepath.Join(t.TempDir(), "ergane.db"))
 	must(t, s.CreateWorkGroup(t.Context(), workGroup("primary")))

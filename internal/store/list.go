@@ -13,10 +13,10 @@ import (
 // has two indices: (owner, time, id) and (owner, state, time, id).
 type listing struct{ table, columns, owner, time string }
 
-// page is the statement and its arguments for the owner's page of things in
-// any of the states, or in all when none is given. With states it merges
-// their ranges of the index, so that a state that few are in is found at once
-// among a million that are not, and nothing is sorted.
+// page is the statement and its arguments for a page of the owner's rows in any
+// of the states, or of all rows if none is given. With states it merges their
+// ranges of the index: few rows of a state are found at once among a million
+// others, and nothing is sorted.
 func page[S ~string](l listing, owner string, states []S, p ergane.Page) (string, []any) {
 	var args []any
 	if p.After == (ergane.Key{}) {

@@ -13,8 +13,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema up to date. A schema of the future is refused:
-// this binary does not know what a newer one relies on.
+// migrate brings the schema up to date. A newer schema is refused: this binary
+// does not know what a newer Ergane relies on.
 func migrate(ctx context.Context, on *pool) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

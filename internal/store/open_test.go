@@ -83,7 +83,7 @@ func TestWhatWasWrittenIsThereAfterReopening(t *testing.T) {
 	}
 }
 
-func TestADatabaseMayLieUnderAnyName(t *testing.T) {
+func TestADatabaseMayHaveAnyPath(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a b", "50%", "%41", "q?x=1&_pragma=y", "a#b", "ä🧶", "a;b'c\"d", "file:x"} {
 		path := filepath.Join(t.TempDir(), name, name+".db")
@@ -96,7 +96,7 @@ func TestADatabaseMayLieUnderAnyName(t *testing.T) {
 	}
 }
 
-func TestADatabaseMayBeNamedRelatively(t *testing.T) {
+func TestADatabaseMayHaveARelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"ergane.db", "da ta/er?gane.db", "./y#.db"} {
 		openAt(t, path)
@@ -171,7 +171,7 @@ func TestAPathThatCannotBeAFileIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryConnectionKeepsItsPromises(t *testing.T) {
+func TestEveryConnectionHasItsSettings(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, filepath.Join(t.TempDir(), "ergane.db"))
 	for name, pool := range map[string]struct {
@@ -197,8 +197,7 @@ func TestEveryConnectionKeepsItsPromises(t *testing.T) {
 	}
 }
 
-// A database that a newer version wrote is left as it is, to the last byte.
-func TestOpeningWritesNothingButWhatIsMissing(t *testing.T) {
+func TestOpeningADatabaseThatIsUpToDateChangesNothing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	for range 2 {

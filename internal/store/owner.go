@@ -23,7 +23,7 @@ func (s *Store) RenewLease(ctx context.Context, server string, until time.Time) 
 
 // TakeOver implements ergane.Store.
 func (s *Store) TakeOver(ctx context.Context, server string, now time.Time) ([]ergane.Session, error) {
-	// Mostly there are none, and then nothing is written.
+	// Usually there are none; then nothing is written.
 	ids, err := all(ctx, s.readers, scanString, "SELECT id FROM sessions WHERE "+unowned+" ORDER BY started_ms, id", server, at(now))
 	if err != nil || len(ids) == 0 {
 		return nil, err

@@ -23,7 +23,7 @@ func TestNoStatementScansOrSorts(t *testing.T) {
 		t.Errorf("only %d statements were used", len(texts))
 	}
 	for _, text := range texts {
-		// These indices hold nothing but what is wanted.
+		// Every row of these partial indices is wanted.
 		plan := strings.ReplaceAll(explain(t, s, text), "SCAN sessions USING INDEX sessions_live", "")
 		plan = strings.ReplaceAll(plan, "SCAN calculations USING INDEX calculations_undelivered", "")
 		plan = strings.ReplaceAll(plan, "SCAN calculations USING COVERING INDEX calculations_undelivered", "")
@@ -140,7 +140,7 @@ func useEverything(t *testing.T, s *store.Store) {
 		_, _, err = s.Expire(ctx, []string{old[0].ID}, dawn.Add(time.Hour))
 		must(t, err)
 	}
-	for range 2 { // a text that a transaction meets for the first time is cached only if it commits
+	for range 2 { // a new text is kept only if its transaction commits
 		end(t, s)
 	}
 }

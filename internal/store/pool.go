@@ -8,7 +8,7 @@ import (
 )
 
 // A pool is some connections and the statements prepared on them, by text.
-// The texts are a bounded set: they vary in nothing but how many states they name.
+// The texts are a bounded set: they differ only in how many states they name.
 type pool struct {
 	dialect dialect
 	db      *sql.DB
@@ -16,7 +16,7 @@ type pool struct {
 	stmts   map[string]*sql.Stmt // guarded by mu
 }
 
-// newPool makes a pool of so many connections to a source, in the words of the driver.
+// newPool makes a pool of at most so many connections to a data source of the driver.
 func newPool(d dialect, source string, connections int) (*pool, error) {
 	db, err := sql.Open(d.driver, source)
 	if err != nil {
@@ -70,7 +70,7 @@ func (p *pool) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
 type tx struct {
 	*sql.Tx
 	pool *pool
-	news []string // texts met for the first time
+	news []string // texts that the pool has no statement for yet
 }
 
 // transact runs do in a transaction and commits it if do returns no error.
@@ -81,7 +81,7 @@ func (p *pool) transact(ctx context.Context, do func(context.Context, *tx) error
 	}
 	t := &tx{Tx: begun, pool: p}
 	if err := do(ctx, t); err != nil {
-		// The database may have rolled back by itself; err says why we do.
+		// The database may have rolled back by itself; err is the reason.
 		_ = t.Rollback()
 		return err
 	}
@@ -89,7 +89,7 @@ func (p *pool) transact(ctx context.Context, do func(context.Context, *tx) error
 		return err
 	}
 	for _, text := range t.news {
-		// Only the next one's speed hangs on it.
+		// If this fails, only the next transaction is slower.
 		_, _ = p.prepare(ctx, text)
 	}
 	return nil
@@ -98,7 +98,7 @@ func (p *pool) transact(ctx context.Context, do func(context.Context, *tx) error
 func (t *tx) translate(err error) error { return t.pool.translate(err) }
 
 // prepare returns the statement of a text for this transaction. A new text
-// cannot enter the pool yet, whose one connection the transaction has.
+// cannot be added to the pool yet: the transaction has the pool's one connection.
 func (t *tx) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s := t.pool.cached(text); s != nil {
 		return t.StmtContext(ctx, s), nil

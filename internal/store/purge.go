@@ -8,7 +8,7 @@ import (
 )
 
 // purgeAtOnce is how many sessions or calculations one purge removes: few
-// enough that nobody who waits for the writer notices.
+// enough that it does not delay other writes noticeably.
 const purgeAtOnce = 200
 
 // CondemnWorkGroup implements ergane.Store.
@@ -62,7 +62,7 @@ func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (now ergane.Pur
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
 		state, ok, err := one(ctx, t, scanString, "SELECT state FROM workgroups WHERE name = $1", name)
 		if err != nil || !ok || state != string(ergane.WorkGroupDeleting) {
-			now = ergane.PurgeDone // or there is one of the name that nobody condemned
+			now = ergane.PurgeDone // or a workgroup of that name that is not condemned
 			return err
 		}
 		now = ergane.PurgeWaits
@@ -90,9 +90,9 @@ func (s *Store) PurgeWorkGroup(ctx context.Context, name string) (now ergane.Pur
 	return now, err
 }
 
-// purgeSession removes a session and what belongs to it, but no more than room
-// calculations at once, and says how much room is left; none is a part of the
-// session that is left, too.
+// purgeSession removes a session and what belongs to it, but at most room
+// calculations, and returns how much room is left. If that is 0, a part of the
+// session is left, too.
 func (t *tx) purgeSession(ctx context.Context, id string, room int) (int, error) {
 	found, err := all(ctx, t, scanString, "SELECT id FROM calculations WHERE session_id = $1 LIMIT $2", id, room)
 	if err != nil {

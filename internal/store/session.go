@@ -79,7 +79,7 @@ func (t *tx) insertSession(ctx context.Context, s ergane.Session) error {
 	return err
 }
 
-// admit counts what is live, and refuses one more if that breaks a limit.
+// admit counts the live sessions, and refuses one more that exceeds a limit.
 func (t *tx) admit(ctx context.Context, n ergane.Session, l ergane.Limits) error {
 	if l == (ergane.Limits{}) {
 		return nil
@@ -150,7 +150,7 @@ func (s *Store) MoveSession(ctx context.Context, m ergane.SessionMove) (now erga
 	return now, moved, nil
 }
 
-// moveSession is the compare-and-set. A session takes its executors along.
+// moveSession is the compare-and-set. The session's executors move with it.
 func (t *tx) moveSession(ctx context.Context, m ergane.SessionMove) (ergane.Session, bool, error) {
 	const moment = "CASE WHEN modified_ms > $4 THEN modified_ms ELSE $4 END"
 	args := with([]any{m.ID, string(m.To), m.Reason, at(m.At)}, m.From)
@@ -171,7 +171,7 @@ func (t *tx) moveSession(ctx context.Context, m ergane.SessionMove) (ergane.Sess
 	}
 	switch m.To {
 	case ergane.SessionTerminating:
-		err = t.leadOut(ctx, m.ID)
+		err = t.terminateExecutors(ctx, m.ID)
 	case ergane.SessionTerminated:
 		err = t.endExecutors(ctx, m.ID, ergane.ExecutorTerminated, now.Status.EndedAt)
 	case ergane.SessionFailed:

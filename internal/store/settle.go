@@ -42,19 +42,19 @@ func (s *Store) Settle(ctx context.Context, c ergane.CalculationMove, m ergane.S
 	return calc, sess, moved, nil
 }
 
-// moveCalculation is the compare-and-set. What a calculation cost is added to
-// its session when it ends, which happens once.
+// moveCalculation is the compare-and-set. A calculation's DpuMillis are added to
+// its session's when it ends, which happens once.
 func (t *tx) moveCalculation(ctx context.Context, m ergane.CalculationMove) (ergane.Calculation, bool, error) {
 	const (
 		ended   = "$2 IN ('COMPLETED', 'FAILED', 'CANCELED')"
 		started = "COALESCE(started_ms, CASE WHEN $5 < submitted_ms THEN submitted_ms ELSE $5 END)"
-		begin   = "COALESCE(" + started + ", submitted_ms)" // what an end is not before
+		begin   = "COALESCE(" + started + ", submitted_ms)" // the earliest end
 	)
-	var result any // NULL: none yet
+	var result any // nil is NULL: no result yet
 	if m.Result != nil {
 		result = document{m.Result}
 	}
-	var undelivered any // NULL: nothing
+	var undelivered any // nil is NULL: nothing is pending
 	if m.Undelivered != nil && m.Result == nil {
 		undelivered = document{m.Undelivered}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// sqliteDialect is that of SQLite.
+// sqliteDialect is SQLite's dialect.
 var sqliteDialect = dialect{
 	driver:     "sqlite",
 	migrations: goose.DialectSQLite3,
@@ -18,12 +18,12 @@ var sqliteDialect = dialect{
 	reclaim:    reclaim,
 }
 
-// Open opens the SQLite database at path, makes it (mode 0600, in a folder of
-// mode 0700) if it is not there, and brings its schema up to date. It refuses
-// a damaged database and one that a newer Ergane wrote, saying so.
+// Open opens the SQLite database at path, creates it (mode 0600, in a folder of
+// mode 0700) if it does not exist, and brings its schema up to date. It refuses
+// a damaged database and one that a newer Ergane wrote, with errors that say so.
 //
-// Two processes must not have the same database open: the caller's lock on
-// the data directory sees to that.
+// Two processes must not have the same database open: the caller holds the lock
+// of the data directory.
 func Open(ctx context.Context, path string) (*Store, error) {
 	s, err := open(ctx, path)
 	if err != nil {

@@ -12,21 +12,20 @@ import (
 
 const full = "the disk that holds the database is full"
 
-// The conditions that an operator can do something about. Their words reach
-// clients, too.
+// The conditions that an operator can fix. Clients see these sentences, too.
 var conditions = map[int]string{
 	sqlite3.SQLITE_FULL: full,
-	// The log's index could not grow; its writes go by another way than the rest.
+	// The log's index could not grow: it is memory-mapped and fails differently.
 	sqlite3.SQLITE_IOERR_SHMSIZE: full,
 	sqlite3.SQLITE_BUSY:          "the database is locked by another process",
 	sqlite3.SQLITE_CORRUPT:       "the database is damaged; restore it from a backup, or move it aside to start with an empty one",
-	sqlite3.SQLITE_NOTADB:        "the file is damaged or no database; restore it from a backup, or move it aside to start with an empty one",
+	sqlite3.SQLITE_NOTADB:        "the file is damaged or not a database; restore it from a backup, or move it aside to start with an empty one",
 	sqlite3.SQLITE_IOERR:         "the disk that holds the database failed",
-	sqlite3.SQLITE_READONLY:      "the database may not be written",
+	sqlite3.SQLITE_READONLY:      "the database is read-only",
 	sqlite3.SQLITE_CANTOPEN:      "the database file cannot be opened",
 }
 
-// translate is the one place that knows the driver's errors.
+// translate turns the driver's errors into this package's; nothing else knows them.
 func translate(err error) error {
 	driver, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -42,7 +41,7 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", errNoParent, err)
 	}
 	sentence, ok := conditions[driver.Code()]
-	if !ok { // the low byte is the kind, the rest its variety
+	if !ok { // the low byte is the primary result code
 		sentence, ok = conditions[driver.Code()&0xff]
 	}
 	if !ok {

@@ -36,10 +36,9 @@ func create(path string) error {
 	return errors.Join(f.Close(), durable.SyncFolder(dir))
 }
 
-// begin gives an empty file the form in which the database can shrink, which it
-// cannot get later but by being written anew. Of any other file nothing changes:
-// to say it again would be a write for each connection, and one to a database
-// that may be a newer version's.
+// begin makes an empty file one that can shrink (auto_vacuum), which later only
+// Compact can do. It does not change any other file: to set the mode again would
+// be a write for each connection, also to a database of a newer Ergane.
 func begin(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() > 0 {
@@ -49,9 +48,8 @@ func begin(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	// The first table makes the first page; without one the mode would be
-	// forgotten. In one transaction: a table that a kill had left would be in the
-	// way of the next start.
+	// The first table makes the first page, in which the mode is stored. One
+	// transaction, so that a kill does not leave the table for the next start.
 	err = p.transact(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.ExecContext(ctx, "CREATE TABLE begun (none INTEGER); DROP TABLE begun")
 		return err
@@ -59,8 +57,8 @@ func begin(ctx context.Context, path string) error {
 	return errors.Join(err, p.close())
 }
 
-// shrinking is the option of a connection that makes or compacts a database.
-// It has to come before the first write.
+// shrinking is the option of a connection that makes or compacts a database. It
+// must be set before the first write.
 const shrinking = "_pragma=auto_vacuum(INCREMENTAL)"
 
 // openPool opens connections to the file at path, which is absolute.

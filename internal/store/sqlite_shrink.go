@@ -16,27 +16,27 @@ import (
 )
 
 const (
-	// reclaimAtOnce is how many pages, of 4 KiB, one Reclaim gives back: few
-	// enough that nobody who waits for the writer notices.
+	// reclaimAtOnce is how many pages, of 4 KiB, one Reclaim returns to the disk:
+	// few enough that it does not delay other writes noticeably.
 	reclaimAtOnce = 512
-	// reusable is how many free pages stay in the file for what is to come.
+	// reusable is how many free pages stay in the file for new rows.
 	reusable = 256
-	// incremental is the value of SQLite's auto_vacuum with which a file can give pages back.
+	// incremental is the value of SQLite's auto_vacuum with which a file can shrink.
 	incremental = 2
-	// lookEvery is how often Compact tells how far it is.
-	lookEvery = 500 * time.Millisecond
+	// reportEvery is how often Compact reports its progress.
+	reportEvery = 500 * time.Millisecond
 )
 
 func scanInt(rows *sql.Rows) (n int64, err error) { return n, rows.Scan(&n) }
 
 // Shrinks reports whether the database's file can become smaller by itself.
-// One that an earlier version made cannot, until Compact has written it anew.
+// One that an earlier version made cannot, until Compact has rewritten it.
 func (s *Store) Shrinks(ctx context.Context) (bool, error) {
 	mode, _, err := one(ctx, s.readers, scanInt, "PRAGMA auto_vacuum")
 	return mode == incremental, err
 }
 
-// reclaim gives free pages of the file back to the disk, some at a time.
+// reclaim returns free pages of the file to the disk, a bounded number per call.
 func reclaim(ctx context.Context, s *Store) (more bool, err error) {
 	free, _, err := one(ctx, s.readers, scanInt, "PRAGMA freelist_count")
 	if err != nil || free <= reusable {
@@ -54,19 +54,19 @@ func reclaim(ctx context.Context, s *Store) (more bool, err error) {
 		return false, err
 	}
 	if more = free-part > reusable; !more {
-		// The file shrinks when the log is folded into it. Somebody who reads may
-		// hold that up; then a later write does it.
+		// The file shrinks when the log is written into it. A reader may delay
+		// that; then a later write does it.
 		_, err = s.writer.db.ExecContext(context.WithoutCancel(ctx), "PRAGMA wal_checkpoint(PASSIVE)")
 	}
 	return more, translate(err)
 }
 
-// Compact writes the database at path anew, into a file beside it that then
-// takes its place: without free space, and so that it shrinks by itself from
-// then on. It needs as much room as there is data. Nobody may have the database
-// open meanwhile. progress, which may be nil, is told now and then how many
-// bytes are written, of at most how many; it comes from a goroutine that has
-// ended when Compact returns. Whatever goes wrong, the database is what it was.
+// Compact rewrites the database at path into a new file that then replaces it.
+// The new file has no free space and shrinks by itself from then on. It needs as
+// much disk space as there is data. No process may have the database open
+// meanwhile. progress, which may be nil, is called every half second with how
+// many bytes are written, of at most how many; the goroutine that calls it has
+// ended when Compact returns. On an error the database is unchanged.
 func Compact(ctx context.Context, path string, progress func(done, most int64)) error {
 	path, err := filepath.Abs(path)
 	if err == nil {
@@ -79,59 +79,59 @@ func Compact(ctx context.Context, path string, progress func(done, most int64)) 
 }
 
 func compact(ctx context.Context, path string, progress func(done, most int64)) (err error) {
-	was, err := os.Stat(path) // else SQLite would make one
+	was, err := os.Stat(path) // SQLite would create a missing one
 	if err != nil {
 		return err
 	}
-	anew := path + ".compact"
-	if err := os.Remove(anew); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	rewritten := path + ".compact"
+	if err := os.Remove(rewritten); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := create(anew); err != nil {
+	if err := create(rewritten); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(anew))
+			err = errors.Join(err, os.Remove(rewritten))
 		}
 	}()
 	source, err := openPool(path, 1, shrinking)
 	if err != nil {
 		return err
 	}
-	stop := watch(anew, was.Size(), progress)
-	_, err = source.db.ExecContext(ctx, "VACUUM INTO $1", anew)
+	stop := watch(rewritten, was.Size(), progress)
+	_, err = source.db.ExecContext(ctx, "VACUUM INTO $1", rewritten)
 	stop()
-	// The last one to leave folds the log into the file, and removes the log.
+	// The last connection that closes writes the log into the file and removes it.
 	if err := errors.Join(err, source.close()); err != nil {
 		return err
 	}
-	// Beside the new file, a log of the old one would destroy it.
+	// A log of the old file would destroy the new one.
 	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
 		return ergane.Errorf(ergane.CodeUnable, "another process has the database open")
 	}
-	if err := syncFile(anew); err != nil {
+	if err := syncFile(rewritten); err != nil {
 		return err
 	}
-	if err := os.Rename(anew, path); err != nil {
+	if err := os.Rename(rewritten, path); err != nil {
 		return err
 	}
 	return durable.SyncFolder(filepath.Dir(path))
 }
 
-// watch tells progress how large a file is, until the function that it returns is called.
+// watch reports how large a file is to progress, until stop is called.
 func watch(path string, most int64, progress func(done, most int64)) (stop func()) {
 	if progress == nil {
 		return func() {}
 	}
-	over, gone := make(chan struct{}), make(chan struct{})
+	stopping, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(gone)
-		tick := time.NewTicker(lookEvery)
+		defer close(stopped)
+		tick := time.NewTicker(reportEvery)
 		defer tick.Stop()
 		for {
 			select {
-			case <-over:
+			case <-stopping:
 				return
 			case <-tick.C:
 			}
@@ -140,7 +140,7 @@ func watch(path string, most int64, progress func(done, most int64)) (stop func(
 			}
 		}
 	}()
-	return func() { close(over); <-gone }
+	return func() { close(stopping); <-stopped }
 }
 
 func syncFile(path string) error {
@@ -151,7 +151,7 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// RoomFor refuses where the disk has no room for so many times the database at path.
+// RoomFor fails if the disk has no space for times copies of the database at path.
 func RoomFor(path string, times int64) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -162,7 +162,7 @@ func RoomFor(path string, times int64) error {
 		return err
 	}
 	if need := times*info.Size() + 16<<20; free < need {
-		return fmt.Errorf("it takes %s of the disk for a while, and %s are free", words.Bytes(need), words.Bytes(free))
+		return fmt.Errorf("it needs %s of disk space for a while, and %s are free", words.Bytes(need), words.Bytes(free))
 	}
 	return nil
 }

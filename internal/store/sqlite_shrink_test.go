@@ -15,7 +15,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/store"
 )
 
-// heavy gives a store n calculations with long code, in an ended session that it returns.
+// heavy adds n calculations with long code, in an ended session whose id it returns.
 func heavy(t *testing.T, s *store.Store, n int) string {
 	t.Helper()
 	ctx := t.Context()
@@ -50,7 +50,7 @@ func expire(t *testing.T, s *store.Store, id string) {
 	}
 }
 
-// reclaim gives all space back and says in how many steps.
+// reclaim returns all free space to the disk, and how many calls that took.
 func reclaim(t *testing.T, s *store.Store) (steps int) {
 	t.Helper()
 	for more := true; more; steps++ {
@@ -58,7 +58,7 @@ func reclaim(t *testing.T, s *store.Store) (steps int) {
 		more, err = s.Reclaim(t.Context())
 		must(t, err)
 		if steps > 1000 {
-			t.Fatal("there is no end to it")
+			t.Fatal("it does not end")
 		}
 	}
 	return steps
@@ -80,7 +80,7 @@ func sound(t *testing.T, s *store.Store) {
 	}
 }
 
-func TestTheFileShrinksStepByStepWhenSessionsGo(t *testing.T) {
+func TestTheFileShrinksInStepsWhenSessionsAreRemoved(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	s := openAt(t, path)
@@ -98,11 +98,11 @@ func TestTheFileShrinksStepByStepWhenSessionsGo(t *testing.T) {
 		t.Error(err)
 	}
 	if steps := reclaim(t, s); steps != 1 {
-		t.Errorf("with nothing to give back it took %d steps", steps)
+		t.Errorf("it took %d steps when there was no free space", steps)
 	}
 }
 
-// old makes a database as versions did that gave nothing back, with an ended session in it.
+// old makes a database that cannot shrink, as earlier versions did, with an ended session in it.
 func old(t *testing.T, n int) (path, session string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "ergane.db")
@@ -181,7 +181,7 @@ func TestACompactionThatEndsEarlyLeavesTheDatabaseAsItWas(t *testing.T) {
 	if _, err := s.Session(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	// Somebody has it open now, and would go on writing to the old file.
+	// s has it open now, and would go on writing to the old file.
 	if err := store.Compact(t.Context(), path, nil); err == nil || !strings.Contains(err.Error(), "another process has the database open") {
 		t.Errorf("of an open database: %v", err)
 	}
@@ -192,7 +192,7 @@ func TestACompactionThatEndsEarlyLeavesTheDatabaseAsItWas(t *testing.T) {
 	}
 }
 
-func TestNothingIsCompactedWhereThereIsNothing(t *testing.T) {
+func TestCompactingAMissingDatabaseFails(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	if err := store.Compact(t.Context(), path, nil); !errors.Is(err, fs.ErrNotExist) {
@@ -203,35 +203,35 @@ func TestNothingIsCompactedWhereThereIsNothing(t *testing.T) {
 	}
 }
 
-func TestACompactionTellsHowFarItIs(t *testing.T) {
+func TestACompactionReportsItsProgress(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "growing")
-	told := make(chan int64)
+	reported := make(chan int64)
 	stop := store.Watch(path, 100, func(done, most int64) {
 		if most != 100 {
 			t.Errorf("of %d", most)
 		}
-		told <- done
+		reported <- done
 	})
 	must(t, os.WriteFile(path, make([]byte, 40), 0o600))
-	if done := <-told; done > 40 {
+	if done := <-reported; done > 40 {
 		t.Errorf("%d of 40 are written", done)
 	}
 	must(t, os.WriteFile(path, make([]byte, 200), 0o600))
-	for done := range told {
+	for done := range reported {
 		if done == 100 {
 			break
 		}
 	}
 	go func() {
-		for range told { // one more may be under way
+		for range reported { // there may be one more
 		}
 	}()
 	stop()
-	close(told)
+	close(reported)
 }
 
-func TestRoomIsLookedForBeforeItIsTaken(t *testing.T) {
+func TestACompactionNeedsDiskSpace(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	if err := os.WriteFile(path, make([]byte, 4096), 0o600); err != nil {

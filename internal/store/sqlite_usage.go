@@ -13,13 +13,13 @@ import (
 // Usage is how large a database is, and how fast it grows.
 type Usage struct {
 	Bytes        int64 // of the file and its log
-	Free         int64 // of those: what new rows use first
+	Free         int64 // of Bytes: what new rows use first
 	Shrinks      bool  // see Store.Shrinks
 	Sessions     int64
 	Calculations int64
-	// PerDay estimates how many bytes came a day, over Days, the last seven or
-	// as many as there are: as much as the sessions and calculations of these
-	// days are of all that are there. What came and went since does not count.
+	// PerDay estimates how many bytes a day were added over the last Days, which
+	// are seven or the database's age. It assumes that the sessions and calculations
+	// of these days use their share of the bytes; removed ones do not count.
 	PerDay int64
 	Days   float64
 }
@@ -29,8 +29,8 @@ const (
 	window = 7 * aDay
 )
 
-// Measure reads how large the database at path is, now. A server may have it
-// open, and nothing is changed.
+// Measure reads how large the database at path is. It changes nothing, and a
+// server may have the database open.
 func Measure(ctx context.Context, path string, now time.Time) (u Usage, err error) {
 	defer func() {
 		if err != nil {
@@ -46,7 +46,7 @@ func Measure(ctx context.Context, path string, now time.Time) (u Usage, err erro
 	if log, err := os.Stat(path + "-wal"); err == nil {
 		u.Bytes += log.Size()
 	} else {
-		how = "immutable=1" // nobody has it open; else reading it would make a log
+		how = "immutable=1" // no process has it open, and reading must not create a log
 	}
 	from := url.URL{Scheme: "file", Path: path, RawQuery: how + "&_pragma=query_only(1)&_pragma=busy_timeout(2000)"}
 	db, err := sql.Open("sqlite", from.String())

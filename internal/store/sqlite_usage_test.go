@@ -11,7 +11,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/store"
 )
 
-func TestUsageTellsSizeAndGrowth(t *testing.T) {
+func TestUsageIsSizeAndGrowth(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ergane.db")
 	s, err := store.Open(t.Context(), path)

@@ -4,8 +4,8 @@
 // keeps times in order.
 //
 // Statements are plain SQL: $1..$n, BIGINT epoch milliseconds, JSON as TEXT, row
-// values for keyset paging. What a kind of database does in its own way goes
-// through a dialect, and only the files sqlite*.go know the one that there is.
+// values for keyset paging. What differs between databases goes through a
+// dialect; only the files sqlite*.go contain what is SQLite's.
 package store
 
 import (
@@ -20,17 +20,18 @@ var _ ergane.Store = (*Store)(nil)
 // Store implements ergane.Store. It is safe for concurrent use.
 type Store struct {
 	writer *pool // one connection: one transaction at a time
-	// unsynced is one more connection of a writer's, whose commits are in the
-	// file but may be undone by a power failure: for what nobody would miss.
+	// unsynced is a second connection that writes. Its commits are in the file,
+	// but a power failure may undo them: for data that is written again soon.
 	unsynced *pool
 	readers  *pool
-	// turn holds one token while a transaction runs. Waiters get it in the
-	// order of their coming; database/sql would pick one at random.
+	// turn holds one token while a transaction runs. Waiters get it first come,
+	// first served; database/sql would pick one at random.
 	turn chan struct{}
 }
 
-// Close waits for what is running and closes the database. The readers go
-// first: the last connection to leave folds the write-ahead log into the file.
+// Close waits for the running transaction and closes the database. The readers
+// are closed first: the last connection that closes writes the write-ahead log
+// into the file.
 func (s *Store) Close() error {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
@@ -43,8 +44,8 @@ func (s *Store) Reclaim(ctx context.Context) (more bool, err error) {
 }
 
 // write runs do in one transaction. The context bounds the wait for the turn
-// and not the transaction: a client that goes away must not undo half-way
-// what takes a millisecond, or leave it open whether it happened.
+// and not the transaction, which takes a millisecond: a client that disconnects
+// must not undo it halfway, or leave it unknown whether it was committed.
 func (s *Store) write(ctx context.Context, do func(context.Context, *tx) error) error {
 	return s.writeOn(ctx, s.writer, do)
 }

@@ -14,7 +14,7 @@ import (
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-func TestForgottenTokensAreClearedAway(t *testing.T) {
+func TestExpiredTokensAreRemoved(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, filepath.Join(t.TempDir(), "ergane.db"))
 	must(t, s.CreateWorkGroup(t.Context(), workGroup("primary")))
@@ -24,7 +24,7 @@ func TestForgottenTokensAreClearedAway(t *testing.T) {
 			[]ergane.Token{{Scope: "s", Value: value, Hash: "h", Until: until}}, ergane.Limits{})
 		must(t, err)
 		if !created {
-			t.Fatalf("token %s was known", value)
+			t.Fatalf("token %s was used before", value)
 		}
 	}
 	count := func() (n int) {
@@ -38,7 +38,7 @@ func TestForgottenTokensAreClearedAway(t *testing.T) {
 		create(fmt.Sprint(i), dawn, dawn.Add(time.Minute))
 	}
 	if n := count(); n != many+1 {
-		t.Errorf("%d tokens before the time is up, want %d", n, many+1)
+		t.Errorf("%d tokens before they expire, want %d", n, many+1)
 	}
 	late := dawn.Add(time.Hour)
 	for i, want := range []int{many + 2 - store.Purged, many + 3 - 2*store.Purged, 4} {

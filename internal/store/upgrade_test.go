@@ -20,8 +20,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/store"
 )
 
-// released are the schemas that an Ergane has written, and the digests of the
-// texts that made them: what a user's database has been through cannot change.
+// released are the schemas that released versions have written, with the digests
+// of their migrations: a migration that users' databases have run never changes.
 var released = map[string]string{
 	"00001_first.sql":                 "7bc3cdbe21d4d84b454ab4749baeb6ca94e87961899892cafbcbd4dcbe43935a",
 	"00002_workgroups_and_limits.sql": "5a4de915a3466acb3fcfed53cfaa312d4252f3e2cc3f389c9747380a49cadc99",
@@ -180,9 +180,9 @@ func openChild(path string) {
 	os.Exit(0)
 }
 
-// TestAMigrationThatWasKilledGoesOn kills one that brings an old database up
-// to date, later and later, until it gets through.
-func TestAMigrationThatWasKilledGoesOn(t *testing.T) {
+// TestAKilledMigrationIsContinued kills the migration of an old database, each
+// time later, until one is complete.
+func TestAKilledMigrationIsContinued(t *testing.T) {
 	t.Parallel()
 	path := goldenAt(t, 1)
 	many(t, path, 20_000)

@@ -30,7 +30,7 @@ func (m millis) Scan(v any) error {
 	return nil
 }
 
-// at is the millis of a time that no field holds.
+// at is the millis of a time.
 func at(t time.Time) millis { return millis{&t} }
 
 // interval is a duration as it is stored: milliseconds.
@@ -47,13 +47,13 @@ func (i interval) Scan(v any) error {
 	return nil
 }
 
-// document is a structure as it is stored: JSON text. V is a pointer to it.
+// document is a structure as it is stored: JSON text. v is a pointer to it.
 type document struct{ v any }
 
 func (d document) Value() (driver.Value, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // raw members stay as they were given
+	e.SetEscapeHTML(false) // raw members are stored as they were given
 	if err := e.Encode(d.v); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (r raw) Scan(v any) error {
 	return err
 }
 
-// text is the bytes of a TEXT value, which drivers give in either type, or nil for NULL.
+// text is the bytes of a TEXT value, which drivers return as string or []byte, or nil for NULL.
 func text(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:

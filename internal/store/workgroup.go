@@ -65,13 +65,13 @@ func (s *Store) UpdateWorkGroup(ctx context.Context, name string, change func(*e
 	return w, nil
 }
 
-// open refuses new work for a workgroup that is not there, or DISABLED.
+// open refuses new work for a workgroup that does not exist or is DISABLED.
 func (t *tx) open(ctx context.Context, name string) error {
 	state, ok, err := one(ctx, t, scanString, "SELECT state FROM workgroups WHERE name = $1", name)
 	return admit(name, ergane.WorkGroupState(state), ok, err)
 }
 
-// openFor is open for the workgroup of a session. That of an unknown session is fine.
+// openFor is open for the workgroup of a session. It does not refuse an unknown session.
 func (t *tx) openFor(ctx context.Context, sessionID string) error {
 	type owner struct{ name, state string }
 	scan := func(rows *sql.Rows) (o owner, err error) { return o, rows.Scan(&o.name, &o.state) }

@@ -15,10 +15,10 @@ import (
 
 const module = "github.com/ergane-dev/ergane"
 
-// strangers are imports that the layers would allow and that are wrong all the
-// same: the operations know the session manager and nothing behind it, and the
-// machine knows nothing of the database.
-var strangers = map[string][]string{
+// forbidden are imports that the layers would allow and that are wrong
+// nevertheless: operations only use the session manager, and internal/host does
+// not use the database.
+var forbidden = map[string][]string{
 	"internal/api":  {"internal/kernel", "internal/engine", "internal/store", "internal/objects", "internal/metastore", "internal/sandbox"},
 	"internal/host": {"internal/store"},
 }
@@ -42,13 +42,13 @@ func TestEveryPackageIsInTheTableAndHasAComment(t *testing.T) {
 	}
 	for row := range table {
 		if _, err := os.Stat(filepath.Join(root, row)); err != nil {
-			t.Errorf("the table of docs/architecture.md has %s, which is not there", row)
+			t.Errorf("the table of docs/architecture.md has %s, which does not exist", row)
 		}
 	}
 }
 
-// A package imports what stands in a lower layer of that table: nothing of a
-// higher one, and no neighbour.
+// A package imports only packages of lower layers of that table, not of its own
+// or a higher one.
 func TestPackagesImportDownwardsOnly(t *testing.T) {
 	t.Parallel()
 	table := readLayers(t)
@@ -62,9 +62,9 @@ func TestPackagesImportDownwardsOnly(t *testing.T) {
 				}
 				to := table.row(path.Join(".", strings.TrimPrefix(imported, "/")))
 				if to != from && table[to] <= table[from] {
-					t.Errorf("%s imports %s, which docs/architecture.md does not draw below %s", file, to, from)
+					t.Errorf("%s imports %s, which is not below %s in docs/architecture.md", file, to, from)
 				}
-				for _, s := range strangers[from] {
+				for _, s := range forbidden[from] {
 					if to == s {
 						t.Errorf("%s imports %s", file, to)
 					}

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// verdictFor is for how long a look at a session's folder is believed.
+	// verdictFor is how long a check of a session's lock is valid.
 	verdictFor = time.Second
-	// maxVerdicts bounds the memory that made-up key ids can take.
+	// maxVerdicts bounds the memory that invented key ids can take.
 	maxVerdicts = 1024
 )
 
 // accounts is versitygw's view of the data dir's keys. The root key is always
-// good; a session's key, and the catalog's, while the lock of its process is
-// held. All may do everything with objects and buckets.
+// valid; a session's key, and the catalog's, while the lock of its process is
+// held. All of them may do everything with objects and buckets.
 type accounts struct {
 	ring     *credentials.Keyring
 	sessions string
@@ -62,7 +62,7 @@ func (a *accounts) sessionAlive(id string) bool {
 	if len(a.alive) >= maxVerdicts {
 		clear(a.alive)
 	}
-	// Taken before the kernel starts, and held by its shim to the end.
+	// The lock is taken before the kernel starts, and held until its shim ends.
 	lock := filepath.Join(a.sessions, id, "lock")
 	if id == credentials.CatalogID {
 		lock = filepath.Join(filepath.Dir(a.sessions), credentials.CatalogLock)
@@ -73,8 +73,8 @@ func (a *accounts) sessionAlive(id string) bool {
 	return alive
 }
 
-// BucketOwner makes every bucket the root key's, whoever asks for it, so that
-// it does not belong to a session that is gone tomorrow.
+// BucketOwner makes the root key the owner of every bucket, whoever creates it:
+// a session's key is valid only while the session lives.
 func (a *accounts) BucketOwner() auth.Account {
 	root := a.ring.Root()
 	return auth.Account{Access: root.AccessKeyID, Secret: root.Secret, Role: auth.RoleAdmin}

@@ -11,9 +11,9 @@ import (
 	"github.com/versity/versitygw/s3err"
 )
 
-// document is how many bytes of a request's body will be read into memory; -1
-// where that is not known before. An object's content, which goes to disk as it
-// comes, is none of that.
+// document is how many bytes of a request's body will be read into memory; -1 if
+// that is not known before. It is 0 for an object's content, which is written to
+// disk as it arrives.
 func document(c fiber.Ctx) (int64, error) {
 	length := int64(c.Request().Header.ContentLength())
 	switch {
@@ -25,8 +25,8 @@ func document(c fiber.Ctx) (int64, error) {
 	return length, nil
 }
 
-// carriesContent tells PutObject, UploadPart and the upload of a form from the
-// rest, as the router does.
+// carriesContent reports whether the request is a PutObject, an UploadPart or the
+// upload of a form, by the router's rules.
 func carriesContent(c fiber.Ctx) bool {
 	bucket, key, err := target(c)
 	if err != nil || bucket == "" || c.Get("X-Amz-Copy-Source") != "" {
@@ -34,14 +34,14 @@ func carriesContent(c fiber.Ctx) bool {
 	}
 	query := c.Request().URI().QueryArgs()
 	if c.Method() == http.MethodPost {
-		// With a hash that the form's own fields do not cover it would be read to check that.
+		// A form with a hash in its header would be read into memory to check the hash.
 		return key == "" && !query.Has("delete") && c.Get("X-Amz-Content-Sha256") == "" &&
 			strings.HasPrefix(strings.ToLower(c.Get("Content-Type")), fiber.MIMEMultipartForm)
 	}
 	return writesObject(c) || uploadsPart(c)
 }
 
-// uploadsPart tells UploadPart and UploadPartCopy from the rest.
+// uploadsPart reports whether the request is an UploadPart or UploadPartCopy.
 func uploadsPart(c fiber.Ctx) bool {
 	_, key, err := target(c)
 	query := c.Request().URI().QueryArgs()
@@ -70,15 +70,15 @@ func readDocument(c fiber.Ctx) error {
 	return nil
 }
 
-// errStalled is S3's answer to a client that has not sent on for too long; SDKs
-// try again.
+// errStalled is S3's answer to a client that has paused for too long; SDKs try
+// again.
 var errStalled = s3err.APIError{
 	Code:           "RequestTimeout",
 	Description:    "Your socket connection to the server was not read from or written to within the timeout period.",
 	HTTPStatusCode: http.StatusBadRequest,
 }
 
-// stalled replaces an error that has its cause in such a client.
+// stalled replaces an error that such a client caused.
 func stalled(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errStalled

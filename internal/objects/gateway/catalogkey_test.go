@@ -12,7 +12,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-func TestTheCatalogsKeyIsGoodWhileTheCatalogRuns(t *testing.T) {
+func TestTheCatalogsKeyIsValidWhileTheCatalogRuns(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)

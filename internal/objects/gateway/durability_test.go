@@ -114,14 +114,14 @@ func uploadDir(t *testing.T, s *server, bucket, upload string) string {
 func restart(t *testing.T, s *server, sup *gateway.Supervisor, change func()) {
 	t.Helper()
 	before := s.handle(t).PID
-	// While it is stopped it does not see the change, and neither does its successor begin.
+	// A stopped process does not see the change, and the next one does not start yet.
 	s.signal(t, syscall.SIGSTOP)
 	change()
 	s.signal(t, syscall.SIGKILL)
 	eventually(t, "another process serves", func() bool { return s.handle(t).PID != before && sup.Healthy() == nil })
 }
 
-func TestHalfDoneCompletionCanBeDoneAgain(t *testing.T) {
+func TestAHalfDoneCompletionCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)
@@ -144,7 +144,7 @@ func TestHalfDoneCompletionCanBeDoneAgain(t *testing.T) {
 	}
 }
 
-func TestLeftOversOfACompletedUploadGo(t *testing.T) {
+func TestFilesOfACompletedUploadAreRemoved(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)
@@ -175,7 +175,7 @@ func TestLeftOversOfACompletedUploadGo(t *testing.T) {
 	}
 }
 
-func TestUploadsDoNotOutliveTheMachine(t *testing.T) {
+func TestUnfinishedUploadsAreRemovedAfterAReboot(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)
@@ -226,7 +226,7 @@ func TestUnknownUploadIsNotTakenForTheObjectOfThatName(t *testing.T) {
 	wantError(t, err, 404, "NoSuchUpload")
 }
 
-func TestCompletionsOfOneUploadAtOnceAllTellTheTruth(t *testing.T) {
+func TestCompletionsOfOneUploadAtOnceAllGiveTheRightAnswer(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)
@@ -253,7 +253,7 @@ func TestCompletionsOfOneUploadAtOnceAllTellTheTruth(t *testing.T) {
 	all.Wait()
 }
 
-func TestHalfRenamedFilesAreNotTakenForObjects(t *testing.T) {
+func TestHalfRenamedFilesAreNotListed(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)

@@ -17,10 +17,10 @@ import (
 	"github.com/ergane-dev/ergane/internal/conns"
 )
 
-// healthPath cannot be a bucket's: their names have three characters at least.
+// healthPath cannot be a bucket's: bucket names have at least three characters.
 const healthPath = "/-/health"
 
-// health answers with the process id, so that who asks knows who listens.
+// health answers with the process id: it says which process listens.
 func health(c fiber.Ctx) error { return c.SendString(strconv.Itoa(os.Getpid())) }
 
 // front sees every request before versitygw does.
@@ -56,8 +56,8 @@ func (f *front) handler() fiber.Handler {
 	}, nil, nil)
 }
 
-// admit takes a place for a request of the key that has signed it, empty where
-// none has. It is given back when the answer is sent.
+// admit takes a slot for a request of the key that has signed it; empty means no
+// key. The slot is free again when the answer is sent.
 func (f *front) admit(c fiber.Ctx, key string, length int64) error {
 	holder := key
 	if bucket, _, _ := target(c); bucket == ProbeBucket {
@@ -77,15 +77,15 @@ func (f *front) admit(c fiber.Ctx, key string, length int64) error {
 	return nil
 }
 
-// rest ends the request of a connection, if it is in one, when its answer is sent.
+// rest ends the request of a connection when its answer is sent.
 func rest(c net.Conn, state fasthttp.ConnState) {
 	if state == fasthttp.StateIdle {
 		conns.Of(c).Rest()
 	}
 }
 
-// checkNames refuses keys and upload ids that must not become file names. What
-// cannot exist is answered as not being there when it is only read.
+// checkNames refuses keys and upload ids that must not become file names. A read
+// of such a key is answered with NoSuchKey.
 func checkNames(c fiber.Ctx) error {
 	_, key, err := target(c)
 	if err != nil {
@@ -126,16 +126,16 @@ func target(c fiber.Ctx) (bucket, key string, err error) {
 	return bucket, key, nil
 }
 
-// sparkLists is Spark looking whether a path exists, as it does before it
-// writes there: in a bucket that does not exist it would give up.
+// sparkLists reports whether the request is Spark's check whether a path exists,
+// before it writes there. Spark would give up if the bucket did not exist.
 func sparkLists(c fiber.Ctx) bool {
 	bucket, key, err := target(c)
 	return err == nil && bucket != "" && key == "" && c.Method() == http.MethodGet &&
 		c.Query("list-type") == "2" && strings.HasPrefix(c.Get("User-Agent"), "Hadoop ")
 }
 
-// writesObject tells PutObject, CopyObject and CreateMultipartUpload from the
-// rest. Whether the request is signed is not yet known.
+// writesObject reports whether the request is a PutObject, CopyObject or
+// CreateMultipartUpload. Its signature is not checked yet.
 func writesObject(c fiber.Ctx) bool {
 	if _, key, err := target(c); err != nil || key == "" {
 		return false
@@ -150,8 +150,8 @@ func writesObject(c fiber.Ctx) bool {
 	return false
 }
 
-// describesObject tells requests about what belongs to an object from those
-// about its content.
+// describesObject reports whether the request is about an object's tags,
+// retention, legal hold or ACL, and not about its content.
 func describesObject(c fiber.Ctx) bool {
 	query := c.Request().URI().QueryArgs()
 	return query.Has("tagging") || query.Has("retention") || query.Has("legal-hold") || query.Has("acl")

@@ -1,15 +1,15 @@
 // Package gateway is Ergane's embedded S3: the code of the child process
-// `ergane s3` (Main, Serve) and of its keeper inside the server (Supervisor).
+// `ergane s3` (Main, Serve) and of its supervisor in the server (Supervisor).
 //
-// The protocol is versitygw's (its s3api and posix packages); what is ours is
-// what it lacks for this use: acknowledged objects are on disk, a process that
-// died in mid-request leaves nothing behind that lies to clients, keys that the
-// file system cannot hold are refused, any region may sign, and buckets come
-// into being with their first object.
+// versitygw implements the protocol (its packages s3api and posix). This package
+// adds what versitygw lacks for this use: acknowledged objects are on disk, what
+// a process that died in a request left behind is repaired, keys that the file
+// system cannot hold are refused, requests may be signed for any region, and a
+// bucket is created with its first object.
 //
-// It is a process of its own because kernels write through it while no server
-// runs, because posix.New changes the working directory of the whole process,
-// and because whatever breaks in it must not break sessions.
+// It is a process of its own because kernels write to it while no server runs,
+// because posix.New changes the working directory of the whole process, and
+// because a failure in it must not end sessions.
 package gateway
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-// Region is the region that the store says it is in. Requests signed for any
+// Region is the region that the embedded S3 reports. Requests signed for any
 // other region are accepted as well.
 const Region = "us-east-1"
 
@@ -36,21 +36,21 @@ const defaultDeadMan = 30 * time.Second
 // ErrInUse says that another program listens on the address.
 var ErrInUse = errors.New("the address is in use by another program")
 
-// Config is what Serve needs to know. There are no secrets in it: the keys are
-// read from the data dir.
+// Config is the configuration of Serve. It has no secrets: the keys are read from
+// the data dir.
 type Config struct {
 	// DataDir is an absolute path. The objects lie in <DataDir>/s3.
 	DataDir string
-	// Listen is host:port; port 0 takes any free one.
+	// Listen is host:port; port 0 means any free port.
 	Listen string
-	// DeadMan is for how long the store outlives the last server and kernel;
-	// 0 means 30 seconds, a negative value for ever.
+	// DeadMan is how long the embedded S3 runs on after the last server and kernel
+	// have ended; 0 means 30 seconds, a negative value for ever.
 	DeadMan time.Duration
-	// Build is written into the handle, so that a server of another build
+	// Build is written to the handle, so that a server of another build
 	// knows that it should start its own.
 	Build string
-	// Connections and Stall are other limits than the constants of limits.go: how
-	// many connections there are at once, and how long a client may pause while
+	// Connections and Stall replace constants of limits.go if they are not 0: how
+	// many connections there may be at once, and how long a client may pause while
 	// it sends.
 	Connections int
 	Stall       time.Duration
@@ -60,11 +60,12 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Serve runs the store until ctx ends, or until neither the server nor any
-// kernel of the data dir has been alive for Config.DeadMan; both are nil
-// errors. It takes <DataDir>/s3.lock (flock.ErrHeld if another process has it),
-// repairs what an earlier process left half-done, listens, and only then writes
-// the handle. A process calls it at most once: it changes the working directory.
+// Serve runs the embedded S3 until ctx ends, or until neither the server nor any
+// kernel of the data dir has been alive for Config.DeadMan; in both cases it
+// returns nil. It takes <DataDir>/s3.lock (flock.ErrHeld if another process has
+// it), repairs what an earlier process left unfinished, listens, and only then
+// writes the handle. A process calls it at most once: it changes the working
+// directory.
 func Serve(ctx context.Context, cfg Config) error {
 	if !filepath.IsAbs(cfg.DataDir) {
 		return fmt.Errorf("data dir %q is not an absolute path", cfg.DataDir)
@@ -77,7 +78,7 @@ func Serve(ctx context.Context, cfg Config) error {
 	}
 	lock, err := flock.Acquire(filepath.Join(cfg.DataDir, lockName))
 	if err != nil {
-		return fmt.Errorf("lock the store: %w", err)
+		return fmt.Errorf("lock the embedded S3: %w", err)
 	}
 	defer lock.Release()
 	ring, err := credentials.Open(cfg.DataDir)
@@ -90,24 +91,24 @@ func Serve(ctx context.Context, cfg Config) error {
 		return err
 	}
 	limits := cfg.limits()
-	st, err := openStore(cfg.DataDir, ring.Root().AccessKeyID, limits)
+	objects, err := openPosix(cfg.DataDir, ring.Root().AccessKeyID, limits)
 	if err != nil {
-		return fmt.Errorf("open the store: %w", err)
+		return fmt.Errorf("open the embedded S3: %w", err)
 	}
-	defer st.Shutdown()
-	if err := st.repair(previous.BootID == self.BootID, cfg.Log); err != nil {
-		return fmt.Errorf("repair the store: %w", err)
+	defer objects.Shutdown()
+	if err := objects.repair(previous.BootID == self.BootID, cfg.Log); err != nil {
+		return fmt.Errorf("repair the embedded S3: %w", err)
 	}
 	socket, err := listen(cfg.Listen)
 	if err != nil {
 		return err
 	}
-	defer socket.Close() // done by then, but for an error
+	defer socket.Close() // already closed, except after an error
 	self.Addr, self.Build = socket.Addr().String(), cfg.Build
 
-	srv, err := newServer(st, ring, cfg.DataDir, limits)
+	srv, err := newServer(objects, ring, cfg.DataDir, limits)
 	if err != nil {
-		return fmt.Errorf("start the store: %w", err)
+		return fmt.Errorf("start the embedded S3: %w", err)
 	}
 	served := srv.serve(conns.Limit(socket, limits.conns()))
 	if err := self.write(cfg.DataDir); err != nil {
@@ -115,7 +116,7 @@ func Serve(ctx context.Context, cfg Config) error {
 		<-served
 		return err
 	}
-	cfg.Log.Info("store is listening", "addr", self.Addr, "pid", self.PID)
+	cfg.Log.Info("embedded S3 is listening", "addr", self.Addr, "pid", self.PID)
 	if cfg.Ready != nil {
 		cfg.Ready(self.Addr)
 	}
@@ -125,18 +126,18 @@ func Serve(ctx context.Context, cfg Config) error {
 	chores := make(chan struct{})
 	go func() {
 		defer close(chores)
-		st.chores(ctx, previous.Clean, cfg.Log)
+		objects.chores(ctx, previous.Clean, cfg.Log)
 	}()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		if cfg.DeadMan > 0 && waitAlone(ctx, cfg.DataDir, cfg.DeadMan) {
-			cancel(errors.New("no server and no kernel are left"))
+			cancel(errors.New("no server and no kernel is left"))
 		}
 	}()
 	select {
 	case <-ctx.Done():
-		cfg.Log.Info("store is stopping", "reason", context.Cause(ctx))
+		cfg.Log.Info("embedded S3 is stopping", "reason", context.Cause(ctx))
 	case err := <-served:
 		cancel(nil)
 		<-chores
@@ -146,7 +147,7 @@ func Serve(ctx context.Context, cfg Config) error {
 	<-chores
 	<-watched
 	if err := srv.shutdown(); err != nil {
-		cfg.Log.Warn("requests were cut off at the end", "error", err)
+		cfg.Log.Warn("requests were interrupted by the stop", "error", err)
 		return nil
 	}
 	<-served
@@ -166,9 +167,9 @@ func listen(addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// storeDirs are where the objects of a data dir lie, and their attributes
-// where the file system has no extended ones. Neither path is a prefix of the
-// other, which versitygw asks for.
-func storeDirs(dataDir string) (objects, attributes string) {
+// objectDirs are the folders of a data dir's objects, and of their attributes if
+// the file system has no extended ones. versitygw requires that neither path is a
+// prefix of the other.
+func objectDirs(dataDir string) (objects, attributes string) {
 	return filepath.Join(dataDir, "s3", "data"), filepath.Join(dataDir, "s3", "meta")
 }

@@ -16,14 +16,14 @@ const (
 	logName    = "s3.log"
 )
 
-// handle is s3.json: what is needed to find the store's process again, and the
-// address that the data dir keeps for life. It is written by that process only.
+// handle is s3.json: what is needed to find the process of the embedded S3 again,
+// and the address, which the data dir always keeps. Only that process writes it.
 type handle struct {
 	V int `json:"v"`
 	child.Identity
 	Addr  string `json:"addr"`
 	Build string `json:"build"`
-	// Clean is set when the process ended in good order.
+	// Clean is true if the process stopped as it was asked to.
 	Clean bool `json:"clean,omitzero"`
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/child"
 )
 
-// Stores are adopted by servers of other versions.
+// Servers of other versions adopt the process.
 func TestTheHandleKeepsItsFormOnDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

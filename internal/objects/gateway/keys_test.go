@@ -67,7 +67,7 @@ func TestKeysThatTheFileSystemCannotHoldAreRefused(t *testing.T) {
 	}
 }
 
-func TestOddKeysComeBackAsTheyWere(t *testing.T) {
+func TestOddKeysAreListedAsTheyWerePut(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	c := s.client(t, s.start(t, nil).Endpoint(), nil)
@@ -125,7 +125,7 @@ func TestAnObjectBelowAnObjectIsABadRequest(t *testing.T) {
 	wantError(t, err, 400, "InvalidRequest")
 }
 
-func TestBucketsAreMadeWithTheirFirstObject(t *testing.T) {
+func TestBucketsAreCreatedWithTheirFirstObject(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	c := s.client(t, s.start(t, nil).Endpoint(), nil)

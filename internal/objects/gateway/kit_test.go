@@ -21,7 +21,7 @@ import (
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
 )
 
-// patience is how long a condition may take to come true.
+// patience is how long a condition may take to become true.
 const patience = time.Minute
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -33,7 +33,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// server is what stands for `ergane serve` in a test: a data dir with its lock held.
+// server stands for `ergane serve` in a test: a data dir with its lock held.
 type server struct {
 	dir  string
 	lock *flock.Lock
@@ -58,7 +58,7 @@ func newServer(t *testing.T) *server {
 func (s *server) supervisor(t *testing.T, change func(*gateway.SupervisorConfig)) *gateway.Supervisor {
 	t.Helper()
 	cfg := gateway.SupervisorConfig{
-		// An address at which no client's port is: it must be free again after a restart.
+		// A port that is not used for outgoing connections: it must be free after a restart.
 		DataDir: s.dir, Listen: "127.0.0.2:0",
 		Command: []string{os.Args[0], "s3"},
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -11,18 +11,17 @@ import (
 	"github.com/ergane-dev/ergane/internal/flock"
 )
 
-// Ports for "any free one" are taken below the range from which systems give
-// ports to outgoing connections, so that one of those does not sit on the data
-// dir's port at the next start.
+// A free port is chosen below the range that systems use for outgoing
+// connections, so that none of those has the data dir's port at the next start.
 const lowestPort, ports = 20_000, 10_000
 
-// attempts is how often a store may come up between the look for one and the
-// start of one: each needs a server that was killed in the middle of its start.
+// attempts is how often a process may appear between the search for one and the
+// start of one: each was started by a server that was killed during its own start.
 const attempts = 5
 
-// obtain adopts the store's living process, or starts one. Where one has come up
-// in between (the server that had started it was killed before it had the lock),
-// that one is looked at in turn.
+// obtain adopts the living process, or starts one. If one has appeared meanwhile
+// (the server that had started it was killed before that had the lock), obtain
+// looks at that one.
 func (s *Supervisor) obtain(ctx context.Context, start func(context.Context) (*process, error)) (c *process, err error) {
 	for range attempts {
 		if c, err = s.adopt(ctx); c != nil || err != nil {
@@ -42,7 +41,7 @@ func (s *Supervisor) adopt(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	if why := s.unfit(c); why != "" {
-		s.cfg.Log.Warn("store is replaced", "pid", c.PID, "reason", why)
+		s.cfg.Log.Warn("embedded S3 is replaced", "pid", c.PID, "reason", why)
 		defer c.letGo()
 		return nil, c.end(ctx)
 	}
@@ -55,11 +54,11 @@ func (s *Supervisor) adopt(ctx context.Context) (*process, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	s.cfg.Log.Warn("store hangs and is killed", "pid", c.PID, "error", err)
+	s.cfg.Log.Warn("embedded S3 hangs and is killed", "pid", c.PID, "error", err)
 	return nil, c.kill()
 }
 
-// unfit says why a living process is not the one that is wanted, if so.
+// unfit says why a living process cannot be adopted; empty if it can.
 func (s *Supervisor) unfit(c *process) string {
 	host, port := s.split()
 	had := s.address()
@@ -84,8 +83,8 @@ func sameHost(addr, host string) bool {
 	return err == nil && h == host
 }
 
-// first starts the first process of this server, on the configured address, or
-// on the port that the data dir has had so far, or on any free one.
+// first starts the first process of this server: on the configured address, or
+// on the data dir's former port, or on any free one.
 func (s *Supervisor) first(ctx context.Context) (*process, error) {
 	host, port := s.split()
 	if port != "0" {
@@ -100,7 +99,7 @@ func (s *Supervisor) first(ctx context.Context) (*process, error) {
 		if !errors.Is(err, ErrInUse) {
 			return c, err
 		}
-		s.cfg.Log.Warn("store moves to another port", "error", err)
+		s.cfg.Log.Warn("embedded S3 moves to another port", "error", err)
 	}
 	for range 20 {
 		addr := net.JoinHostPort(host, strconv.Itoa(lowestPort+rand.IntN(ports)))
@@ -111,7 +110,7 @@ func (s *Supervisor) first(ctx context.Context) (*process, error) {
 	return s.start(ctx, s.cfg.Listen)
 }
 
-// again starts the next process of this server, where the last one was.
+// again starts the next process of this server at the address of the last one.
 func (s *Supervisor) again(ctx context.Context) (*process, error) {
 	return s.start(ctx, s.address())
 }

@@ -7,38 +7,39 @@ import (
 	"github.com/ergane-dev/ergane/internal/conns"
 )
 
-// What one process holds at once. Whatever is beyond it is answered 503
+// The limits of one process. A request beyond them is answered with 503
 // SlowDown, which every SDK retries.
 const (
-	// maxConnections may be idle; when all are taken, those that do nothing give
-	// way. A process that may have few descriptors has fewer.
+	// maxConnections is how many connections there may be; if there are more, idle
+	// ones are closed. A process with few descriptors has fewer.
 	maxConnections = 4096
-	// maxRequests are carried out at once, each of which may hold a thread in a
-	// call of the file system and a buffer. One key has a keyShare-th of them,
-	// and so have requests without a key, all together.
+	// maxRequests run at once; each may need a buffer, and a thread for a call of
+	// the file system. One key may have 1/keyShare of them, and so may all requests
+	// without a key together.
 	maxRequests = 512
 	keyShare    = 4
-	// The server's key has a serverShare-th of maxRequests beyond those, for its
-	// deliveries; and its probe has probeRequests of its own.
+	// The server's key may have maxRequests/serverShare more, for its deliveries,
+	// and its probe has probeRequests of its own.
 	serverShare   = 8
 	probeRequests = 4
-	// requestShare is how many connections there are for each request at least.
+	// requestShare is the smallest number of connections per request.
 	requestShare = 4
 
-	// maxDocument is how long a body may be that is not an object's: it is read
-	// into memory. The longest are lists of 10,000 parts or of 1,000 keys.
+	// maxDocument is the longest body, in bytes, that is not an object's content:
+	// such a body is read into memory. The longest are lists of 10,000 parts or of
+	// 1,000 keys.
 	maxDocument = 4 << 20
-	// maxDocuments is how much of those there is at once, by what they say of
-	// their length; one key has a keyShare-th.
+	// maxDocuments is how many bytes of those there may be at once, by their
+	// Content-Length; one key may have 1/keyShare of it.
 	maxDocuments = 64 << 20
 
-	// idleFor is how long a connection may rest, and headFor how long the head of
-	// a request may take.
+	// idleFor is how long a connection may be idle, and headFor how long the head
+	// of a request may take.
 	idleFor = 2 * time.Minute
 	headFor = 30 * time.Second
-	// stallFor is how long a client that sends a body may pause. takeFor is how
-	// long one may pause that reads an object: Spark reads on when it has worked
-	// on what it has.
+	// stallFor is how long a client may pause that sends a body, and takeFor how
+	// long one that reads an object: Spark reads on only after it has processed
+	// what it has.
 	stallFor = time.Minute
 	takeFor  = 5 * time.Minute
 
@@ -51,7 +52,7 @@ type limits struct {
 	stall                 time.Duration
 }
 
-// limits are what cfg asks for, or the constants, as far as descriptors last.
+// limits are those of cfg, or else the constants, as far as there are descriptors.
 func (cfg Config) limits() limits {
 	l := limits{
 		connections: conns.Affordable(cmp.Or(cfg.Connections, maxConnections)),
@@ -66,8 +67,8 @@ func (l limits) conns() conns.Limits {
 	return conns.Limits{Max: l.connections, Idle: idleFor, Head: headFor, Stall: l.stall, Take: takeFor}
 }
 
-// all is how many requests there are at most, of whomever.
+// all is how many requests there may be at once, of all keys and without a key.
 func (l limits) all() int { return l.requests + l.server() + probeRequests }
 
-// server is how many requests are kept for the server's key.
+// server is how many requests are reserved for the server's key.
 func (l limits) server() int { return max(l.requests/serverShare, 1) }

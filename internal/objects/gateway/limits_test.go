@@ -26,8 +26,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/objects/gateway"
 )
 
-// few makes a store with 32 connections, and so 8 requests: 2 of one key, 2
-// without a key, and beyond them 1 of the server's key and 4 of its probe.
+// few starts an embedded S3 with 32 connections, and so 8 requests: 2 of one key,
+// 2 without a key, and besides 1 of the server's key and 4 of its probe.
 func few(c *gateway.SupervisorConfig) { limited(c) }
 
 func limited(c *gateway.SupervisorConfig, more ...string) {
@@ -65,7 +65,7 @@ func silent(t *testing.T, endpoint string) net.Conn {
 	return c
 }
 
-// signed is a request with a body of unknown content.
+// signed is a signed request with an unsigned payload.
 func signed(ctx context.Context, t *testing.T, k credentials.Key, method, url string, body io.Reader) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
@@ -84,10 +84,10 @@ func signed(ctx context.Context, t *testing.T, k credentials.Key, method, url st
 // A stall is an upload whose end never comes.
 type stall struct {
 	cancel   func()
-	answered chan string // the store's answer, or why there is none
+	answered chan string // the answer, or why there is none
 }
 
-// stall begins one, again and again until there is a place for it.
+// stall begins one, again and again until there is a slot for it.
 func (s *server) stall(t *testing.T, endpoint string, k credentials.Key) stall {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -110,8 +110,8 @@ func (s *server) stall(t *testing.T, endpoint string, k credentials.Key) stall {
 	return st
 }
 
-// upTo sends a request with a body of a length, -1 for one in chunks, of which
-// it sends no more than so many bytes, and returns the answer.
+// upTo sends a request with a body of a length (-1 for one in chunks), of which
+// it sends at most so many bytes, and returns the answer.
 func upTo(ctx context.Context, req *http.Request, length int64, sent int) string {
 	body, more := io.Pipe()
 	req.Body, req.ContentLength = body, length
@@ -130,7 +130,7 @@ func upTo(ctx context.Context, req *http.Request, length int64, sent int) string
 	return fmt.Sprintf("%d %s", resp.StatusCode, text)
 }
 
-// fill takes all places that a key has, with uploads that stall.
+// fill takes all slots of a key, with uploads that stall.
 func (s *server) fill(t *testing.T, endpoint string, k credentials.Key, places int) []stall {
 	t.Helper()
 	var stalls []stall
@@ -155,7 +155,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
+func TestIdleConnectionsGiveWayToNewOnes(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	endpoint := s.start(t, few).Endpoint()
@@ -167,7 +167,7 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// A log that tells of each could be filled by whoever comes.
+	// If each were logged, any client could fill the log.
 	if log, err := os.ReadFile(filepath.Join(s.dir, "s3.log")); err != nil || strings.Contains(string(log), "ERROR") {
 		t.Errorf("the log says %s, %v", log, err)
 	}
@@ -189,7 +189,7 @@ func TestOneKeysStalledUploadsLeaveRoomForOthers(t *testing.T) {
 	if err := put(t, s.client(t, endpoint, nil), "bucket", "key", "x"); err != nil {
 		t.Errorf("the server: %v", err)
 	}
-	// Whoever knows no more than a key's id has none of its places.
+	// A request that only has a key's id gets none of its slots.
 	guess := s.session(t)
 	for range 4 {
 		s.stall(t, endpoint, credentials.Key{AccessKeyID: guess.AccessKeyID, Secret: "wrong"})
@@ -198,7 +198,7 @@ func TestOneKeysStalledUploadsLeaveRoomForOthers(t *testing.T) {
 		t.Errorf("a key of which others know the id: %v", err)
 	}
 
-	// An SDK tries again, and succeeds when there is a place.
+	// An SDK tries again, and succeeds when there is a slot.
 	var attempts atomic.Int32
 	patient := s.client(t, endpoint, func(o *s3.Options) {
 		by(one)(o)
@@ -234,8 +234,8 @@ func (c counting) Do(r *http.Request) (*http.Response, error) {
 	return c.HTTPClient.Do(r)
 }
 
-// The server's key has places that sessions do not get, and its probe has too.
-func TestTheServerHasPlacesOfItsOwn(t *testing.T) {
+// The server's key has slots that sessions do not get, and so has its probe.
+func TestTheServerHasSlotsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, func(c *gateway.SupervisorConfig) {
@@ -291,7 +291,7 @@ func TestTheProbesBucketIsTheServersOwn(t *testing.T) {
 	wantError(t, put(t, s.client(t, sup.Endpoint(), by(s.session(t))), gateway.ProbeBucket, "probe", "x"), 403, "AccessDenied")
 }
 
-func TestAClientThatStallsIsToldSo(t *testing.T) {
+func TestAClientThatStallsGetsATimeout(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	endpoint := s.start(t, func(c *gateway.SupervisorConfig) { limited(c, "--stall", "100ms") }).Endpoint()
@@ -301,7 +301,7 @@ func TestAClientThatStallsIsToldSo(t *testing.T) {
 	}
 }
 
-// The answer comes while the body does not: nothing of it is read.
+// The answer comes before the body: nothing of it is read.
 func TestABodyThatIsTooLongIsNotRead(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -337,9 +337,9 @@ func TestABodyThatIsTooLongIsNotRead(t *testing.T) {
 	}
 }
 
-// A stalled commit of a Delta table, of which there can be one at a time, keeps
-// nobody's commit waiting.
-func TestAStalledCommitKeepsNobodyWaiting(t *testing.T) {
+// Commits of a Delta table are stored one at a time, but none waits for one whose
+// client stalls.
+func TestAStalledCommitDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	endpoint := s.start(t, nil).Endpoint()
@@ -355,7 +355,7 @@ func TestAStalledCommitKeepsNobodyWaiting(t *testing.T) {
 			resp.Body.Close()
 		}
 	}()
-	// More than what the system keeps on the way: the store has begun to read it.
+	// More than the socket's buffers hold: the embedded S3 has begun to read it.
 	if _, err := more.Write(make([]byte, 31<<20)); err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +367,7 @@ func TestAStalledCommitKeepsNobodyWaiting(t *testing.T) {
 	<-answered
 }
 
-// spoil lets the store take no probe until it is mended: there is a folder in its place.
+// spoil makes probes fail until mend is called: there is a folder in the object's place.
 func (s *server) spoil(t *testing.T) (mend func()) {
 	t.Helper()
 	probe := filepath.Join(s.dir, "s3", "data", gateway.ProbeBucket, "probe")
@@ -386,7 +386,7 @@ func (s *server) spoil(t *testing.T) (mend func()) {
 	}
 }
 
-func TestAStoreThatServesNobodyIsStartedAnew(t *testing.T) {
+func TestAnEmbeddedS3ThatStoresNothingIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, func(c *gateway.SupervisorConfig) { c.ProbeEvery, c.TryEvery = 20*time.Millisecond, time.Millisecond })
@@ -397,7 +397,7 @@ func TestAStoreThatServesNobodyIsStartedAnew(t *testing.T) {
 	eventually(t, "it is called healthy", func() bool { return sup.Healthy() == nil })
 }
 
-func TestAStoreOnADiskThatFailsIsLeftAlone(t *testing.T) {
+func TestAnEmbeddedS3OnADiskThatFailsIsNotRestarted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	var tries atomic.Int32

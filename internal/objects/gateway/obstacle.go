@@ -12,36 +12,36 @@ import (
 	"github.com/versity/versitygw/s3err"
 )
 
-// obstacle says why no object can have this name now, if so: a file system
-// cannot hold both "a" and "a/b". S3 can, and has no error for it; 409, which
-// posix gives, makes Hadoop's s3a try for minutes.
-func (s *store) obstacle(bucket, key string) error {
+// obstacle returns why no object can have this name now, or nil: a file system
+// cannot hold both "a" and "a/b". S3 can, and has no error for it; on posix's 409
+// Hadoop's s3a retries for minutes.
+func (p *durablePosix) obstacle(bucket, key string) error {
 	conflict := func(why string) error {
 		return s3err.APIError{Code: "InvalidRequest", Description: why, HTTPStatusCode: http.StatusBadRequest}
 	}
-	if fi, err := os.Lstat(filepath.Join(s.dir, bucket, key)); err == nil && fi.IsDir() && !strings.HasSuffix(key, "/") {
-		return conflict(fmt.Sprintf("The embedded store cannot hold the object %q: there are objects below %q.", key, key+"/"))
+	if fi, err := os.Lstat(filepath.Join(p.dir, bucket, key)); err == nil && fi.IsDir() && !strings.HasSuffix(key, "/") {
+		return conflict(fmt.Sprintf("The embedded S3 cannot hold the object %q: there are objects below %q.", key, key+"/"))
 	}
 	for i, c := range key {
 		if c != '/' {
 			continue
 		}
-		if fi, err := os.Lstat(filepath.Join(s.dir, bucket, key[:i])); err == nil && !fi.IsDir() {
-			return conflict(fmt.Sprintf("The embedded store cannot hold the object %q: there is an object %q.", key, key[:i]))
+		if fi, err := os.Lstat(filepath.Join(p.dir, bucket, key[:i])); err == nil && !fi.IsDir() {
+			return conflict(fmt.Sprintf("The embedded S3 cannot hold the object %q: there is an object %q.", key, key[:i]))
 		}
 	}
 	return nil
 }
 
-// explain replaces an error that has its cause in an obstacle. posix gives
-// "is a directory" also for a full disk, so the cause is looked for.
-func (s *store) explain(bucket, key string, err error) error {
+// explain replaces an error that an obstacle caused. It looks for the obstacle,
+// because posix returns these errors for a full disk, too.
+func (p *durablePosix) explain(bucket, key string, err error) error {
 	switch code(err) {
 	case "ObjectParentIsFile", "ExistingObjectIsDirectory":
-		if why := s.obstacle(bucket, key); why != nil {
+		if why := p.obstacle(bucket, key); why != nil {
 			return why
 		}
-		return fmt.Errorf("store %s/%s: %w", bucket, key, errors.New("no folder could be made"))
+		return fmt.Errorf("store %s/%s: %w", bucket, key, errors.New("no folder could be created"))
 	}
 	return err
 }
@@ -54,8 +54,8 @@ func code(err error) string {
 	return ""
 }
 
-// storedEncoding is a Content-Encoding without aws-chunked, which is how a
-// request travelled and not what the object is.
+// storedEncoding is a Content-Encoding without aws-chunked, which describes the
+// request and not the object.
 func storedEncoding(sent *string) *string {
 	if sent == nil {
 		return nil

@@ -19,19 +19,19 @@ import (
 
 var deltaCommit = regexp.MustCompile(`(?:^|/)_delta_log/[0-9]{20}\.json$`)
 
-// isDeltaCommit tells whether a key is a commit in the log of a Delta table.
-// Such a file is never written twice
+// isDeltaCommit reports whether a key is a commit in the log of a Delta table.
+// Such a file must never be written twice
 // (https://github.com/delta-io/delta/blob/master/PROTOCOL.md#delta-log-entries),
-// and on S3 the writers cannot see to that: each looks whether the file is
-// there, and then writes it.
+// and on S3 the writers cannot prevent that: each checks whether the file exists
+// and then writes it.
 func isDeltaCommit(key string) bool { return deltaCommit.MatchString(key) }
 
-// putOnce stores an object unless there is another one of its name. The same
-// content again is no error: a client that has heard no answer asks again.
-// Writers take turns when their content is there, so that none waits for a
-// client that is slow to send.
-func (s *store) putOnce(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
-	turn := &s.writing[maphash.String(s.seed, *in.Bucket+"/"+*in.Key)%uint64(len(s.writing))]
+// putOnce stores an object unless another one has its key. The same content
+// again is no error: a client that got no answer repeats the request. Writers
+// take turns only when their content has arrived, so that none waits for a client
+// that sends slowly.
+func (p *durablePosix) putOnce(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+	turn := &p.writing[maphash.String(p.seed, *in.Bucket+"/"+*in.Key)%uint64(len(p.writing))]
 	locked := false
 	defer func() {
 		if locked {
@@ -39,10 +39,10 @@ func (s *store) putOnce(ctx context.Context, in s3response.PutObjectInput) (s3re
 		}
 	}()
 	same, again := false, errors.New("the commit is there")
-	out, err := s.PutObjectWithPostFunc(ctx, in, func(sent *os.File) error {
+	out, err := p.PutObjectWithPostFunc(ctx, in, func(sent *os.File) error {
 		turn.Lock()
 		locked = true
-		stored, err := os.Open(filepath.Join(s.dir, *in.Bucket, *in.Key))
+		stored, err := os.Open(filepath.Join(p.dir, *in.Bucket, *in.Key))
 		if errors.Is(err, fs.ErrNotExist) {
 			return sent.Sync()
 		}
@@ -57,7 +57,7 @@ func (s *store) putOnce(ctx context.Context, in s3response.PutObjectInput) (s3re
 	})
 	switch {
 	case !errors.Is(err, again):
-		return s.finish(in, out, err)
+		return p.finish(in, out, err)
 	case !same:
 		return s3response.PutObjectOutput{}, s3err.APIError{
 			Code:           "PreconditionFailed",
@@ -65,14 +65,14 @@ func (s *store) putOnce(ctx context.Context, in s3response.PutObjectInput) (s3re
 			HTTPStatusCode: http.StatusBadRequest, // s3a repeats what 409 and 412 refuse
 		}
 	}
-	etag, err := s.attributes.RetrieveAttribute(nil, *in.Bucket, *in.Key, "etag")
+	etag, err := p.attributes.RetrieveAttribute(nil, *in.Bucket, *in.Key, "etag")
 	if err != nil {
 		return s3response.PutObjectOutput{}, fmt.Errorf("look for the commit's ETag: %w", err)
 	}
-	return s3response.PutObjectOutput{ETag: string(etag)}, s.commit(*in.Bucket, *in.Key)
+	return s3response.PutObjectOutput{ETag: string(etag)}, p.commit(*in.Bucket, *in.Key)
 }
 
-// sameContent compares two files from their beginning on.
+// sameContent compares two files from the beginning.
 func sameContent(sent, stored *os.File) (bool, error) {
 	if _, err := sent.Seek(0, io.SeekStart); err != nil {
 		return false, fmt.Errorf("read what was sent: %w", err)

@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	// ProbeBucket is where the server tries whether the store serves. Lists of
-	// buckets leave it out, and only the server's key has access to it.
+	// ProbeBucket is the bucket in which the server tests whether the embedded S3
+	// works. It is not in lists of buckets, and only the server's key has access.
 	ProbeBucket = "ergane-probe"
 	probeKey    = "probe"
-	// triedBytes is how much a folder has to take to count as one that can be
+	// triedBytes is how many bytes are written to a folder to test whether it can be
 	// written to: more than an object of the probe needs.
 	triedBytes = 64 << 10
 )
 
-// probe asks the process at the address for its id. It says that the process
-// lives and accepts, and who it is, and nothing of its disk.
+// probe asks the process at the address for its id: it tests that the process
+// lives, accepts connections and is the right one, but not its disk.
 func probe(ctx context.Context, addr string, pid int, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
 	defer cancel()
@@ -37,17 +37,17 @@ func probe(ctx context.Context, addr string, pid int, timeout time.Duration) err
 	if err != nil {
 		return err
 	}
-	resp, err := stranger().Do(req)
+	resp, err := newConnections().Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return fmt.Errorf("the store at %s: %w", addr, err)
+		return fmt.Errorf("the embedded S3 at %s: %w", addr, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 32))
 	if err != nil {
-		return fmt.Errorf("the store at %s: %w", addr, err)
+		return fmt.Errorf("the embedded S3 at %s: %w", addr, err)
 	}
 	if string(body) != strconv.Itoa(pid) {
 		return fmt.Errorf("%s: %w", addr, ErrInUse)
@@ -55,19 +55,19 @@ func probe(ctx context.Context, addr string, pid int, timeout time.Duration) err
 	return nil
 }
 
-// stranger is a client with a connection of its own for every request: one that
-// is kept would say nothing of accept.
-func stranger() *http.Client {
+// newConnections is a client that opens a connection for every request: a
+// connection that is reused would not test accept.
+func newConnections() *http.Client {
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }
 
-// try puts an object into the store and gets it back.
+// try puts an object into the embedded S3 and gets it back.
 func try(ctx context.Context, addr string, key credentials.Key, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not within %v", timeout))
 	defer cancel()
 	c := s3.New(s3.Options{
 		Region: Region, BaseEndpoint: aws.String("http://" + addr), UsePathStyle: true,
-		HTTPClient: stranger(), Retryer: aws.NopRetryer{},
+		HTTPClient: newConnections(), Retryer: aws.NopRetryer{},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.Secret}, nil
 		}),
@@ -75,24 +75,24 @@ func try(ctx context.Context, addr string, key credentials.Key, timeout time.Dur
 	sent := []byte(time.Now().Format(time.RFC3339Nano))
 	_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(ProbeBucket), Key: aws.String(probeKey), Body: bytes.NewReader(sent)})
 	if err != nil {
-		return fmt.Errorf("the store does not take objects: %w", because(ctx, err))
+		return fmt.Errorf("the embedded S3 does not store objects: %w", because(ctx, err))
 	}
 	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(ProbeBucket), Key: aws.String(probeKey)})
 	if err != nil {
-		return fmt.Errorf("the store does not give objects: %w", because(ctx, err))
+		return fmt.Errorf("the embedded S3 does not return objects: %w", because(ctx, err))
 	}
 	defer out.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(out.Body, 64))
 	if err != nil {
-		return fmt.Errorf("the store does not give objects: %w", because(ctx, err))
+		return fmt.Errorf("the embedded S3 does not return objects: %w", because(ctx, err))
 	}
 	if !bytes.Equal(got, sent) {
-		return errors.New("the store gives another object than it has taken")
+		return errors.New("the embedded S3 returns another object than it has stored")
 	}
 	return nil
 }
 
-// because is the reason for which ctx has ended, if it has, or err.
+// because is the cause of ctx's end if it has ended, and otherwise err.
 func because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -100,15 +100,16 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// A disk is tried where a store fails: to start that anew mends no disk.
+// A disk is tested when the embedded S3 fails: if the disk is the cause, a
+// restart does not help.
 type disk struct {
 	write  func(folder string) error
 	folder string
 	trying chan error // nil while nothing is being written
 }
 
-// fault is what is wrong with it, nil if it takes a file within the time. A
-// write that hangs goes on, and the next call waits for the same one.
+// fault returns what is wrong with the disk; nil if a file can be written within
+// the time. A write that hangs goes on, and the next call waits for it.
 func (d *disk) fault(ctx context.Context, timeout time.Duration) error {
 	if d.trying == nil {
 		d.trying = make(chan error, 1)
@@ -119,13 +120,13 @@ func (d *disk) fault(ctx context.Context, timeout time.Duration) error {
 		d.trying = nil
 		return err
 	case <-time.After(timeout):
-		return fmt.Errorf("%s takes no file within %v", d.folder, timeout)
+		return fmt.Errorf("no file could be written to %s within %v", d.folder, timeout)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// writeThrough makes a file of triedBytes and removes it.
+// writeThrough writes and flushes a file of triedBytes, and removes it.
 func writeThrough(folder string) error {
 	dir, err := os.MkdirTemp(folder, ".try-")
 	if err != nil {

@@ -18,22 +18,23 @@ import (
 )
 
 const (
-	// startTimeout bounds the time from start to listening; repairs of a large
-	// store are part of it.
+	// startTimeout bounds the time from start to listening, which includes the
+	// repair of many objects.
 	startTimeout = time.Minute
-	// stopTimeout is a little more than versitygw lets requests finish in.
+	// stopTimeout is a little longer than versitygw waits for running requests.
 	stopTimeout = 12 * time.Second
-	// killTimeout bounds the wait for a killed process; only a process stuck
-	// in the kernel (a dead disk) takes longer.
+	// killTimeout bounds the wait for a killed process; only one that is stuck in
+	// a system call (of a dead disk) takes longer.
 	killTimeout = 10 * time.Second
 	maxLog      = 1 << 20
 )
 
-// A process is the store's living one, started here or by an earlier server.
+// A process is the living process of the embedded S3, started by this server or
+// an earlier one.
 type process struct {
 	handle
 	held    *child.Process
-	cmd     *exec.Cmd // nil where another server started it
+	cmd     *exec.Cmd // nil if an earlier server started it
 	exited  chan struct{}
 	unwatch context.CancelFunc
 	// watcher is closed when the goroutine that closes exited is gone.
@@ -46,25 +47,25 @@ func newProcess(h handle, held *child.Process, cmd *exec.Cmd) *process {
 	go func() {
 		defer close(c.watcher)
 		if c.held.Wait(ctx) != nil {
-			return // let go
+			return // by letGo
 		}
 		if c.cmd != nil {
-			_ = c.cmd.Wait() // it is over: this only reaps
+			_ = c.cmd.Wait() // it has ended: this only reaps it
 		}
 		close(c.exited)
 	}()
 	return c
 }
 
-// origin is for the log.
+// origin is a line for the log: how the server got the process.
 func (c *process) origin() string {
 	if c.cmd == nil {
-		return "store adopted"
+		return "embedded S3 adopted"
 	}
-	return "store started"
+	return "embedded S3 started"
 }
 
-// letGo ends the watching; the process lives on.
+// letGo ends watching the process, which runs on.
 func (c *process) letGo() {
 	c.unwatch()
 	<-c.watcher
@@ -74,8 +75,8 @@ func (c *process) letGo() {
 	}
 }
 
-// end asks the process to end, kills it when ctx or stopTimeout is over, and
-// returns when it is gone.
+// end asks the process to end, kills it when ctx ends or after stopTimeout, and
+// returns when it has ended.
 func (c *process) end(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
@@ -94,21 +95,21 @@ func (c *process) kill() error {
 	case <-c.exited:
 		return nil
 	case <-time.After(killTimeout):
-		return fmt.Errorf("the store's process %d does not end", c.PID)
+		return fmt.Errorf("the embedded S3's process %d does not end", c.PID)
 	}
 }
 
-// start starts a store process and returns when it listens on addr. If that
+// start starts a process and returns when it listens on cfg.Listen. If that
 // fails, nothing is left of it.
 func start(ctx context.Context, command []string, cfg Config) (*process, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the store did not start within %v", startTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the embedded S3 did not start within %v", startTimeout))
 	defer cancel()
 	report, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer report.Close()
-	// Its log and, if it ever panics, that.
+	// For its log, and the text of a panic.
 	log, err := logfile.ForChild(filepath.Join(cfg.DataDir, logName), maxLog)
 	if err != nil {
 		theirs.Close()
@@ -123,7 +124,7 @@ func start(ctx context.Context, command []string, cfg Config) (*process, error) 
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
-		return nil, fmt.Errorf("start the store: %w", err)
+		return nil, fmt.Errorf("start the embedded S3: %w", err)
 	}
 	undo := func() {
 		_ = cmd.Process.Kill()
@@ -137,7 +138,7 @@ func start(ctx context.Context, command []string, cfg Config) (*process, error) 
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case err != nil:
-		err = fmt.Errorf("the store ended before it was ready; see %s", log.Name())
+		err = fmt.Errorf("the embedded S3 ended before it was ready; see %s", log.Name())
 	case r.InUse:
 		err = fmt.Errorf("%s: %w", cfg.Listen, ErrInUse)
 	case r.Held:
@@ -159,7 +160,7 @@ func start(ctx context.Context, command []string, cfg Config) (*process, error) 
 	}
 	held, err := child.Open(h.Identity)
 	if errors.Is(err, child.ErrGone) {
-		err = fmt.Errorf("the store ended at once; see %s", log.Name())
+		err = fmt.Errorf("the embedded S3 ended at once; see %s", log.Name())
 	}
 	if err != nil {
 		undo()
@@ -168,8 +169,8 @@ func start(ctx context.Context, command []string, cfg Config) (*process, error) 
 	return newProcess(h, held, cmd), nil
 }
 
-// find takes hold of the store process of the data dir, whoever started it;
-// nil where there is none.
+// find opens the data dir's living process, whichever server started it; nil if
+// there is none.
 func find(ctx context.Context, dataDir string) (*process, error) {
 	lock := filepath.Join(dataDir, lockName)
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
@@ -179,7 +180,7 @@ func find(ctx context.Context, dataDir string) (*process, error) {
 		if err != nil || !held {
 			return nil, err
 		}
-		// A process that has the lock and no handle yet is on its way up.
+		// A process that has the lock and no handle yet is starting.
 		if h, err := readHandle(dataDir); err == nil {
 			held, err := child.Open(h.Identity)
 			if err == nil {

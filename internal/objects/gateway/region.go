@@ -22,16 +22,16 @@ import (
 	"github.com/versity/versitygw/s3err"
 )
 
-// versitygw accepts one region only, in the signature and as the place of a new
-// bucket, and it checks signatures itself. So a request that names another
-// region is verified here, as it came, and then signed again for Region with
-// the same key. Signing knows the bytes of the request only; what the headers
-// promise about the body is still checked by versitygw.
+// versitygw accepts only one region, in the signature and as the location of a
+// new bucket, and it checks signatures itself. So a request for another region is
+// verified here, as it was sent, and then signed again for Region with the same
+// key. Signing covers only the head of the request; versitygw still checks what
+// the headers say about the body.
 
 const (
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 	amzTime         = "20060102T150405Z"
-	// maxConfiguration is the longest CreateBucketConfiguration that is looked into.
+	// maxConfiguration is the longest CreateBucketConfiguration, in bytes, that is read.
 	maxConfiguration = 64 << 10
 )
 
@@ -41,8 +41,8 @@ var (
 )
 
 // settle verifies the signature of a request, and turns a request for any region
-// into one for Region. It returns the access key id; empty where the request has
-// no signature that could be good: versitygw has the right answer.
+// into one for Region. It returns the access key id; empty if the request has no
+// signature that could be valid: versitygw gives the right answer to that.
 func (f *front) settle(c fiber.Ctx) (key string, err error) {
 	credential, presigned := scope(c)
 	parts := strings.Split(credential, "/")
@@ -56,7 +56,7 @@ func (f *front) settle(c fiber.Ctx) (key string, err error) {
 	if err != nil {
 		return "", err
 	}
-	// versitygw verifies requests whose path it has decoded, later on.
+	// versitygw verifies requests later, when it has decoded their path.
 	sent := string(c.Request().URI().PathOriginal())
 	path, err := url.PathUnescape(sent)
 	if err != nil {
@@ -80,7 +80,7 @@ func (f *front) settle(c fiber.Ctx) (key string, err error) {
 	return parts[0], resign(c, path, aws.Credentials{AccessKeyID: parts[0], SecretAccessKey: secret})
 }
 
-// scope is the Credential of a request, and whether it stands in the query.
+// scope is the Credential of a request, and whether it is in the query.
 func scope(c fiber.Ctx) (credential string, presigned bool) {
 	if q := c.Query("X-Amz-Credential"); q != "" {
 		return q, true
@@ -135,8 +135,8 @@ func (f *front) verifyHeader(c fiber.Ctx, region string, stays bool) error {
 		return err
 	}
 	if !stays && utils.IsStreamingPayload(payload) && !utils.IsUnsignedStreamingPayload(payload) {
-		// Each chunk is signed for the same region: the body is verified as it
-		// is read here, and goes on as one whose hash is not known before.
+		// Each chunk is signed for the same region: the body is verified here
+		// while it is read, and passed on with an unsigned payload.
 		var body io.Reader = bytes.NewReader(nil)
 		if s := c.Request().BodyStream(); s != nil {
 			body = s
@@ -151,8 +151,8 @@ func (f *front) verifyHeader(c fiber.Ctx, region string, stays bool) error {
 	return nil
 }
 
-// verifyPresigned also takes the signature out of the query, for it to become
-// one in the header, unless it stays.
+// verifyPresigned also removes the signature from the query, unless it stays:
+// resign puts the new one into the header.
 func (f *front) verifyPresigned(c fiber.Ctx, region string, stays bool) error {
 	verify := middlewares.VerifyPresignedV4Signature(f.root, f.accounts, region, false)
 	if err := verify(c); err != nil {
@@ -189,7 +189,7 @@ func (f *front) signingKey(access, token, date, region string) ([]byte, error) {
 }
 
 // resign replaces the request's signature by one for Region. It covers what
-// versitygw wants to see covered: the host and every x-amz-* header.
+// versitygw requires: the host and every x-amz-* header.
 func resign(c fiber.Ctx, path string, key aws.Credentials) error {
 	header := &c.Request().Header
 	date := c.Get("X-Amz-Date")
@@ -227,7 +227,7 @@ func resign(c fiber.Ctx, path string, key aws.Credentials) error {
 	return nil
 }
 
-// locates reports whether the request makes a bucket in a named place.
+// locates reports whether the request creates a bucket with a LocationConstraint.
 func locates(c fiber.Ctx) bool {
 	bucket, key, err := target(c)
 	length := c.Request().Header.ContentLength()
@@ -236,7 +236,7 @@ func locates(c fiber.Ctx) bool {
 		length > 0 && length <= maxConfiguration && location.Match(c.BodyRaw())
 }
 
-// dropLocation takes the place out of the body: there is only one here.
+// dropLocation removes the LocationConstraint from the body: there is only one location.
 func dropLocation(c fiber.Ctx) error {
 	body := c.BodyRaw()
 	header := &c.Request().Header

@@ -21,33 +21,33 @@ import (
 
 const (
 	inProgress = ".inprogress"
-	// forgottenAfter is the age at which an upload without new parts is
-	// taken for one that nobody will complete.
-	forgottenAfter = 7 * 24 * time.Hour
+	// abandonedAfter is how long after its last part an upload counts as
+	// abandoned.
+	abandonedAfter = 7 * 24 * time.Hour
 	choresEvery    = 24 * time.Hour
 )
 
-// uploadsDir holds, for one key, a folder per upload.
+// uploadsDir is the folder of a key's uploads; each upload has a folder in it.
 func uploadsDir(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return filepath.Join(posix.MetaTmpMultipartDir, hex.EncodeToString(sum[:]))
 }
 
-func (s *store) uploadDir(bucket, key, upload string) string {
-	return filepath.Join(s.dir, bucket, uploadsDir(key), upload)
+func (p *durablePosix) uploadDir(bucket, key, upload string) string {
+	return filepath.Join(p.dir, bucket, uploadsDir(key), upload)
 }
 
-// repair puts right what a process that died in mid-request has left. It runs
-// before the store listens. sameBoot says that the machine has not been started
-// anew since the last process; otherwise all unfinished uploads are dropped,
-// because their parts, which are not flushed, may be damaged.
-func (s *store) repair(sameBoot bool, log *slog.Logger) error {
-	buckets, err := os.ReadDir(s.dir)
+// repair repairs what a process that died in a request left behind. It runs
+// before the process listens. sameBoot says that the machine has not restarted
+// since the last process; otherwise all unfinished uploads are removed, because
+// their parts are not flushed and may be damaged.
+func (p *durablePosix) repair(sameBoot bool, log *slog.Logger) error {
+	buckets, err := os.ReadDir(p.dir)
 	if err != nil {
 		return err
 	}
 	for _, b := range buckets {
-		temporary := filepath.Join(s.dir, b.Name(), posix.MetaTmpDir)
+		temporary := filepath.Join(p.dir, b.Name(), posix.MetaTmpDir)
 		entries, err := os.ReadDir(temporary)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -60,44 +60,44 @@ func (s *store) repair(sameBoot bool, log *slog.Logger) error {
 			if e.Name() == uploads && sameBoot {
 				continue
 			}
-			log.Info("store removes left-overs", "bucket", b.Name(), "name", e.Name())
+			log.Info("embedded S3 removes temporary files", "bucket", b.Name(), "name", e.Name())
 			if err := tree.Remove(filepath.Join(temporary, e.Name())); err != nil {
 				return err
 			}
-			if s.sidecar != "" {
-				if err := tree.Remove(filepath.Join(s.sidecar, b.Name(), posix.MetaTmpDir, e.Name())); err != nil {
+			if p.sidecar != "" {
+				if err := tree.Remove(filepath.Join(p.sidecar, b.Name(), posix.MetaTmpDir, e.Name())); err != nil {
 					return err
 				}
 			}
 		}
-		if err := s.repairUploads(b.Name(), log); err != nil {
+		if err := p.repairUploads(b.Name(), log); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// repairUploads takes back the claim that a dead process had on an upload it
-// was completing: a client that asks again would be told of success. Where the
-// object had appeared already, only the left-overs go.
-func (s *store) repairUploads(bucket string, log *slog.Logger) error {
-	return s.eachUpload(bucket, func(dir, name string, _ fs.DirEntry) error {
+// repairUploads makes uploads that a dead process was completing uploads that can
+// be completed again; otherwise a client that tries again would get a success. If
+// the object exists already, only the upload's files are removed.
+func (p *durablePosix) repairUploads(bucket string, log *slog.Logger) error {
+	return p.eachUpload(bucket, func(dir, name string, _ fs.DirEntry) error {
 		if !strings.HasSuffix(name, inProgress) {
 			return nil
 		}
 		upload, _, _ := strings.Cut(name, ".")
-		from := filepath.Join(s.dir, bucket, dir, name)
-		key, err := s.attributes.RetrieveAttribute(nil, bucket, dir, "objname")
-		if err == nil && s.completed(bucket, string(key), upload) {
-			log.Info("store ends a completed upload", "bucket", bucket, "key", string(key), "upload", upload)
+		from := filepath.Join(p.dir, bucket, dir, name)
+		key, err := p.attributes.RetrieveAttribute(nil, bucket, dir, "objname")
+		if err == nil && p.completed(bucket, string(key), upload) {
+			log.Info("embedded S3 removes a completed upload", "bucket", bucket, "key", string(key), "upload", upload)
 			if err := tree.Remove(from); err != nil {
 				return err
 			}
 			_ = os.Remove(filepath.Dir(from)) // unless there are other uploads
-			return s.attributes.DeleteAttributes(bucket, filepath.Join(dir, name))
+			return p.attributes.DeleteAttributes(bucket, filepath.Join(dir, name))
 		}
-		log.Info("store takes back a half-done completion", "bucket", bucket, "key", string(key), "upload", upload)
-		if err := s.attributes.RenameObject(bucket, filepath.Join(dir, name), filepath.Join(dir, upload)); err != nil {
+		log.Info("embedded S3 restores an upload that was half completed", "bucket", bucket, "key", string(key), "upload", upload)
+		if err := p.attributes.RenameObject(bucket, filepath.Join(dir, name), filepath.Join(dir, upload)); err != nil {
 			return err
 		}
 		return os.Rename(from, filepath.Join(filepath.Dir(from), upload))
@@ -106,8 +106,8 @@ func (s *store) repairUploads(bucket string, log *slog.Logger) error {
 
 // eachUpload calls f for every upload of a bucket with its folder, relative to
 // the bucket, and its name there.
-func (s *store) eachUpload(bucket string, f func(dir, name string, e fs.DirEntry) error) error {
-	keys, err := os.ReadDir(filepath.Join(s.dir, bucket, posix.MetaTmpMultipartDir))
+func (p *durablePosix) eachUpload(bucket string, f func(dir, name string, e fs.DirEntry) error) error {
+	keys, err := os.ReadDir(filepath.Join(p.dir, bucket, posix.MetaTmpMultipartDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (s *store) eachUpload(bucket string, f func(dir, name string, e fs.DirEntry
 	}
 	for _, k := range keys {
 		dir := filepath.Join(posix.MetaTmpMultipartDir, k.Name())
-		uploads, err := os.ReadDir(filepath.Join(s.dir, bucket, dir))
+		uploads, err := os.ReadDir(filepath.Join(p.dir, bucket, dir))
 		if err != nil {
 			return err
 		}
@@ -129,17 +129,17 @@ func (s *store) eachUpload(bucket string, f func(dir, name string, e fs.DirEntry
 	return nil
 }
 
-// chores is what may be done while requests are served: once, unless the last
-// process ended in good order, a walk for files that were about to be renamed,
-// and daily an end to forgotten uploads.
-func (s *store) chores(ctx context.Context, clean bool, log *slog.Logger) {
+// chores is the maintenance while requests are served, until ctx ends: once,
+// unless the last process stopped cleanly, it removes files that were about to
+// be renamed, and daily abandoned uploads.
+func (p *durablePosix) chores(ctx context.Context, clean bool, log *slog.Logger) {
 	if !clean {
-		s.sweepRenames(ctx, time.Now(), log)
+		p.sweepRenames(ctx, time.Now(), log)
 	}
 	tick := time.NewTicker(choresEvery)
 	defer tick.Stop()
 	for {
-		s.forgetUploads(time.Now().Add(-forgottenAfter), log)
+		p.removeAbandoned(time.Now().Add(-abandonedAfter), log)
 		select {
 		case <-ctx.Done():
 			return
@@ -148,14 +148,14 @@ func (s *store) chores(ctx context.Context, clean bool, log *slog.Logger) {
 	}
 }
 
-// renaming is the name that posix gives to a new version of an object for the
-// moment before it takes the place of the old one.
+// renaming is posix's name for the new version of an object just before it
+// replaces the old one.
 var renaming = regexp.MustCompile(`^\..+\.sgwtmp\.([0-9]{19})$`)
 
-// sweepRenames removes such files from before the given time. They would show
-// up as objects.
-func (s *store) sweepRenames(ctx context.Context, before time.Time, log *slog.Logger) {
-	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+// sweepRenames removes such files from before the given time: they would be
+// listed as objects.
+func (p *durablePosix) sweepRenames(ctx context.Context, before time.Time, log *slog.Logger) {
+	_ = filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -173,35 +173,36 @@ func (s *store) sweepRenames(ctx context.Context, before time.Time, log *slog.Lo
 			return nil
 		}
 		if at, err := strconv.ParseInt(m[1], 10, 64); err == nil && at < before.UnixNano() {
-			log.Info("store removes a left-over", "path", path)
+			log.Info("embedded S3 removes a temporary file", "path", path)
 			_ = os.Remove(path)
 		}
 		return nil
 	})
 }
 
-func (s *store) forgetUploads(before time.Time, log *slog.Logger) {
-	buckets, err := os.ReadDir(s.dir)
+// removeAbandoned removes uploads without a new part since the given time.
+func (p *durablePosix) removeAbandoned(before time.Time, log *slog.Logger) {
+	buckets, err := os.ReadDir(p.dir)
 	if err != nil {
-		log.Warn("store cannot look for forgotten uploads", "error", err)
+		log.Warn("embedded S3 cannot look for abandoned uploads", "error", err)
 		return
 	}
 	for _, b := range buckets {
-		err := s.eachUpload(b.Name(), func(dir, name string, e fs.DirEntry) error {
+		err := p.eachUpload(b.Name(), func(dir, name string, e fs.DirEntry) error {
 			fi, err := e.Info()
 			if err != nil || fi.ModTime().After(before) || strings.HasSuffix(name, inProgress) {
 				return nil
 			}
-			log.Info("store ends a forgotten upload", "bucket", b.Name(), "upload", name)
-			path := filepath.Join(s.dir, b.Name(), dir, name)
+			log.Info("embedded S3 removes an abandoned upload", "bucket", b.Name(), "upload", name)
+			path := filepath.Join(p.dir, b.Name(), dir, name)
 			if err := tree.Remove(path); err != nil {
 				return err
 			}
 			_ = os.Remove(filepath.Dir(path))
-			return s.attributes.DeleteAttributes(b.Name(), filepath.Join(dir, name))
+			return p.attributes.DeleteAttributes(b.Name(), filepath.Join(dir, name))
 		})
 		if err != nil {
-			log.Warn("store cannot end forgotten uploads", "bucket", b.Name(), "error", err)
+			log.Warn("embedded S3 cannot remove abandoned uploads", "bucket", b.Name(), "error", err)
 		}
 	}
 }

@@ -16,20 +16,20 @@ import (
 	"github.com/ergane-dev/ergane/internal/credentials"
 )
 
-// server is versitygw's, at a socket of ours.
+// server is versitygw's HTTP server on our own socket.
 type server struct {
 	api *s3api.S3ApiServer
 	app *fiber.App // inside api
 }
 
-func newServer(st *store, ring *credentials.Keyring, dataDir string, l limits) (*server, error) {
+func newServer(objects *durablePosix, ring *credentials.Keyring, dataDir string, l limits) (*server, error) {
 	root := ring.Root()
 	user := middlewares.RootUserConfig{Access: root.AccessKeyID, Secret: root.Secret}
 	accounts := newAccounts(ring, filepath.Join(dataDir, "sessions"))
 	door := &front{root: user, accounts: accounts, slots: newSlots(l, root.AccessKeyID)}
-	// Its own bounds refuse whoever comes last: they must never be met.
+	// versitygw's own limit would refuse the newest request: it must never be reached.
 	never := 2 * (l.connections + l.all())
-	api, err := s3api.New(st, user, Region, accounts, nil, nil, nil, nil,
+	api, err := s3api.New(objects, user, Region, accounts, nil, nil, nil, nil,
 		s3api.WithQuiet(), s3api.WithKeepAlive(), s3api.WithMpMaxParts(maxParts),
 		s3api.WithConcurrencyLimiter(never, never),
 		s3api.WithRoute("GET", healthPath, health),
@@ -42,16 +42,15 @@ func newServer(st *store, ring *credentials.Keyring, dataDir string, l limits) (
 		return nil, err
 	}
 	app.Server().ConnState = rest
-	app.Server().ErrorHandler = unheard(app.Server().ErrorHandler)
-	// A form would be written to a temporary file before anybody has looked who sends it.
+	app.Server().ErrorHandler = withoutBroken(app.Server().ErrorHandler)
+	// A form would be written to a temporary file before its sender is known.
 	app.Server().DisablePreParseMultipartForm = true
 	return &server{api, app}, nil
 }
 
-// unheard leaves out of the log, which any peer could fill, that connections
-// break or are given up. What stands in the answer nobody reads, but for the one
-// whose time is over.
-func unheard(handle func(*fasthttp.RequestCtx, error)) func(*fasthttp.RequestCtx, error) {
+// withoutBroken does not log broken connections: any client could fill the log
+// with them. Nobody reads their answers either, except that to a timeout.
+func withoutBroken(handle func(*fasthttp.RequestCtx, error)) func(*fasthttp.RequestCtx, error) {
 	return func(c *fasthttp.RequestCtx, err error) {
 		broken, ok := errors.AsType[net.Error](err)
 		switch {
@@ -65,18 +64,18 @@ func unheard(handle func(*fasthttp.RequestCtx, error)) func(*fasthttp.RequestCtx
 	}
 }
 
-// appOf takes the HTTP server out of versitygw's. There is no other way to give
-// it a socket, or to learn of its connections.
+// appOf is versitygw's HTTP server. versitygw has no method to give it a socket
+// or to watch its connections.
 func appOf(api *s3api.S3ApiServer) (*fiber.App, error) {
 	field := reflect.ValueOf(api).Elem().FieldByName("app")
 	if !field.IsValid() || field.Type() != reflect.TypeFor[*fiber.App]() {
-		return nil, errors.New("versitygw keeps its HTTP server elsewhere than this program knows")
+		return nil, errors.New("the HTTP server of this version of versitygw cannot be found")
 	}
 	return *(**fiber.App)(unsafe.Pointer(field.UnsafeAddr())), nil
 }
 
-// serve answers requests at the socket until shutdown; when it returns they are
-// being taken. The result comes through the channel.
+// serve answers requests at the socket until shutdown. It returns when requests
+// are served; the channel gives the result.
 func (s *server) serve(socket net.Listener) <-chan error {
 	serving, served := make(chan struct{}), make(chan error, 1)
 	s.app.Hooks().OnListen(func(fiber.ListenData) error {
@@ -92,5 +91,5 @@ func (s *server) serve(socket net.Listener) <-chan error {
 	return served
 }
 
-// shutdown lets requests finish for a while and returns when served has a result.
+// shutdown waits a while for running requests, and returns when served has a result.
 func (s *server) shutdown() error { return s.api.ShutDown() }

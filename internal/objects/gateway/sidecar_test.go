@@ -12,7 +12,7 @@ import (
 func TestAttributesLieInFilesWhereTheFileSystemHasNone(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	// A store that has begun with such files goes on with them.
+	// A data dir that has begun with such files goes on with them.
 	meta := filepath.Join(s.dir, "s3", "meta")
 	if err := os.MkdirAll(meta, 0o700); err != nil {
 		t.Fatal(err)

@@ -225,7 +225,7 @@ func chunked(t *testing.T, url string, key credentials.Key, region, kind, body, 
 	return r
 }
 
-func TestASessionsKeyIsGoodAsLongAsTheSession(t *testing.T) {
+func TestASessionsKeyIsValidWhileTheSessionLives(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)

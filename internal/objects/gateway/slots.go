@@ -2,7 +2,7 @@ package gateway
 
 import "sync"
 
-// load is what requests hold.
+// load is what requests use.
 type load struct {
 	requests  int
 	documents int64 // bytes of bodies that are read into memory
@@ -14,28 +14,28 @@ func (l load) fits(into load) bool {
 	return l.requests <= into.requests && l.documents <= into.documents
 }
 
-// slots are the places of requests. A holder is an access key id whose signature
-// has been verified, or one of those below.
+// slots bound the requests that run at once. A holder is an access key id whose
+// signature has been verified, or one of those below.
 type slots struct {
 	limits limits
-	server string // the holder that has places of its own
+	server string // the holder that has slots of its own
 
 	mu      sync.Mutex
-	all     load            // guarded by mu; but for the prober's
-	holders map[string]load // guarded by mu; those that hold something
+	all     load            // guarded by mu; without the prober's
+	holders map[string]load // guarded by mu; those that use something
 }
 
 const (
 	strangers = ""      // requests without a key
-	prober    = "probe" // the server's look whether the store serves; no key is called that
+	prober    = "probe" // the server's probe of the embedded S3; no key has this id
 )
 
 func newSlots(l limits, server string) *slots {
 	return &slots{limits: l, server: server, holders: map[string]load{}}
 }
 
-// bounds are how much a holder may have, and how much there may be of all when
-// it gets some of it. The caller holds mu.
+// bounds are how much a holder may use, and how much all may use together when
+// this holder gets a slot. The caller holds mu.
 func (s *slots) bounds(holder string) (own, all load) {
 	all = load{s.limits.requests, maxDocuments}
 	share := load{max(s.limits.requests/keyShare, 1), maxDocuments / keyShare}
@@ -50,8 +50,8 @@ func (s *slots) bounds(holder string) (own, all load) {
 	return share, all
 }
 
-// enter takes a place for a request with a document of so many bytes, until
-// leave is called; false where there is none.
+// enter takes a slot for a request with a document of so many bytes, until leave
+// is called; ok is false if none is free.
 func (s *slots) enter(holder string, document int64) (leave func(), ok bool) {
 	one := load{1, document}
 	s.mu.Lock()
@@ -68,7 +68,7 @@ func (s *slots) enter(holder string, document int64) (leave func(), ok bool) {
 	}, true
 }
 
-// add wants mu held.
+// add adds to a holder's load. The caller holds mu.
 func (s *slots) add(holder string, l load) {
 	if holder != prober {
 		s.all = s.all.plus(l)

@@ -20,44 +20,44 @@ const (
 	maxProbeFailures = 3
 	firstBackoff     = 100 * time.Millisecond
 	maxBackoff       = 5 * time.Second
-	// steadyAfter is the life after which a death is a new one and not the
-	// next of a series.
+	// steadyAfter is how long a process must have run so that the pause before
+	// the next start is short again.
 	steadyAfter = 30 * time.Second
 )
 
-// SupervisorConfig is what a Supervisor needs to know.
+// SupervisorConfig is the configuration of a Supervisor.
 type SupervisorConfig struct {
 	// DataDir is an absolute path.
 	DataDir string
-	// Listen is host:port. With port 0 any free port is taken at first and
-	// then kept for the data dir's life.
+	// Listen is host:port. With port 0 a free port is chosen at the first start,
+	// and the data dir keeps it.
 	Listen string
 	// Command starts Main; the arguments are added to it. Default: this
 	// program with the subcommand s3.
 	Command []string
-	// Build tells programs apart: a living store of another build is replaced.
+	// Build identifies this program: a living process of another build is replaced.
 	// Default: the identity of this program's file.
 	Build string
 	// DeadMan is Config.DeadMan.
 	DeadMan time.Duration
-	// ProbeEvery and ProbeTimeout are 5 s and 3 s by default: whether the process
-	// accepts and answers. After three failures in a row it is killed and started
-	// anew.
+	// ProbeEvery is how often the process is asked whether it answers, and
+	// ProbeTimeout how long that may take; 5 s and 3 s by default. After three
+	// failures in a row it is killed and started again.
 	ProbeEvery   time.Duration
 	ProbeTimeout time.Duration
-	// TryEvery is how often an object is put and got as well, and at every probe
-	// after one could not be; TryTimeout is how long that may take. 30 s each by
-	// default: a busy disk is slow.
+	// TryEvery is how often an object is also put and got, and TryTimeout how long
+	// that may take; 30 s each by default, because a busy disk is slow. After a
+	// failure it is tried at every probe.
 	TryEvery   time.Duration
 	TryTimeout time.Duration
-	// Disk writes a file to a folder for a try; by default a real one.
+	// Disk tests the disk by writing a file to a folder. Tests replace it.
 	Disk func(folder string) error
 	// Log defaults to slog.Default.
 	Log *slog.Logger
 }
 
-// A Supervisor keeps the store's process of one data dir alive while the
-// server lives. The process itself outlives the server: see Detach.
+// A Supervisor keeps the process of a data dir's embedded S3 running while the
+// server runs. The process may outlive the server: see Detach.
 type Supervisor struct {
 	cfg  SupervisorConfig
 	key  credentials.Key // the server's
@@ -73,7 +73,7 @@ type Supervisor struct {
 	bad   error    // guarded by mu; why Healthy fails
 }
 
-// NewSupervisor does nothing yet; see Start.
+// NewSupervisor checks cfg. Start starts the process.
 func NewSupervisor(cfg SupervisorConfig) (*Supervisor, error) {
 	if len(cfg.Command) == 0 || cfg.Build == "" {
 		self, err := os.Executable()
@@ -98,7 +98,7 @@ func NewSupervisor(cfg SupervisorConfig) (*Supervisor, error) {
 	if addr.IP == nil {
 		addr.IP = net.IPv6unspecified
 	}
-	cfg.Listen = addr.String() // as the handle has it: a name would never compare equal
+	cfg.Listen = addr.String() // in the handle's form: a host name would never be equal
 	cfg.DeadMan = cmp.Or(cfg.DeadMan, defaultDeadMan)
 	cfg.ProbeEvery = cmp.Or(cfg.ProbeEvery, 5*time.Second)
 	cfg.ProbeTimeout = cmp.Or(cfg.ProbeTimeout, 3*time.Second)
@@ -110,13 +110,13 @@ func NewSupervisor(cfg SupervisorConfig) (*Supervisor, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Supervisor{cfg: cfg, disk: disk{write: cfg.Disk, folder: filepath.Join(cfg.DataDir, "s3")}, bad: errors.New("the store is not started")}, nil
+	return &Supervisor{cfg: cfg, disk: disk{write: cfg.Disk, folder: filepath.Join(cfg.DataDir, "s3")}, bad: errors.New("the embedded S3 is not started")}, nil
 }
 
-// Start adopts the store's living process, or starts one, and returns when it
-// answers. From then on it is kept alive until Stop or Detach, one of which
-// must be called. An address in use by another program is an error that says so
-// (ErrInUse). The caller holds the server's lock of the data dir.
+// Start adopts the living process or starts one, and returns when it answers.
+// It is then kept running until Stop or Detach, one of which must be called. The
+// error is ErrInUse if another program uses the address. The caller holds the
+// server's lock of the data dir.
 func (s *Supervisor) Start(ctx context.Context) error {
 	ring, err := credentials.Open(s.cfg.DataDir)
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *Supervisor) Start(ctx context.Context) error {
 	return nil
 }
 
-// Endpoint is the store's URL, without a slash at the end. It does not change
+// Endpoint is the embedded S3's URL, without a slash at the end. It does not change
 // after Start.
 func (s *Supervisor) Endpoint() string {
 	s.mu.Lock()
@@ -145,18 +145,19 @@ func (s *Supervisor) Endpoint() string {
 	return "http://" + s.addr
 }
 
-// Healthy is nil while the store serves; else it says in a sentence what is wrong.
+// Healthy is nil while the embedded S3 works; otherwise it says in one sentence
+// what is wrong.
 func (s *Supervisor) Healthy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bad
 }
 
-// Restarts is how often the store's process had to be started anew.
+// Restarts is how often the process was started again.
 func (s *Supervisor) Restarts() int64 { return s.restarts.Load() }
 
-// Stop ends the process: requests have until ctx ends, and 10 seconds at most.
-// Not to be called while kernels live, which write through it.
+// Stop ends the process. Running requests may finish until ctx ends, for at most
+// 10 seconds. It must not be called while kernels live: they write to it.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	c := s.release()
 	if c == nil {
@@ -166,15 +167,15 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	return c.end(ctx)
 }
 
-// Detach leaves the process alone; it lives on as long as a kernel does, or
-// the next server adopts it.
+// Detach ends watching the process, which runs on: as long as a kernel does, or
+// until the next server adopts it.
 func (s *Supervisor) Detach() {
 	if c := s.release(); c != nil {
 		c.letGo()
 	}
 }
 
-// release ends the keeping and returns the process that was kept, if any.
+// release ends keep and returns its process, if any.
 func (s *Supervisor) release() *process {
 	if s.stop == nil {
 		return nil // never started
@@ -184,12 +185,12 @@ func (s *Supervisor) release() *process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.child
-	s.child, s.bad = nil, errors.New("the store is not kept any more")
+	s.child, s.bad = nil, errors.New("the embedded S3 is no longer supervised")
 	return c
 }
 
-// keep watches c and its successors until ctx ends. It is the only one that
-// changes s.child after Start, until it returns.
+// keep watches c, and starts the next process when c has ended, until ctx ends.
+// Between Start and its return only keep changes s.child.
 func (s *Supervisor) keep(ctx context.Context, c *process) {
 	defer close(s.done)
 	backoff := firstBackoff
@@ -200,8 +201,8 @@ func (s *Supervisor) keep(ctx context.Context, c *process) {
 			return
 		}
 		c.letGo()
-		s.set(nil, fmt.Errorf("the store is being started anew: %w", why))
-		s.cfg.Log.Warn("store is started anew", "pid", c.PID, "reason", why)
+		s.set(nil, fmt.Errorf("the embedded S3 is being started again: %w", why))
+		s.cfg.Log.Warn("embedded S3 is started again", "pid", c.PID, "reason", why)
 		if time.Since(began) > steadyAfter {
 			backoff = firstBackoff
 		}
@@ -213,8 +214,8 @@ func (s *Supervisor) keep(ctx context.Context, c *process) {
 			}
 			var err error
 			if c, err = s.obtain(ctx, s.again); err != nil && ctx.Err() == nil {
-				s.set(nil, fmt.Errorf("the store cannot be started: %w", err))
-				s.cfg.Log.Error("store cannot be started", "error", err)
+				s.set(nil, fmt.Errorf("the embedded S3 cannot be started: %w", err))
+				s.cfg.Log.Error("embedded S3 cannot be started", "error", err)
 			}
 		}
 		s.restarts.Add(1)
@@ -223,13 +224,13 @@ func (s *Supervisor) keep(ctx context.Context, c *process) {
 	}
 }
 
-// watch returns nil when ctx ends, and otherwise why the process is no more; a
-// process that hangs, or serves nobody, is killed. One that cannot write because
-// nobody can is left alone: it is unhealthy until the disk is well.
+// watch returns nil when ctx ends, and otherwise why the process has ended. It
+// kills a process that hangs or does not work, except if the cause is the disk:
+// then the process is unhealthy until the disk works again.
 func (s *Supervisor) watch(ctx context.Context, c *process) error {
 	tick := time.NewTicker(s.cfg.ProbeEvery)
 	defer tick.Stop()
-	var served time.Time // when it last did
+	var worked time.Time // when an object was last put and got
 	for failures := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -239,11 +240,11 @@ func (s *Supervisor) watch(ctx context.Context, c *process) error {
 		case <-tick.C:
 		}
 		err := probe(ctx, c.Addr, c.PID, s.cfg.ProbeTimeout)
-		if err == nil && time.Since(served) >= s.cfg.TryEvery {
+		if err == nil && time.Since(worked) >= s.cfg.TryEvery {
 			if err = try(ctx, c.Addr, s.key, s.cfg.TryTimeout); err == nil {
-				served = time.Now()
+				worked = time.Now()
 			} else if fault := s.disk.fault(ctx, s.cfg.TryTimeout); fault != nil {
-				s.unwell(ctx, c, fmt.Errorf("the store's disk fails: %w", fault))
+				s.unhealthy(ctx, c, fmt.Errorf("the disk of the embedded S3 failed: %w", fault))
 				continue
 			}
 		}
@@ -255,29 +256,29 @@ func (s *Supervisor) watch(ctx context.Context, c *process) error {
 			s.set(c, nil)
 			continue
 		}
-		served = time.Time{} // to be seen again
-		s.unwell(ctx, c, err)
+		worked = time.Time{} // so that it is tried again at the next probe
+		s.unhealthy(ctx, c, err)
 		if failures++; failures < maxProbeFailures {
 			continue
 		}
-		s.cfg.Log.Warn("store hangs and is killed", "pid", c.PID, "error", err)
+		s.cfg.Log.Warn("embedded S3 hangs and is killed", "pid", c.PID, "error", err)
 		if killed := c.kill(); killed != nil {
 			s.set(c, killed)
-			s.cfg.Log.Error("store cannot be killed", "pid", c.PID, "error", killed)
+			s.cfg.Log.Error("embedded S3 cannot be killed", "pid", c.PID, "error", killed)
 			failures = 0
 			continue
 		}
-		return fmt.Errorf("it served nobody: %w", err)
+		return fmt.Errorf("it did not work: %w", err)
 	}
 }
 
-// unwell says so, and for the log when it is news.
-func (s *Supervisor) unwell(ctx context.Context, c *process, bad error) {
+// unhealthy makes bad the process's health, and logs it if it was healthy.
+func (s *Supervisor) unhealthy(ctx context.Context, c *process, bad error) {
 	if ctx.Err() != nil {
 		return
 	}
 	if s.Healthy() == nil {
-		s.cfg.Log.Warn("store is not well", "pid", c.PID, "error", bad)
+		s.cfg.Log.Warn("embedded S3 is unhealthy", "pid", c.PID, "error", bad)
 	}
 	s.set(c, bad)
 }

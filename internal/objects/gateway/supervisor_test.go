@@ -16,8 +16,8 @@ import (
 	"github.com/ergane-dev/ergane/internal/testkit"
 )
 
-// gone waits for the end of a process that this one may have to reap: to a
-// supervisor that has let go it is a stranger, here it is a child.
+// gone waits for the end of a process that this one may have to reap: it is a
+// child of the test, also when its supervisor no longer watches it.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	eventually(t, "the process ends", func() bool {
@@ -29,7 +29,7 @@ func gone(t *testing.T, pid int) {
 	})
 }
 
-func TestTheNextServerAdoptsTheStore(t *testing.T) {
+func TestTheNextServerAdoptsTheEmbeddedS3(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	first := s.supervisor(t, nil)
@@ -43,7 +43,7 @@ func TestTheNextServerAdoptsTheStore(t *testing.T) {
 	pid := s.handle(t).PID
 	first.Detach()
 	if first.Healthy() == nil {
-		t.Error("a store that is not kept is called healthy")
+		t.Error("an embedded S3 without a supervisor is called healthy")
 	}
 	if err := put(t, c, "bucket", "key", "without a server"); err != nil {
 		t.Error(err)
@@ -57,7 +57,7 @@ func TestTheNextServerAdoptsTheStore(t *testing.T) {
 	}
 }
 
-func TestAKilledStoreComesBackAtItsAddress(t *testing.T) {
+func TestAKilledEmbeddedS3IsStartedAgainAtItsAddress(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, nil)
@@ -79,7 +79,7 @@ func TestAKilledStoreComesBackAtItsAddress(t *testing.T) {
 	}
 }
 
-func TestAnAdoptedStoreIsWatchedToo(t *testing.T) {
+func TestAnAdoptedEmbeddedS3IsWatchedToo(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	first := s.supervisor(t, nil)
@@ -94,7 +94,7 @@ func TestAnAdoptedStoreIsWatchedToo(t *testing.T) {
 	gone(t, pid)
 }
 
-func TestAStoreOnANamedAddressIsAdoptedToo(t *testing.T) {
+func TestAnEmbeddedS3OnANamedAddressIsAdoptedToo(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	named := func(c *gateway.SupervisorConfig) { c.Listen = "localhost:0" }
@@ -110,11 +110,11 @@ func TestAStoreOnANamedAddressIsAdoptedToo(t *testing.T) {
 	}
 }
 
-// probeTimeout is short, for a store that hangs, and long enough for one that
-// is there: what comes in its place has to answer within it, too.
+// probeTimeout is short, for a process that hangs, and long enough for one that
+// works: the next process has to answer within it, too.
 const probeTimeout = 2 * time.Second
 
-func TestAStoreThatHangsIsReplaced(t *testing.T) {
+func TestAnEmbeddedS3ThatHangsIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.start(t, func(c *gateway.SupervisorConfig) {
@@ -122,16 +122,16 @@ func TestAStoreThatHangsIsReplaced(t *testing.T) {
 	})
 	pid := s.handle(t).PID
 	s.signal(t, syscall.SIGSTOP)
-	eventually(t, "the store is said to be unhealthy", func() bool { return sup.Healthy() != nil })
+	eventually(t, "the embedded S3 is said to be unhealthy", func() bool { return sup.Healthy() != nil })
 	eventually(t, "another process serves", func() bool { return s.handle(t).PID != pid && sup.Healthy() == nil })
 	if err := put(t, s.client(t, sup.Endpoint(), nil), "bucket", "key", "x"); err != nil {
 		t.Error(err)
 	}
 }
 
-// The store that a killed server had just started takes the lock after the next
-// server has looked for one, and before that one's own store does.
-func TestAStoreThatComesUpLateIsAdopted(t *testing.T) {
+// The process that a killed server had just started takes the lock after the next
+// server has looked for one, and before that server's own process does.
+func TestAProcessThatAppearsLateIsAdopted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	const late = `if [ ! -e late ]; then
@@ -141,17 +141,17 @@ func TestAStoreThatComesUpLateIsAdopted(t *testing.T) {
 	sup := s.start(t, func(c *gateway.SupervisorConfig) { c.Command = []string{"/bin/sh", "-c", late, os.Args[0]} })
 	adopted, err := os.ReadFile(filepath.Join(s.dir, "late"))
 	if err != nil || len(adopted) == 0 {
-		t.Fatalf("no store came up late: %v", err)
+		t.Fatalf("no process appeared late: %v", err)
 	}
 	if now, _ := os.ReadFile(filepath.Join(s.dir, "s3.json")); string(now) != string(adopted) {
-		t.Errorf("the store is %s and not the one that came up late, %s", now, adopted)
+		t.Errorf("the process is %s and not the one that appeared late, %s", now, adopted)
 	}
 	if err := put(t, s.client(t, sup.Endpoint(), nil), "bucket", "key", "x"); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAHungStoreIsNotAdopted(t *testing.T) {
+func TestAHungEmbeddedS3IsNotAdopted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	first := s.supervisor(t, nil)
@@ -169,7 +169,7 @@ func TestAHungStoreIsNotAdopted(t *testing.T) {
 	gone(t, pid)
 }
 
-func TestAStoreOfAnotherBuildOrAddressIsReplaced(t *testing.T) {
+func TestAnEmbeddedS3OfAnotherBuildOrAddressIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	first := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.Build = "old" })
@@ -206,7 +206,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestAnyFreePortIsKeptForTheDataDirsLife(t *testing.T) {
+func TestADataDirKeepsItsPort(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	first := s.supervisor(t, nil)
@@ -217,7 +217,7 @@ func TestAnyFreePortIsKeptForTheDataDirsLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	if h := s.handle(t); !h.Clean {
-		t.Error("it did not end in good order")
+		t.Error("it did not stop cleanly")
 	}
 	if second := s.start(t, nil); second.Endpoint() != first.Endpoint() {
 		t.Errorf("the endpoint moved from %s to %s", first.Endpoint(), second.Endpoint())
@@ -242,7 +242,7 @@ func TestAnAddressInUseIsSaidInOneSentence(t *testing.T) {
 	}
 }
 
-func TestAProgramThatIsNoStoreIsSaid(t *testing.T) {
+func TestAProgramThatIsNotTheEmbeddedS3IsReported(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.Command = []string{"/bin/false"} })
@@ -257,7 +257,7 @@ func TestAProgramThatIsNoStoreIsSaid(t *testing.T) {
 	}
 }
 
-func TestTheStoreEndsWhenNobodyIsLeft(t *testing.T) {
+func TestTheEmbeddedS3EndsWhenNoServerAndNoKernelIsLeft(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.supervisor(t, func(c *gateway.SupervisorConfig) { c.DeadMan = 300 * time.Millisecond })
@@ -289,11 +289,11 @@ func TestTheStoreEndsWhenNobodyIsLeft(t *testing.T) {
 	}
 	gone(t, pid)
 	if !s.handle(t).Clean {
-		t.Error("it did not end in good order")
+		t.Error("it did not stop cleanly")
 	}
 }
 
-func TestTheStoresLogStaysSmallWhileItLives(t *testing.T) {
+func TestTheLogOfTheEmbeddedS3StaysSmall(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	sup := s.supervisor(t, nil)
@@ -316,7 +316,7 @@ func TestTheStoresLogStaysSmallWhileItLives(t *testing.T) {
 	if err != nil || older.Size() < 2<<20 {
 		t.Errorf("the older log: %v, %v", older, err)
 	}
-	if raw, err := os.ReadFile(path); err != nil || len(raw) > 1<<20 || !strings.Contains(string(raw), "store is stopping") {
+	if raw, err := os.ReadFile(path); err != nil || len(raw) > 1<<20 || !strings.Contains(string(raw), "embedded S3 is stopping") {
 		t.Errorf("the log has %d bytes (%v)", len(raw), err)
 	}
 }

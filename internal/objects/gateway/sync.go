@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// syncPath flushes one file or folder. One that has gone meanwhile needs no
-// flushing: its removal is in the folder above.
+// syncPath flushes one file or folder. One that was removed meanwhile needs no
+// flush: its removal is recorded in the folder above.
 func syncPath(path string) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {

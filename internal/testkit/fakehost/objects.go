@@ -109,7 +109,7 @@ func (o *Objects) Put(ctx context.Context, uri string, body io.ReaderAt, size in
 		}
 		content := make([]byte, size)
 		if _, err := body.ReadAt(content, 0); err != nil && err != io.EOF {
-			return fmt.Errorf("put %s: read what is to be stored: %w", uri, err)
+			return fmt.Errorf("put %s: read the content: %w", uri, err)
 		}
 		o.b.mu.Lock()
 		defer o.b.mu.Unlock()

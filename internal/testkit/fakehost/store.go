@@ -25,7 +25,7 @@ type Store struct {
 	hook  func(method string) // guarded by mu
 }
 
-// NewStore puts a store on the power given.
+// NewStore makes a Store that works until the power is cut.
 func NewStore(s session.Store, power *Power) *Store {
 	return &Store{Store: s, power: power, fails: map[string]int{}, loses: map[string]int{}}
 }

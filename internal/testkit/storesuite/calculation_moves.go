@@ -8,7 +8,7 @@ import (
 	"github.com/ergane-dev/ergane"
 )
 
-// complete adds to the end of a calculation what it used, and its objects.
+// complete adds DpuMillis and a result to a terminal move of a calculation.
 func complete(m ergane.CalculationMove, dpuMillis int64) ergane.CalculationMove {
 	m.DpuMillis, m.Result = dpuMillis, ergane.ResultAt("s3://b/x")
 	return m

@@ -15,7 +15,7 @@ func (h *harness) ended(workGroup string, end time.Time) ergane.Session {
 	return h.move(ergane.SessionLost(s.ID, end, "lost"))
 }
 
-// expire removes the sessions named, and says in how many steps.
+// expire removes the sessions named, and returns how many calls that took.
 func (h *harness) expire(before time.Time, ids ...string) (gone []string, steps int) {
 	h.Helper()
 	for left := ids; len(left) > 0; steps++ {
@@ -197,8 +197,8 @@ var expiry = map[string]func(*testing.T, *harness){
 		for _, s := range whole {
 			newest = append(newest, s.ID)
 		}
-		// Whatever vanishes behind the first page, the thing that its key names
-		// included, the next one has exactly what is left after it.
+		// Whatever is removed after the first page was read, also the item of its
+		// last key: the next page has exactly what is left after that key.
 		for at := 1; at < len(whole); at += 4 {
 			key := ergane.Key{At: whole[at].Status.StartedAt, ID: whole[at].ID}
 			gone, _ := h.expire(after(time.Hour), newest[max(0, at-1):min(at+2, len(newest))]...)

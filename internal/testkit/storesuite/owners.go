@@ -81,10 +81,10 @@ var owners = map[string]func(*testing.T, *harness){
 		h.must(h.RenewLease(h.ctx, "a", after(2*time.Minute)))
 		h.takeOver("b", after(time.Minute))
 		h.owns("a", s.ID)
-		h.must(h.RenewLease(h.ctx, "a", after(time.Second))) // the last word counts, also after a clock that was ahead
+		h.must(h.RenewLease(h.ctx, "a", after(time.Second))) // also to an earlier time, after a clock that was ahead
 		h.takeOver("b", after(time.Second), s.ID)
 	},
-	"the lease of one server says nothing of another's": func(t *testing.T, h *harness) {
+	"the lease of one server does not change another's": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		s, kept := h.ownedBy("a", w, dawn), h.ownedBy("b", w, dawn)
 		h.must(h.RenewLease(h.ctx, "a", after(time.Minute)))
@@ -101,7 +101,7 @@ var owners = map[string]func(*testing.T, *harness){
 		h.takeOver("b", dawn, nobodys.ID, lost.ID)
 		h.owns("")
 	},
-	"a server takes over nothing that is its own, or that has ended": func(t *testing.T, h *harness) {
+	"a server does not take over its own sessions, or ended ones": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		own := h.ownedBy("b", w, dawn)
 		ended, lost, stopping := h.ownedBy("a", w, dawn), h.ownedBy("a", w, dawn), h.ownedBy("a", w, dawn)

@@ -110,7 +110,7 @@ var races = map[string]func(*testing.T, *harness){
 			return nil
 		})
 	},
-	"a caller that has gone changes nothing": func(t *testing.T, h *harness) {
+	"a canceled call changes nothing": func(t *testing.T, h *harness) {
 		s := h.idle()
 		ctx, cancel := context.WithCancel(h.ctx)
 		cancel()

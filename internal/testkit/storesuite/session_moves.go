@@ -105,7 +105,7 @@ var sessionMoves = map[string]func(*testing.T, *harness){
 		h.same("kept", h.move(ergane.SessionStopped(s.ID, dawn)).Status.Reason, "idle for 20 minutes")
 
 		// No constructor leads from a state with a reason to IDLE or BUSY, but
-		// a store must not lean on that.
+		// a store must not rely on that.
 		s = h.idle()
 		h.move(ergane.SessionMove{ID: s.ID, From: []ergane.SessionState{ergane.SessionIdle}, To: ergane.SessionIdle, Reason: "odd", At: dawn})
 		h.same("cleared", h.move(ergane.SessionTaken(s.ID, dawn)).Status.Reason, "")

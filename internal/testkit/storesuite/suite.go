@@ -1,5 +1,5 @@
 // Package storesuite says what every ergane.Store does. A store's own tests
-// run it; they add only what is particular to that store.
+// run it, and test only what is special about that store.
 package storesuite
 
 import (

@@ -88,7 +88,7 @@ var tokens = map[string]func(*testing.T, *harness){
 		h.must(err)
 		h.same("created", created, true)
 	},
-	"a token is forgotten when its time is up": func(t *testing.T, h *harness) {
+	"a token is not known after it has expired": func(t *testing.T, h *harness) {
 		w := h.workGroup("primary")
 		brief := func(hash string, start time.Time) ergane.Token {
 			k := token("a", hash)

@@ -49,7 +49,7 @@ var walks = map[string]func(*testing.T, *harness){
 				default:
 					moves := everyMove(s.ID, at)
 					if n < 9 {
-						moves = moves[:3] // lest every walk end soon
+						moves = moves[:3] // so that not every walk ends soon
 					}
 					m := rapid.SampledFrom(moves).Draw(r, "session")
 					_, moved, err := h.MoveSession(h.ctx, m)

@@ -239,7 +239,7 @@ var workGroups = map[string]func(*testing.T, *harness){
 	},
 }
 
-// purge removes a condemned workgroup and says in how many steps.
+// purge removes a condemned workgroup, and returns how many calls that took.
 func (h *harness) purge(name string) int {
 	h.Helper()
 	for n := 1; n < 100; n++ {

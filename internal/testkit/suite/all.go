@@ -89,8 +89,8 @@ func (c *checkout) one(ctx context.Context, p part, out io.Writer) row {
 	return row{name: p.name, results: results, took: time.Since(begun)}
 }
 
-// again runs one test n times in a box and says how often it failed. More than
-// once, it runs beside two processes that only take time.
+// again runs one test n times in a box and prints how often it failed. If n is
+// more than 1, two busy loops run beside it.
 func (c *checkout) again(ctx context.Context, n int, test string) (int, error) {
 	busy, stop := context.WithCancel(ctx)
 	var loops sync.WaitGroup

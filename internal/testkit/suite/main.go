@@ -2,7 +2,7 @@
 // failed, each in a box of its own (internal/testkit/box). It ends with one table
 // and the line "N passed, N failed, N skipped".
 //
-//	suite run PART...         those parts; all without a name
+//	suite run [PART...]       these parts, or all
 //	suite again N TEST        one test N times, from twice on beside two busy loops;
 //	                          TEST is e2e/test_x.py::test_y, kernel/tests/test_x.py::test_y
 //	                          or internal/kernel:TestY

@@ -148,7 +148,7 @@ def test_an_order_while_spark_starts_again_leaves_the_session_usable(fresh: Kern
         assert fresh.run("print(spark.range(2).count())").stdout == "2\n"
     making.unlink(missing_ok=True)
     calculation = fresh.submit(code)
-    fresh.until(making.exists, "a context on its way")
+    fresh.until(making.exists, "a context that is being made")
     assert calculation.interrupt()["state"] == "CANCELED", calculation.stderr
     following = fresh.run("print(spark.range(3).count(), sc.parallelize([1]).count())")
     assert following.stdout == "3 1\n", following.stderr

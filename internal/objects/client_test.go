@@ -34,7 +34,7 @@ func (p pattern) ReadAt(b []byte, at int64) (int, error) {
 	return n, nil
 }
 
-func read(t *testing.T, s *objects.Store, uri string, from int64) ([]byte, error) {
+func read(t *testing.T, s *objects.Client, uri string, from int64) ([]byte, error) {
 	t.Helper()
 	r, err := s.Get(t.Context(), uri, from)
 	if err != nil {
@@ -109,7 +109,7 @@ func TestABodyThatCannotBeReadIsNeverStored(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 		if objects.Permanent(err) {
-			t.Errorf("%s: S3 is held to have refused it", tc.name)
+			t.Errorf("%s: the error is called permanent", tc.name)
 		}
 		if _, err := read(t, s, uri, 0); err == nil {
 			t.Errorf("%s: there is an object", tc.name)
@@ -148,7 +148,7 @@ func (h hook) ReadAt(p []byte, at int64) (int, error) {
 	return h.ReaderAt.ReadAt(p, at)
 }
 
-func TestAStoreThatHangsEndsAPut(t *testing.T) {
+func TestAPutToAnS3ThatHangsFails(t *testing.T) {
 	t.Parallel()
 	s, dir, endpoint := embedded(t)
 	raw, err := os.ReadFile(filepath.Join(dir, "s3.json"))
@@ -167,7 +167,7 @@ func TestAStoreThatHangsEndsAPut(t *testing.T) {
 	}
 	defer syscall.Kill(h.PID, syscall.SIGCONT)
 	testkit.Await(t, time.Minute, func() bool { return testkit.Stopped(h.PID) })
-	s.SetPatience(300 * time.Millisecond) // from here on nothing is to succeed
+	s.SetPatience(300 * time.Millisecond) // from here on nothing succeeds
 	for _, size := range []int64{10, 1 << 20, 20 << 20} {
 		err := s.Put(t.Context(), "s3://bucket/key", pattern{size}, size, "text/plain", ergane.Delivery{})
 		if err == nil || !strings.Contains(err.Error(), "S3 took longer than") || objects.Permanent(err) {
@@ -200,7 +200,7 @@ func TestPermanentErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nowhere.Close()
-	put := func(s *objects.Store, uri string) error {
+	put := func(s *objects.Client, uri string) error {
 		return s.Put(t.Context(), uri, pattern{1}, 1, "", ergane.Delivery{})
 	}
 	_, missing := read(t, s, "s3://no-such-bucket/key", 0)
@@ -260,7 +260,7 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhatIsDeletedIsGoneAndMayBeDeletedAgain(t *testing.T) {
+func TestADeletedObjectIsGoneAndMayBeDeletedAgain(t *testing.T) {
 	t.Parallel()
 	s, _, _ := embedded(t)
 	if err := s.EnsureBucket(t.Context(), "bucket"); err != nil {

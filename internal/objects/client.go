@@ -1,9 +1,8 @@
 // Package objects stores results in S3, the embedded one (package gateway) or
 // any other.
 //
-// It tries again only a little and within a fixed time: whoever calls it knows
-// how long an object may take and owns the real retrying. Permanent tells the
-// errors where that helps from those where it does not.
+// A call is retried only a few times and within a fixed time. To try for longer
+// is the caller's task; Permanent says of which errors it does not help.
 package objects
 
 import (
@@ -40,25 +39,26 @@ type Config struct {
 	Embedded bool
 }
 
-// A Store puts objects and gets them. It is safe for concurrent use.
-type Store struct {
+// A Client puts, gets and deletes objects. It is safe for concurrent use.
+type Client struct {
 	client *s3.Client
 	idle   *http.Transport
 	cfg    Config
-	// base and rate bound one request: base plus its bytes at that many a second.
+	// base and rate bound one request: base plus the time for its bytes at rate,
+	// in bytes per second.
 	base time.Duration
 	rate int64
 	// checksum is sent with every payload; empty for none.
 	checksum types.ChecksumAlgorithm
 }
 
-// New makes a Store; it does not connect.
-func New(cfg Config) (*Store, error) {
+// New makes a Client; it does not connect.
+func New(cfg Config) (*Client, error) {
 	if cfg.AccessKeyID == "" || cfg.Secret == "" {
 		return nil, errors.New("S3: the access key id and the secret must both be given")
 	}
 	if cfg.Embedded && cfg.Endpoint == "" {
-		return nil, errors.New("S3: the embedded store needs an endpoint")
+		return nil, errors.New("S3: the embedded S3 needs an endpoint")
 	}
 	if cfg.Endpoint != "" {
 		if u, err := url.Parse(cfg.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -79,12 +79,12 @@ func New(cfg Config) (*Store, error) {
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        64 << 10,
 	}
-	s := &Store{idle: transport, cfg: cfg, base: time.Minute, rate: 128 << 10}
+	c := &Client{idle: transport, cfg: cfg, base: time.Minute, rate: 128 << 10}
 	backoff := 2 * time.Second
 	if cfg.Embedded {
 		backoff = 200 * time.Millisecond
 		transport.ResponseHeaderTimeout = 20 * time.Second
-		s.base, s.rate = 20*time.Second, 4<<20
+		c.base, c.rate = 20*time.Second, 4<<20
 	}
 	key := aws.Credentials{AccessKeyID: cfg.AccessKeyID, SecretAccessKey: cfg.Secret}
 	o := s3.Options{
@@ -96,11 +96,11 @@ func New(cfg Config) (*Store, error) {
 		}),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = 3, backoff
-			// The default is a quota of retries over all calls; while S3 is away
-			// it is soon used up, and its excuse hides why a call failed.
+			// The default is a quota of retries over all calls. While S3 is
+			// unreachable it is soon used up, and its error hides the cause.
 			o.RateLimiter = ratelimit.None
 		}),
-		// Checksums beyond what the operation needs are refused by some stores.
+		// Some S3 servers refuse checksums that the operation does not require.
 		RequestChecksumCalculation:                aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation:                aws.ResponseChecksumValidationWhenRequired,
 		DisableLogOutputChecksumValidationSkipped: true,
@@ -109,29 +109,29 @@ func New(cfg Config) (*Store, error) {
 		o.BaseEndpoint = aws.String(cfg.Endpoint)
 	}
 	if cfg.Embedded {
-		// The way is the loopback interface: a CRC is enough for the payload,
-		// and SHA-256 in the signature costs both sides a fifth of a put.
-		s.checksum = types.ChecksumAlgorithmCrc32
+		// On the loopback interface a CRC is enough for the payload; SHA-256 in
+		// the signature would cost both sides a fifth of a put.
+		c.checksum = types.ChecksumAlgorithmCrc32
 		o.ContinueHeaderThresholdBytes = -1
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 	}
-	s.client = s3.New(o)
-	return s, nil
+	c.client = s3.New(o)
+	return c, nil
 }
 
-// noRedirect leaves redirects to the SDK, which would have to sign anew.
+// noRedirect leaves redirects to the SDK: they need a new signature.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// Close lets go of idle connections.
-func (s *Store) Close() { s.idle.CloseIdleConnections() }
+// Close closes idle connections.
+func (c *Client) Close() { c.idle.CloseIdleConnections() }
 
 // bound limits a request that carries n bytes.
-func (s *Store) bound(ctx context.Context, what string, n int64) (context.Context, context.CancelFunc) {
-	limit := s.base + time.Duration(n/s.rate)*time.Second
+func (c *Client) bound(ctx context.Context, what string, n int64) (context.Context, context.CancelFunc) {
+	limit := c.base + time.Duration(n/c.rate)*time.Second
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: S3 took longer than %v", what, limit))
 }
 
-// because prefers the reason why ctx ended over what that did to a request.
+// because returns the cause of ctx's end if err comes from that.
 func because(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -139,33 +139,33 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// EnsureBucket makes the bucket if it does not exist.
-func (s *Store) EnsureBucket(ctx context.Context, bucket string) error {
+// EnsureBucket creates the bucket if it does not exist.
+func (c *Client) EnsureBucket(ctx context.Context, bucket string) error {
 	if why := badBucket(bucket); why != "" {
 		return &AddressError{"s3://" + bucket, why}
 	}
-	ctx, cancel := s.bound(ctx, "make bucket "+bucket, 0)
+	ctx, cancel := c.bound(ctx, "make bucket "+bucket, 0)
 	defer cancel()
-	_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
+	_, err := c.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
 	if err == nil || status(err) != http.StatusNotFound {
 		return describe("look for bucket "+bucket, because(ctx, err))
 	}
 	in := &s3.CreateBucketInput{Bucket: &bucket}
-	if s.cfg.Region != "us-east-1" {
+	if c.cfg.Region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
-			LocationConstraint: types.BucketLocationConstraint(s.cfg.Region),
+			LocationConstraint: types.BucketLocationConstraint(c.cfg.Region),
 		}
 	}
-	_, err = s.client.CreateBucket(ctx, in)
+	_, err = c.client.CreateBucket(ctx, in)
 	if code(err) == "BucketAlreadyOwnedByYou" {
 		return nil
 	}
 	return describe("make bucket "+bucket, because(ctx, err))
 }
 
-// Get opens an object from the byte offset from on; at or behind its end there
-// is nothing to read. Reading fails when S3 sends nothing for a while.
-func (s *Store) Get(ctx context.Context, uri string, from int64) (io.ReadCloser, error) {
+// Get opens an object at the byte offset from; at or after its end there is
+// nothing to read. Reading fails when S3 sends nothing for a while.
+func (c *Client) Get(ctx context.Context, uri string, from int64) (io.ReadCloser, error) {
 	u, err := ParseURI(uri)
 	if err != nil {
 		return nil, err
@@ -175,10 +175,10 @@ func (s *Store) Get(ctx context.Context, uri string, from int64) (io.ReadCloser,
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", from))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	guard := time.AfterFunc(s.base, func() {
-		cancel(fmt.Errorf("get %s: S3 sent nothing for %v", uri, s.base))
+	guard := time.AfterFunc(c.base, func() {
+		cancel(fmt.Errorf("get %s: S3 sent nothing for %v", uri, c.base))
 	})
-	out, err := s.client.GetObject(ctx, in)
+	out, err := c.client.GetObject(ctx, in)
 	if err != nil {
 		guard.Stop()
 		err = because(ctx, err)
@@ -188,10 +188,10 @@ func (s *Store) Get(ctx context.Context, uri string, from int64) (io.ReadCloser,
 		}
 		return nil, describe("get "+uri, err)
 	}
-	return &guarded{ctx: ctx, body: out.Body, guard: guard, idle: s.base, cancel: func() { cancel(nil) }}, nil
+	return &guarded{ctx: ctx, body: out.Body, guard: guard, idle: c.base, cancel: func() { cancel(nil) }}, nil
 }
 
-// guarded is a body whose source must not be silent for longer than idle.
+// guarded is a body whose sender must not pause for longer than idle.
 type guarded struct {
 	ctx    context.Context
 	body   io.ReadCloser
