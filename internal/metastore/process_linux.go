@@ -242,11 +242,7 @@ func policyFile(p *sandbox.Policy) (*os.File, error) {
 	return f, nil
 }
 
-<<<<<<< HEAD
-// cutLog empties a log that has become too long: its child appends to the file.
-=======
 // cutLog empties a log that has become too long. The child appends to it.
->>>>>>> x-w2
 func cutLog(path string) error {
 	fi, err := os.Stat(path)
 	if err != nil || fi.Size() <= maxLog {

@@ -73,14 +73,9 @@ func Prepare(folder, warehouse string, hadoop map[string]string) ([]string, erro
 	return []string{compiler, code, strings.TrimSuffix(sourceName, ".java"), file}, nil
 }
 
-<<<<<<< HEAD
-// removeUnfinished removes a database that was not completed: Derby writes
-// this file last, makes nothing where there is a folder, and has acknowledged nothing yet.
-=======
 // removeUnfinished removes a database whose creation was interrupted: Derby writes
 // service.properties last, and does not create a database in an existing folder.
 // Such a database has no data that was acknowledged.
->>>>>>> x-w2
 func removeUnfinished(database string) error {
 	if fi, err := os.Lstat(database); err != nil || !fi.IsDir() {
 		return nil // there is none, or it is no folder and Derby will say so
