@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Athena, Result, Server, common_folder, end
+from harness import Athena, Result, Server, common_folder, end, wait_for
 
 POOL = ("--pool", "1", "--pip-workgroup", "closed=off")
 
@@ -85,7 +85,7 @@ print(e2e_plus.plus(0), *spark.range(1, 2).select(udf(e2e_plus.plus, "long")("id
     assert (site / "e2e_plus.py").exists()
     athena.api.terminate_session(SessionId=sid)
     athena.await_session(sid, leave="TERMINATING")
-    assert not site.exists()
+    wait_for("removal of what was installed", lambda: not site.exists())
 
 
 def test_a_package_that_is_not_there_fails_with_its_name(athena: Athena) -> None:
