@@ -12,7 +12,7 @@ BOOT := $(CURDIR)/$(BUILD)/boot.json
 # Runs tests in a box of namespaces, where they can harm nothing beside them.
 SUITE := $(BUILD)/suite
 
-.PHONY: help build test lint unit fuzz kernel e2e again one race downloads clients clients-short formats chaos points chaos-short soak soak-short faults bench bench-short bench-peers setup generate clean
+.PHONY: help build test lint unit fuzz kernel e2e again one race downloads clients clients-short formats chaos points chaos-short soak soak-short faults bench bench-short bench-peers setup model generate clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
@@ -83,6 +83,10 @@ downloads: setup
 setup: $(ERGANE) $(VENV)/.done ## the engine that the tests use
 	$(ERGANE) setup
 	go run ./internal/testkit/bootdoc $(ERGANE_ENGINE_DIR) $(CURDIR)/$(BUILD)/boot > $(BOOT)
+
+model: $(VENV)/.done ## take Athena's service model from the newest botocore, and generate from it
+	cd internal/athena && go run ./gen -refresh $(CURDIR)/$(VENV)/bin/python
+	$(MAKE) generate
 
 generate: ## regenerate what is generated from the service model, the state tables and the flags
 	go generate ./...

@@ -44,6 +44,7 @@ func configurationFrom(c *athena.WorkGroupConfiguration) (ergane.WorkGroupConfig
 	if out.Monitoring, err = monitoringFrom(c.MonitoringConfiguration); err != nil {
 		return out, err
 	}
+	rest.SystemTableStatuses = nil // read-only and the account's, which has no system tables here
 	rest.EngineVersion, rest.EngineConfiguration, rest.ExecutionRole = nil, nil, nil
 	rest.EnforceWorkGroupConfiguration, rest.MonitoringConfiguration = nil, nil
 	if r := c.ResultConfiguration; r != nil {

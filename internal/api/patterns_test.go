@@ -66,7 +66,13 @@ var patterns = map[string]pattern{
 		good: []string{"arn:aws:sso:::instance/ssoins-0123456789abc.-Z", "arn:aws-iso-b:sso:::instance/ins-0123456789abcdef"},
 		bad:  []string{"arn:aws:sso:::instance/ssoins-0123456789abcde", "arn:aws:sso:::instance/ssoins-0123456789abcde_", "arn:other:sso:::instance/ssoins-0123456789abcdef", "arn:aws:sso:::instance/ssoins-0123456789abcdef\n"},
 	},
-	`^arn:aws[a-z\-]*:kms:([a-z0-9\-]+):\d{12}:key/?[a-zA-Z_0-9+=,.@\-_/]+$|^arn:aws[a-z\-]*:kms:([a-z0-9\-]+):\d{12}:alias/?[a-zA-Z_0-9+=,.@\-_/]+$|^alias/[a-zA-Z0-9/_-]+$|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}`: {
+	`^arn:aws[a-z\-]*:kms:[a-z0-9\-]+:\d{12}:(key/(mrk-)?[0-9a-f\-]+|alias/[a-zA-Z0-9/_\-]+)$`: {
+		of:   padded("arn:aws:kms:us-east-1:123456789012:alias/", endless),
+		good: []string{"arn:aws:kms:us-east-1:123456789012:key/" + uuidOne, "arn:aws-cn:kms:cn-north-1:123456789012:key/mrk-0f", "arn:aws:kms:us-east-1:123456789012:alias/a/b_c-1"},
+		bad: []string{"alias/a", uuidOne, "arn:aws:kms:us-east-1:12345678901:key/0", "arn:aws:kms:us-east-1:123456789012:key/x",
+			"arn:aws:kms:us-east-1:123456789012:alias/a+b", "arn:aws:kms:us-east-1:123456789012:alias/a\n"},
+	},
+	`^(arn:aws[a-z\-]*:kms:([a-z0-9\-]+):\d{12}:key/?[a-zA-Z_0-9+=,.@\-_/]+|arn:aws[a-z\-]*:kms:([a-z0-9\-]+):\d{12}:alias/?[a-zA-Z_0-9+=,.@\-_/]+|alias/[a-zA-Z0-9/_-]+|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})$`: {
 		of:   padded("alias/", endless),
 		good: []string{uuidOne, "arn:aws:kms:us-east-1:123456789012:key/" + uuidOne, "arn:aws-us-gov:kms:us-gov-west-1:123456789012:alias/a+b", "alias/aws/s3"},
 		bad: []string{"alias/", "alias/a b", "x", strings.ToUpper(uuidOne), "x" + uuidOne, uuidOne + "x", "arn:aws:kms:us-east-1:12345678901:key/x",

@@ -15,7 +15,7 @@ import (
 
 func TestOperationsAreThoseOfTheModel(t *testing.T) {
 	t.Parallel()
-	if len(athena.Operations) != 70 {
+	if len(athena.Operations) != 75 {
 		t.Errorf("%d operations", len(athena.Operations))
 	}
 	for _, op := range athena.Operations {

@@ -87,6 +87,12 @@ var (
 	shapeCreatePresignedNotebookUrlRequest = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(CreatePresignedNotebookUrlRequest) }, Members: []awsjson.Member{
 		{Name: "SessionId", Shape: &shapeSessionId, Required: true},
 	}}
+	shapeCreateSystemTableConfigurationInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(CreateSystemTableConfigurationInput) }, Members: []awsjson.Member{
+		{Name: "ClientRequestToken", Shape: &shapeIdempotencyToken},
+		{Name: "KmsKeyArn", Shape: &shapeKmsKeyArn},
+		{Name: "TableName", Shape: &shapeSystemTableName, Required: true},
+		{Name: "Tags", Shape: &shapeTagList},
+	}}
 	shapeCreateWorkGroupInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(CreateWorkGroupInput) }, Members: []awsjson.Member{
 		{Name: "Configuration", Shape: &shapeWorkGroupConfiguration},
 		{Name: "Description", Shape: &shapeWorkGroupDescriptionString},
@@ -97,6 +103,8 @@ var (
 		{Name: "KmsKey", Shape: &shapeKmsKey, Required: true},
 	}}
 	shapeDataCatalogType                = awsjson.Shape{Kind: awsjson.String, Enum: []string{"LAMBDA", "GLUE", "HIVE", "FEDERATED"}}
+	shapeDatabaseAttributes             = awsjson.Shape{Kind: awsjson.String, Enum: []string{"NAME"}}
+	shapeDatabaseAttributesList         = awsjson.Shape{Kind: awsjson.List, Min: awsjson.Bound{Set: true, Value: 0}, Max: awsjson.Bound{Set: true, Value: 1}, Element: &shapeDatabaseAttributes}
 	shapeDatabaseString                 = awsjson.Shape{Kind: awsjson.String, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 255}}
 	shapeDefaultExecutorDpuSize         = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 1}}
 	shapeDeleteCapacityReservationInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(DeleteCapacityReservationInput) }, Members: []awsjson.Member{
@@ -115,6 +123,9 @@ var (
 	shapeDeletePreparedStatementInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(DeletePreparedStatementInput) }, Members: []awsjson.Member{
 		{Name: "StatementName", Shape: &shapeStatementName, Required: true},
 		{Name: "WorkGroup", Shape: &shapeWorkGroupName, Required: true},
+	}}
+	shapeDeleteSystemTableConfigurationInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(DeleteSystemTableConfigurationInput) }, Members: []awsjson.Member{
+		{Name: "TableName", Shape: &shapeSystemTableName, Required: true},
 	}}
 	shapeDeleteWorkGroupInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(DeleteWorkGroupInput) }, Members: []awsjson.Member{
 		{Name: "RecursiveDeleteOption", Shape: &shapeBoxedBoolean},
@@ -206,6 +217,9 @@ var (
 	shapeGetSessionStatusRequest = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(GetSessionStatusRequest) }, Members: []awsjson.Member{
 		{Name: "SessionId", Shape: &shapeSessionId, Required: true},
 	}}
+	shapeGetSystemTableConfigurationInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(GetSystemTableConfigurationInput) }, Members: []awsjson.Member{
+		{Name: "TableName", Shape: &shapeSystemTableName, Required: true},
+	}}
 	shapeGetTableMetadataInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(GetTableMetadataInput) }, Members: []awsjson.Member{
 		{Name: "CatalogName", Shape: &shapeCatalogNameString, Required: true},
 		{Name: "DatabaseName", Shape: &shapeNameString, Required: true},
@@ -231,6 +245,7 @@ var (
 	}}
 	shapeKeyString                    = awsjson.Shape{Kind: awsjson.String, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 255}, Pattern: &patternKeyString}
 	shapeKmsKey                       = awsjson.Shape{Kind: awsjson.String, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 2048}, Pattern: &patternKmsKey}
+	shapeKmsKeyArn                    = awsjson.Shape{Kind: awsjson.String, Min: awsjson.Bound{Set: true, Value: 20}, Max: awsjson.Bound{Set: true, Value: 2048}, Pattern: &patternKmsKeyArn}
 	shapeListApplicationDPUSizesInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(ListApplicationDPUSizesInput) }, Members: []awsjson.Member{
 		{Name: "MaxResults", Shape: &shapeMaxApplicationDPUSizesCount},
 		{Name: "NextToken", Shape: &shapeToken},
@@ -251,6 +266,7 @@ var (
 		{Name: "WorkGroup", Shape: &shapeWorkGroupName},
 	}}
 	shapeListDatabasesInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(ListDatabasesInput) }, Members: []awsjson.Member{
+		{Name: "AttributesToGet", Shape: &shapeDatabaseAttributesList},
 		{Name: "CatalogName", Shape: &shapeCatalogNameString, Required: true},
 		{Name: "MaxResults", Shape: &shapeMaxDatabasesCount},
 		{Name: "NextToken", Shape: &shapeToken},
@@ -298,7 +314,12 @@ var (
 		{Name: "StateFilter", Shape: &shapeSessionState},
 		{Name: "WorkGroup", Shape: &shapeWorkGroupName, Required: true},
 	}}
+	shapeListSystemTableStatusesInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(ListSystemTableStatusesInput) }, Members: []awsjson.Member{
+		{Name: "MaxResults", Shape: &shapeMaxSystemTableStatusesCount},
+		{Name: "NextToken", Shape: &shapeToken},
+	}}
 	shapeListTableMetadataInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(ListTableMetadataInput) }, Members: []awsjson.Member{
+		{Name: "AttributesToGet", Shape: &shapeTableAttributesList},
 		{Name: "CatalogName", Shape: &shapeCatalogNameString, Required: true},
 		{Name: "DatabaseName", Shape: &shapeNameString, Required: true},
 		{Name: "Expression", Shape: &shapeExpressionString},
@@ -351,6 +372,7 @@ var (
 	shapeMaxQueryExecutionsCount      = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 0}, Max: awsjson.Bound{Set: true, Value: 50}}
 	shapeMaxQueryResults              = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 1000}}
 	shapeMaxSessionsCount             = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 100}}
+	shapeMaxSystemTableStatusesCount  = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 50}}
 	shapeMaxTableMetadataCount        = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 50}}
 	shapeMaxTagsCount                 = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 75}}
 	shapeMaxWorkGroupsCount           = awsjson.Shape{Kind: awsjson.Integer, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 50}}
@@ -460,8 +482,17 @@ var (
 	shapeStopQueryExecutionInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(StopQueryExecutionInput) }, Members: []awsjson.Member{
 		{Name: "QueryExecutionId", Shape: &shapeQueryExecutionId, Required: true},
 	}}
-	shapeString = awsjson.Shape{Kind: awsjson.String}
-	shapeTag    = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(Tag) }, Members: []awsjson.Member{
+	shapeString            = awsjson.Shape{Kind: awsjson.String}
+	shapeSystemTableName   = awsjson.Shape{Kind: awsjson.String, Enum: []string{"ALL"}}
+	shapeSystemTableStatus = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(SystemTableStatus) }, Members: []awsjson.Member{
+		{Name: "Enabled", Shape: &shapeBoxedBoolean, Required: true},
+		{Name: "TableName", Shape: &shapeSystemTableType, Required: true},
+	}}
+	shapeSystemTableStatusList = awsjson.Shape{Kind: awsjson.List, Min: awsjson.Bound{Set: true, Value: 0}, Max: awsjson.Bound{Set: true, Value: 50}, Element: &shapeSystemTableStatus}
+	shapeSystemTableType       = awsjson.Shape{Kind: awsjson.String, Enum: []string{"QUERY_EXECUTIONS"}}
+	shapeTableAttributes       = awsjson.Shape{Kind: awsjson.String, Enum: []string{"NAME", "TABLE_TYPE"}}
+	shapeTableAttributesList   = awsjson.Shape{Kind: awsjson.List, Min: awsjson.Bound{Set: true, Value: 1}, Max: awsjson.Bound{Set: true, Value: 2}, Element: &shapeTableAttributes}
+	shapeTag                   = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(Tag) }, Members: []awsjson.Member{
 		{Name: "Key", Shape: &shapeTagKey},
 		{Name: "Value", Shape: &shapeTagValue},
 	}}
@@ -516,6 +547,10 @@ var (
 		{Name: "StatementName", Shape: &shapeStatementName, Required: true},
 		{Name: "WorkGroup", Shape: &shapeWorkGroupName, Required: true},
 	}}
+	shapeUpdateSystemTableConfigurationInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(UpdateSystemTableConfigurationInput) }, Members: []awsjson.Member{
+		{Name: "KmsKeyArn", Shape: &shapeKmsKeyArn},
+		{Name: "TableName", Shape: &shapeSystemTableName, Required: true},
+	}}
 	shapeUpdateWorkGroupInput = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(UpdateWorkGroupInput) }, Members: []awsjson.Member{
 		{Name: "ConfigurationUpdates", Shape: &shapeWorkGroupConfigurationUpdates},
 		{Name: "Description", Shape: &shapeWorkGroupDescriptionString},
@@ -538,6 +573,7 @@ var (
 		{Name: "QueryResultsS3AccessGrantsConfiguration", Shape: &shapeQueryResultsS3AccessGrantsConfiguration},
 		{Name: "RequesterPaysEnabled", Shape: &shapeBoxedBoolean},
 		{Name: "ResultConfiguration", Shape: &shapeResultConfiguration},
+		{Name: "SystemTableStatuses", Shape: &shapeSystemTableStatusList},
 	}}
 	shapeWorkGroupConfigurationUpdates = awsjson.Shape{Kind: awsjson.Structure, New: func() any { return new(WorkGroupConfigurationUpdates) }, Members: []awsjson.Member{
 		{Name: "AdditionalConfiguration", Shape: &shapeNameString},
@@ -570,7 +606,8 @@ var (
 	patternClientRequestToken        = awsjson.Pattern{Text: "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", Expr: "[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"}
 	patternIdentityCenterInstanceArn = awsjson.Pattern{Text: "^arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{16}$", Expr: "^arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{16}$"}
 	patternKeyString                 = awsjson.Pattern{Text: "[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*", Match: isXMLText}
-	patternKmsKey                    = awsjson.Pattern{Text: "^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+$|^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+$|^alias/[a-zA-Z0-9/_-]+$|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", Expr: "^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+$|^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+$|^alias/[a-zA-Z0-9/_-]+$|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"}
+	patternKmsKey                    = awsjson.Pattern{Text: "^(arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+|arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+|alias/[a-zA-Z0-9/_-]+|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})$", Expr: "^(arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+|arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+|alias/[a-zA-Z0-9/_-]+|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})$"}
+	patternKmsKeyArn                 = awsjson.Pattern{Text: "^arn:aws[a-z\\-]*:kms:[a-z0-9\\-]+:\\d{12}:(key/(mrk-)?[0-9a-f\\-]+|alias/[a-zA-Z0-9/_\\-]+)$", Expr: "^arn:aws[a-z\\-]*:kms:[a-z0-9\\-]+:\\d{12}:(key/(mrk-)?[0-9a-f\\-]+|alias/[a-zA-Z0-9/_\\-]+)$"}
 	patternLogGroupName              = awsjson.Pattern{Text: "^[a-zA-Z0-9._/-]+$", Expr: "^[a-zA-Z0-9._/-]+$"}
 	patternLogStreamNamePrefix       = awsjson.Pattern{Text: "^[^:*]*$", Expr: "^[^:*]*$"}
 	patternNamedQueryId              = awsjson.Pattern{Text: "\\S+", Expr: "[^ \\t\\n\\x0b\\f\\r]+"}

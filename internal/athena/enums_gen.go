@@ -96,6 +96,12 @@ const (
 	DataCatalogTypeFederated DataCatalogType = "FEDERATED"
 )
 
+type DatabaseAttributes string
+
+const (
+	DatabaseAttributesName DatabaseAttributes = "NAME"
+)
+
 type EncryptionOption string
 
 const (
@@ -171,6 +177,25 @@ const (
 	StatementTypeDdl     StatementType = "DDL"
 	StatementTypeDml     StatementType = "DML"
 	StatementTypeUtility StatementType = "UTILITY"
+)
+
+type SystemTableName string
+
+const (
+	SystemTableNameAll SystemTableName = "ALL"
+)
+
+type SystemTableType string
+
+const (
+	SystemTableTypeQueryExecutions SystemTableType = "QUERY_EXECUTIONS"
+)
+
+type TableAttributes string
+
+const (
+	TableAttributesName      TableAttributes = "NAME"
+	TableAttributesTableType TableAttributes = "TABLE_TYPE"
 )
 
 type ThrottleReason string

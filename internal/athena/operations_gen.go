@@ -14,12 +14,14 @@ var Operations = []*Operation{
 	&operationCreateNotebook,
 	&operationCreatePreparedStatement,
 	&operationCreatePresignedNotebookUrl,
+	&operationCreateSystemTableConfiguration,
 	&operationCreateWorkGroup,
 	&operationDeleteCapacityReservation,
 	&operationDeleteDataCatalog,
 	&operationDeleteNamedQuery,
 	&operationDeleteNotebook,
 	&operationDeletePreparedStatement,
+	&operationDeleteSystemTableConfiguration,
 	&operationDeleteWorkGroup,
 	&operationExportNotebook,
 	&operationGetCalculationExecution,
@@ -39,6 +41,7 @@ var Operations = []*Operation{
 	&operationGetSession,
 	&operationGetSessionEndpoint,
 	&operationGetSessionStatus,
+	&operationGetSystemTableConfiguration,
 	&operationGetTableMetadata,
 	&operationGetWorkGroup,
 	&operationImportNotebook,
@@ -55,6 +58,7 @@ var Operations = []*Operation{
 	&operationListPreparedStatements,
 	&operationListQueryExecutions,
 	&operationListSessions,
+	&operationListSystemTableStatuses,
 	&operationListTableMetadata,
 	&operationListTagsForResource,
 	&operationListWorkGroups,
@@ -73,6 +77,7 @@ var Operations = []*Operation{
 	&operationUpdateNotebook,
 	&operationUpdateNotebookMetadata,
 	&operationUpdatePreparedStatement,
+	&operationUpdateSystemTableConfiguration,
 	&operationUpdateWorkGroup,
 }
 
@@ -87,12 +92,14 @@ var (
 	operationCreateNotebook                     = Operation{Name: "CreateNotebook", Input: &shapeCreateNotebookInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationCreatePreparedStatement            = Operation{Name: "CreatePreparedStatement", Input: &shapeCreatePreparedStatementInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationCreatePresignedNotebookUrl         = Operation{Name: "CreatePresignedNotebookUrl", Input: &shapeCreatePresignedNotebookUrlRequest, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
+	operationCreateSystemTableConfiguration     = Operation{Name: "CreateSystemTableConfiguration", Input: &shapeCreateSystemTableConfigurationInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationCreateWorkGroup                    = Operation{Name: "CreateWorkGroup", Input: &shapeCreateWorkGroupInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationDeleteCapacityReservation          = Operation{Name: "DeleteCapacityReservation", Input: &shapeDeleteCapacityReservationInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationDeleteDataCatalog                  = Operation{Name: "DeleteDataCatalog", Input: &shapeDeleteDataCatalogInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationDeleteNamedQuery                   = Operation{Name: "DeleteNamedQuery", Input: &shapeDeleteNamedQueryInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationDeleteNotebook                     = Operation{Name: "DeleteNotebook", Input: &shapeDeleteNotebookInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationDeletePreparedStatement            = Operation{Name: "DeletePreparedStatement", Input: &shapeDeletePreparedStatementInput, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
+	operationDeleteSystemTableConfiguration     = Operation{Name: "DeleteSystemTableConfiguration", Input: &shapeDeleteSystemTableConfigurationInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationDeleteWorkGroup                    = Operation{Name: "DeleteWorkGroup", Input: &shapeDeleteWorkGroupInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationExportNotebook                     = Operation{Name: "ExportNotebook", Input: &shapeExportNotebookInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationGetCalculationExecution            = Operation{Name: "GetCalculationExecution", Input: &shapeGetCalculationExecutionRequest, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
@@ -112,6 +119,7 @@ var (
 	operationGetSession                         = Operation{Name: "GetSession", Input: &shapeGetSessionRequest, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
 	operationGetSessionEndpoint                 = Operation{Name: "GetSessionEndpoint", Input: &shapeGetSessionEndpointRequest, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
 	operationGetSessionStatus                   = Operation{Name: "GetSessionStatus", Input: &shapeGetSessionStatusRequest, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
+	operationGetSystemTableConfiguration        = Operation{Name: "GetSystemTableConfiguration", Input: &shapeGetSystemTableConfigurationInput, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException", "TooManyRequestsException"}}
 	operationGetTableMetadata                   = Operation{Name: "GetTableMetadata", Input: &shapeGetTableMetadataInput, Errors: []string{"InternalServerException", "InvalidRequestException", "MetadataException"}}
 	operationGetWorkGroup                       = Operation{Name: "GetWorkGroup", Input: &shapeGetWorkGroupInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationImportNotebook                     = Operation{Name: "ImportNotebook", Input: &shapeImportNotebookInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
@@ -128,6 +136,7 @@ var (
 	operationListPreparedStatements             = Operation{Name: "ListPreparedStatements", Input: &shapeListPreparedStatementsInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationListQueryExecutions                = Operation{Name: "ListQueryExecutions", Input: &shapeListQueryExecutionsInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 	operationListSessions                       = Operation{Name: "ListSessions", Input: &shapeListSessionsRequest, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
+	operationListSystemTableStatuses            = Operation{Name: "ListSystemTableStatuses", Input: &shapeListSystemTableStatusesInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationListTableMetadata                  = Operation{Name: "ListTableMetadata", Input: &shapeListTableMetadataInput, Errors: []string{"InternalServerException", "InvalidRequestException", "MetadataException"}}
 	operationListTagsForResource                = Operation{Name: "ListTagsForResource", Input: &shapeListTagsForResourceInput, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
 	operationListWorkGroups                     = Operation{Name: "ListWorkGroups", Input: &shapeListWorkGroupsInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
@@ -146,6 +155,7 @@ var (
 	operationUpdateNotebook                     = Operation{Name: "UpdateNotebook", Input: &shapeUpdateNotebookInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationUpdateNotebookMetadata             = Operation{Name: "UpdateNotebookMetadata", Input: &shapeUpdateNotebookMetadataInput, Errors: []string{"InternalServerException", "InvalidRequestException", "TooManyRequestsException"}}
 	operationUpdatePreparedStatement            = Operation{Name: "UpdatePreparedStatement", Input: &shapeUpdatePreparedStatementInput, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException"}}
+	operationUpdateSystemTableConfiguration     = Operation{Name: "UpdateSystemTableConfiguration", Input: &shapeUpdateSystemTableConfigurationInput, Errors: []string{"InternalServerException", "InvalidRequestException", "ResourceNotFoundException", "TooManyRequestsException"}}
 	operationUpdateWorkGroup                    = Operation{Name: "UpdateWorkGroup", Input: &shapeUpdateWorkGroupInput, Errors: []string{"InternalServerException", "InvalidRequestException"}}
 )
 
@@ -179,6 +189,9 @@ func (*CreatePreparedStatementInput) operation(*CreatePreparedStatementOutput) *
 func (*CreatePresignedNotebookUrlRequest) operation(*CreatePresignedNotebookUrlResponse) *Operation {
 	return &operationCreatePresignedNotebookUrl
 }
+func (*CreateSystemTableConfigurationInput) operation(*CreateSystemTableConfigurationOutput) *Operation {
+	return &operationCreateSystemTableConfiguration
+}
 func (*CreateWorkGroupInput) operation(*CreateWorkGroupOutput) *Operation {
 	return &operationCreateWorkGroup
 }
@@ -196,6 +209,9 @@ func (*DeleteNotebookInput) operation(*DeleteNotebookOutput) *Operation {
 }
 func (*DeletePreparedStatementInput) operation(*DeletePreparedStatementOutput) *Operation {
 	return &operationDeletePreparedStatement
+}
+func (*DeleteSystemTableConfigurationInput) operation(*DeleteSystemTableConfigurationOutput) *Operation {
+	return &operationDeleteSystemTableConfiguration
 }
 func (*DeleteWorkGroupInput) operation(*DeleteWorkGroupOutput) *Operation {
 	return &operationDeleteWorkGroup
@@ -248,6 +264,9 @@ func (*GetSessionEndpointRequest) operation(*GetSessionEndpointResponse) *Operat
 func (*GetSessionStatusRequest) operation(*GetSessionStatusResponse) *Operation {
 	return &operationGetSessionStatus
 }
+func (*GetSystemTableConfigurationInput) operation(*GetSystemTableConfigurationOutput) *Operation {
+	return &operationGetSystemTableConfiguration
+}
 func (*GetTableMetadataInput) operation(*GetTableMetadataOutput) *Operation {
 	return &operationGetTableMetadata
 }
@@ -291,6 +310,9 @@ func (*ListQueryExecutionsInput) operation(*ListQueryExecutionsOutput) *Operatio
 }
 func (*ListSessionsRequest) operation(*ListSessionsResponse) *Operation {
 	return &operationListSessions
+}
+func (*ListSystemTableStatusesInput) operation(*ListSystemTableStatusesOutput) *Operation {
+	return &operationListSystemTableStatuses
 }
 func (*ListTableMetadataInput) operation(*ListTableMetadataOutput) *Operation {
 	return &operationListTableMetadata
@@ -341,6 +363,9 @@ func (*UpdateNotebookMetadataInput) operation(*UpdateNotebookMetadataOutput) *Op
 }
 func (*UpdatePreparedStatementInput) operation(*UpdatePreparedStatementOutput) *Operation {
 	return &operationUpdatePreparedStatement
+}
+func (*UpdateSystemTableConfigurationInput) operation(*UpdateSystemTableConfigurationOutput) *Operation {
+	return &operationUpdateSystemTableConfiguration
 }
 func (*UpdateWorkGroupInput) operation(*UpdateWorkGroupOutput) *Operation {
 	return &operationUpdateWorkGroup

@@ -205,6 +205,20 @@ type CreatePresignedNotebookUrlResponse struct {
 	NotebookUrl             *string `json:"NotebookUrl,omitzero"`
 }
 
+type CreateSystemTableConfigurationInput struct {
+	ClientRequestToken *string          `json:"ClientRequestToken,omitzero"`
+	KmsKeyArn          *string          `json:"KmsKeyArn,omitzero"`
+	TableName          *SystemTableName `json:"TableName,omitzero"`
+	Tags               []Tag            `json:"Tags,omitzero"`
+}
+
+type CreateSystemTableConfigurationOutput struct {
+	CreatedAt      awsjson.Timestamp `json:"CreatedAt,omitzero"`
+	KmsKeyArn      *string           `json:"KmsKeyArn,omitzero"`
+	LastModifiedAt awsjson.Timestamp `json:"LastModifiedAt,omitzero"`
+	TableName      *SystemTableName  `json:"TableName,omitzero"`
+}
+
 type CreateWorkGroupInput struct {
 	Configuration *WorkGroupConfiguration `json:"Configuration,omitzero"`
 	Description   *string                 `json:"Description,omitzero"`
@@ -283,6 +297,13 @@ type DeletePreparedStatementInput struct {
 }
 
 type DeletePreparedStatementOutput struct {
+}
+
+type DeleteSystemTableConfigurationInput struct {
+	TableName *SystemTableName `json:"TableName,omitzero"`
+}
+
+type DeleteSystemTableConfigurationOutput struct {
 }
 
 type DeleteWorkGroupInput struct {
@@ -498,6 +519,17 @@ type GetSessionStatusResponse struct {
 	Status    *SessionStatus `json:"Status,omitzero"`
 }
 
+type GetSystemTableConfigurationInput struct {
+	TableName *SystemTableName `json:"TableName,omitzero"`
+}
+
+type GetSystemTableConfigurationOutput struct {
+	CreatedAt      awsjson.Timestamp `json:"CreatedAt,omitzero"`
+	KmsKeyArn      *string           `json:"KmsKeyArn,omitzero"`
+	LastModifiedAt awsjson.Timestamp `json:"LastModifiedAt,omitzero"`
+	TableName      *SystemTableName  `json:"TableName,omitzero"`
+}
+
 type GetTableMetadataInput struct {
 	CatalogName  *string `json:"CatalogName,omitzero"`
 	DatabaseName *string `json:"DatabaseName,omitzero"`
@@ -579,10 +611,11 @@ type ListDataCatalogsOutput struct {
 }
 
 type ListDatabasesInput struct {
-	CatalogName *string `json:"CatalogName,omitzero"`
-	MaxResults  *int    `json:"MaxResults,omitzero"`
-	NextToken   *string `json:"NextToken,omitzero"`
-	WorkGroup   *string `json:"WorkGroup,omitzero"`
+	AttributesToGet []DatabaseAttributes `json:"AttributesToGet,omitzero"`
+	CatalogName     *string              `json:"CatalogName,omitzero"`
+	MaxResults      *int                 `json:"MaxResults,omitzero"`
+	NextToken       *string              `json:"NextToken,omitzero"`
+	WorkGroup       *string              `json:"WorkGroup,omitzero"`
 }
 
 type ListDatabasesOutput struct {
@@ -681,13 +714,24 @@ type ListSessionsResponse struct {
 	Sessions  []SessionSummary `json:"Sessions,omitzero"`
 }
 
+type ListSystemTableStatusesInput struct {
+	MaxResults *int    `json:"MaxResults,omitzero"`
+	NextToken  *string `json:"NextToken,omitzero"`
+}
+
+type ListSystemTableStatusesOutput struct {
+	Items     []SystemTableStatus `json:"Items,omitzero"`
+	NextToken *string             `json:"NextToken,omitzero"`
+}
+
 type ListTableMetadataInput struct {
-	CatalogName  *string `json:"CatalogName,omitzero"`
-	DatabaseName *string `json:"DatabaseName,omitzero"`
-	Expression   *string `json:"Expression,omitzero"`
-	MaxResults   *int    `json:"MaxResults,omitzero"`
-	NextToken    *string `json:"NextToken,omitzero"`
-	WorkGroup    *string `json:"WorkGroup,omitzero"`
+	AttributesToGet []TableAttributes `json:"AttributesToGet,omitzero"`
+	CatalogName     *string           `json:"CatalogName,omitzero"`
+	DatabaseName    *string           `json:"DatabaseName,omitzero"`
+	Expression      *string           `json:"Expression,omitzero"`
+	MaxResults      *int              `json:"MaxResults,omitzero"`
+	NextToken       *string           `json:"NextToken,omitzero"`
+	WorkGroup       *string           `json:"WorkGroup,omitzero"`
 }
 
 type ListTableMetadataOutput struct {
@@ -1016,6 +1060,11 @@ type StopQueryExecutionInput struct {
 type StopQueryExecutionOutput struct {
 }
 
+type SystemTableStatus struct {
+	Enabled   *bool            `json:"Enabled,omitzero"`
+	TableName *SystemTableType `json:"TableName,omitzero"`
+}
+
 type TableMetadata struct {
 	Columns        []Column          `json:"Columns,omitzero"`
 	CreateTime     awsjson.Timestamp `json:"CreateTime,omitzero"`
@@ -1131,6 +1180,18 @@ type UpdatePreparedStatementInput struct {
 type UpdatePreparedStatementOutput struct {
 }
 
+type UpdateSystemTableConfigurationInput struct {
+	KmsKeyArn *string          `json:"KmsKeyArn,omitzero"`
+	TableName *SystemTableName `json:"TableName,omitzero"`
+}
+
+type UpdateSystemTableConfigurationOutput struct {
+	CreatedAt      awsjson.Timestamp `json:"CreatedAt,omitzero"`
+	KmsKeyArn      *string           `json:"KmsKeyArn,omitzero"`
+	LastModifiedAt awsjson.Timestamp `json:"LastModifiedAt,omitzero"`
+	TableName      *SystemTableName  `json:"TableName,omitzero"`
+}
+
 type UpdateWorkGroupInput struct {
 	ConfigurationUpdates *WorkGroupConfigurationUpdates `json:"ConfigurationUpdates,omitzero"`
 	Description          *string                        `json:"Description,omitzero"`
@@ -1166,6 +1227,7 @@ type WorkGroupConfiguration struct {
 	QueryResultsS3AccessGrantsConfiguration *QueryResultsS3AccessGrantsConfiguration `json:"QueryResultsS3AccessGrantsConfiguration,omitzero"`
 	RequesterPaysEnabled                    *bool                                    `json:"RequesterPaysEnabled,omitzero"`
 	ResultConfiguration                     *ResultConfiguration                     `json:"ResultConfiguration,omitzero"`
+	SystemTableStatuses                     []SystemTableStatus                      `json:"SystemTableStatuses,omitzero"`
 }
 
 type WorkGroupConfigurationUpdates struct {

@@ -1,8 +1,10 @@
 // Program gen writes the _gen.go files of package athena from the service
-// model. Run it by go generate in the package's folder.
+// model. Run it by go generate in the package's folder. With -refresh PYTHON it
+// first takes the model from the newest botocore that PYTHON's pip downloads.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 )
@@ -17,6 +19,13 @@ func main() {
 }
 
 func run() error {
+	python := flag.String("refresh", "", "a Python whose pip downloads the newest model")
+	flag.Parse()
+	if *python != "" {
+		if err := refresh(*python); err != nil {
+			return err
+		}
+	}
 	text, err := os.ReadFile(modelFile)
 	if err != nil {
 		return err
