@@ -35,7 +35,7 @@ func Play(dir, token string, greeted func()) error {
 	if err := s.listen(); err != nil {
 		return err
 	}
-	go s.obeySignals()
+	s.takeSignals()
 	go s.work()
 	h, err := handle()
 	if err != nil {

@@ -73,7 +73,7 @@ func standIn() int {
 		unix.Dup2(int(f.Fd()), fd)
 		f.Close()
 	}
-	go s.obeySignals()
+	s.takeSignals()
 	if start == "mute" {
 		select {}
 	}
@@ -115,16 +115,20 @@ func (s *standin) work() int {
 	return 0
 }
 
-func (s *standin) obeySignals() {
-	c := make(chan os.Signal, 64)
-	signal.Notify(c, syscall.SIGINT)
-	for range c {
-		s.mu.Lock()
-		if s.stop != nil && !s.deaf && s.takeOrder(s.current) {
-			s.stop()
+// takeSignals makes SIGINT an interrupt of the block from now on, as it has to
+// be before the kernel is ready: otherwise it would end the process.
+func (s *standin) takeSignals() {
+	interrupts := make(chan os.Signal, 64)
+	signal.Notify(interrupts, syscall.SIGINT)
+	go func() {
+		for range interrupts {
+			s.mu.Lock()
+			if s.stop != nil && !s.deaf && s.takeOrder(s.current) {
+				s.stop()
+			}
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
-	}
+	}()
 }
 
 // takeOrder takes the order to stop a calculation, if there is one. Call it under mu.
