@@ -332,7 +332,8 @@ _ = sys.stdout.write(whole[{half}:])
         return named[pid] if int(stat[19]) == named[start] and alive(named[pid]) else None
 
     def lives(self, sid: str) -> bool:
-        return self.part(sid, "kernel") is not None
+        """Whether the kernel lives, and its shim: without that it is about to die."""
+        return self.part(sid, "kernel") is not None and self.part(sid, "shim") is not None
 
     # What they leave.
 
